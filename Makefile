@@ -1,0 +1,42 @@
+# Two commands: `make demo` and `make test`. Both do all the set-up they need; a second run starts at once.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check format clean
+.DEFAULT_GOAL := help
+
+help:  ## Show the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: .venv/.installed  ## Run the demo: three ways to call an LLM, one quota
+	@$(BIN)/penstock demo
+
+test: .venv/.installed .venv-openai2/.installed  ## Install what the tests need, then check and test everything
+	@bash tests/setup/servers.sh
+	@$(MAKE) --no-print-directory check
+	@$(BIN)/python -m pytest
+
+check: .venv/.installed  ## Format, lint, types, import contracts
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: .venv/.installed  ## Format and fix what can be fixed
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+.venv/.installed: pyproject.toml
+	@echo "setting up .venv (about half a minute)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+# openai 2.x (httpx) and openai 3.x (httpx2) cannot share an environment.
+.venv-openai2/.installed: pyproject.toml
+	@echo "setting up .venv-openai2"
+	@$(PYTHON) -m venv .venv-openai2
+	@.venv-openai2/bin/python -m pip install --quiet --disable-pip-version-check -e . 'openai>=2.20,<3'
+	@touch $@
+
+clean:  ## Remove the environments
+	rm -rf .venv .venv-openai2

@@ -1,0 +1,106 @@
+"""What every provider's wire is reduced to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What a URL asks for. `operation` is OTel's name (chat, embeddings, …); `wire` names the codec."""
+
+    provider: str
+    operation: str
+    wire: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFacts:
+    """What a request body declares. `input_tokens` is estimated from its length (4 characters a token)."""
+
+    model: str
+    stream: bool = False
+    max_output_tokens: int | None = None
+    input_tokens: int = 0
+    prefix: bytes = b""
+    """The head of the prompt (model, tools, system, first message) for a salted fingerprint; never kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """One quota window as its headers tell it; `reset_seconds` from now until it is full again."""
+
+    limit: float | None = None
+    remaining: float | None = None
+    reset_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """The windows that a response's headers spoke of."""
+
+    requests: Window | None = None
+    tokens: Window | None = None
+    input_tokens: Window | None = None
+    output_tokens: Window | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens of one answer. `input` includes cached tokens; None is unknown, never 0."""
+
+    input: int | None = None
+    output: int | None = None
+    cache_read: int | None = None
+    cache_write: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a finished body (JSON or stream) told. `error` is an in-band error envelope after a 200."""
+
+    usage: Usage | None = None
+    model: str | None = None
+    response_id: str | None = None
+    finish_reason: str | None = None
+    error: Mapping[str, object] | None = None
+    complete: bool = True
+    """False when a stream ended without its final event."""
+
+
+class BodyReader(Protocol):
+    """Reads an answer as it passes by; bounded memory whatever the answer's length."""
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes off the wire (decoded content)."""
+        ...
+
+    def outcome(self) -> Outcome:
+        """Tell what was learnt so far."""
+        ...
+
+
+class Provider(Protocol):
+    """One provider's wire knowledge: data and codecs, no policy."""
+
+    name: str
+
+    def endpoint(self, host: str, path: str) -> Endpoint | None:
+        """Say what the URL asks for, or None if it is no LLM call of this provider."""
+        ...
+
+    def request(self, endpoint: Endpoint, body: bytes) -> RequestFacts | None:
+        """Read a JSON request body; None when it cannot be read."""
+        ...
+
+    def quota(self, headers: Mapping[str, str]) -> Quota | None:
+        """Read quota headers (lower-case names)."""
+        ...
+
+    def reader(self, endpoint: Endpoint, content_type: str) -> BodyReader:
+        """Make a reader for one answer's body, JSON or SSE by content type."""
+        ...
+
+    def refusal(self, eta_seconds: float, message: str) -> tuple[dict[str, str], bytes]:
+        """Build headers and body of a 429 in this provider's shape, code `penstock_backpressure`."""
+        ...
