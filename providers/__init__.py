@@ -1,5 +1,6 @@
 """What each provider's wire looks like: hosts, headers, bodies, streams. Data and codecs, no policy."""
 
+from penstock.providers.anthropic import Anthropic
 from penstock.providers.facts import (
     BodyReader,
     Endpoint,
@@ -10,5 +11,22 @@ from penstock.providers.facts import (
     Usage,
     Window,
 )
+from penstock.providers.openai import BACKPRESSURE, OpenAICompatible
+from penstock.providers.registry import REGISTRY, Registry, lookup
 
-__all__ = ["BodyReader", "Endpoint", "Outcome", "Provider", "Quota", "RequestFacts", "Usage", "Window"]
+__all__ = [
+    "BACKPRESSURE",
+    "REGISTRY",
+    "Anthropic",
+    "BodyReader",
+    "Endpoint",
+    "OpenAICompatible",
+    "Outcome",
+    "Provider",
+    "Quota",
+    "Registry",
+    "RequestFacts",
+    "Usage",
+    "Window",
+    "lookup",
+]

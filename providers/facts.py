@@ -28,11 +28,16 @@ class RequestFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """One quota window as its headers tell it; `reset_seconds` from now until it is full again."""
+    """One quota window as its headers tell it; `reset_seconds` from now until it is full again.
+
+    `period_seconds` is what `limit` is per: a minute, but a day for Groq's requests, and 1 or 10 s
+    slices on Azure.
+    """
 
     limit: float | None = None
     remaining: float | None = None
     reset_seconds: float | None = None
+    period_seconds: float = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +88,10 @@ class BodyReader(Protocol):
 class Provider(Protocol):
     """One provider's wire knowledge: data and codecs, no policy."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Say whose wire it is, in one lower-case word."""
+        ...
 
     def endpoint(self, host: str, path: str) -> Endpoint | None:
         """Say what the URL asks for, or None if it is no LLM call of this provider."""

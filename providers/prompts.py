@@ -1,0 +1,83 @@
+"""What a request body declares, whatever the vendor calls its fields."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import orjson
+
+from penstock.providers.bodies import count, decode, text
+from penstock.providers.facts import RequestFacts
+
+CHARACTERS_PER_TOKEN: Final = 4
+"""OpenAI's rule of thumb, help.openai.com "What are tokens and how to count them"."""
+IMAGE_CHARACTERS: Final = 4 * 1000
+"""What one inline image or file stands for: about a thousand tokens, not its base64 length."""
+_INLINE: Final = 2048
+PARSE_LIMIT: Final = 4 * 1024 * 1024
+_PREFIX_BYTES: Final = 8 * 1024
+_MODEL: Final = re.compile(rb'"model"\s*:\s*"([^"\\]{1,200})"')
+_STREAM: Final = re.compile(rb'"stream"\s*:\s*true')
+
+
+def read_request(
+    body: bytes,
+    *,
+    prompt_fields: Iterable[str],
+    max_tokens_fields: Iterable[str],
+    model: str | None = None,
+    stream: bool | None = None,
+) -> RequestFacts | None:
+    """Read a JSON request. `model` and `stream` are given where the URL names them."""
+    if len(body) > PARSE_LIMIT:
+        return _huge(body, model, stream)
+    value = decode(body)
+    if value is None:
+        return None
+    model = model or text(value, "model")
+    if model is None:
+        return None
+    limits = (count(value, name) for name in max_tokens_fields)
+    prompt = [value[name] for name in prompt_fields if name in value]
+    return RequestFacts(
+        model=model,
+        stream=value.get("stream") is True if stream is None else stream,
+        max_output_tokens=next((limit for limit in limits if limit is not None), None),
+        input_tokens=-(-sum(map(_characters, prompt)) // CHARACTERS_PER_TOKEN),
+        prefix=_prefix(model, prompt),
+    )
+
+
+def _huge(body: bytes, model: str | None, stream: bool | None) -> RequestFacts | None:
+    """Read a body that is mostly inline files: parsing it would cost the app milliseconds."""
+    found = _MODEL.search(body, 0, 64 * 1024) or _MODEL.search(body, len(body) - 64 * 1024)
+    if model is None:
+        if found is None:
+            return None
+        model = found[1].decode("utf-8", "replace")
+    if stream is None:
+        stream = bool(_STREAM.search(body, 0, 64 * 1024) or _STREAM.search(body, len(body) - 64 * 1024))
+    return RequestFacts(model=model, stream=stream, input_tokens=IMAGE_CHARACTERS // CHARACTERS_PER_TOKEN)
+
+
+def _characters(value: object) -> int:
+    if isinstance(value, str):
+        if len(value) > _INLINE and " " not in value[:_INLINE]:
+            return IMAGE_CHARACTERS
+        return len(value)
+    if isinstance(value, dict):
+        return sum(map(_characters, value.values()))
+    if isinstance(value, list):
+        return sum(map(_characters, value))
+    return 1
+
+
+def _prefix(model: str, prompt: list[object]) -> bytes:
+    """Take the head of the prompt: of each list (messages, tools) the start, which stays between calls."""
+    head: list[object] = [model]
+    for value in prompt:
+        if isinstance(value, list) and value and isinstance(value[0], Mapping) and "role" in value[0]:
+            head.append(value[0])
+        else:
+            head.append(value)
+    return orjson.dumps(head)[:_PREFIX_BYTES]
