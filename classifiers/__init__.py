@@ -1,5 +1,15 @@
 """Which layer failed, decided on evidence: `Evidence` in, `Verdict` out."""
 
+from penstock.classifiers._classify import classify
+from penstock.classifiers._from_exceptions import evidence_of_exception, verdict_of_exception
+from penstock.classifiers._from_responses import (
+    evidence_of_finish,
+    evidence_of_mcp_result,
+    evidence_of_response,
+    evidence_of_stream_error,
+)
+from penstock.classifiers._from_spans import evidence_of_span, kind_of_span
+from penstock.classifiers._retry_after import retry_after
 from penstock.classifiers.evidence import Evidence, SpanKind, Verdict
 from penstock.classifiers.taxonomy import (
     CLASSES,
@@ -24,4 +34,14 @@ __all__ = [
     "SideEffects",
     "SpanKind",
     "Verdict",
+    "classify",
+    "evidence_of_exception",
+    "evidence_of_finish",
+    "evidence_of_mcp_result",
+    "evidence_of_response",
+    "evidence_of_span",
+    "evidence_of_stream_error",
+    "kind_of_span",
+    "retry_after",
+    "verdict_of_exception",
 ]

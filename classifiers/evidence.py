@@ -32,7 +32,8 @@ class Evidence:
     modules. `code`, `type` and `message` are the innermost error envelope's fields where the
     extractor found one. `body` is a decoded JSON value or text. Header names are lower case.
     `finish_reason` is what an answer with status 200 ended with; `stream_started` is true once a
-    byte of the answer was read.
+    byte of the answer was read. `now_unix` is when the failure was seen: dates and epochs in
+    Retry-After are measured from it.
     """
 
     provider: str | None = None
@@ -47,6 +48,7 @@ class Evidence:
     finish_reason: str | None = None
     framework: str | None = None
     stream_started: bool = False
+    now_unix: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,122 @@
+"""When to come back: read from headers, from the body's fields, from the message."""
+
+import re
+from collections.abc import Iterator, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from penstock.classifiers._durations import UNIT, seconds_of
+
+_SPAN: Final = rf"(?:[0-9][0-9.]{{0,20}} ?(?:{UNIT})?(?:,? ?(?:and )?(?=[0-9]))?){{1,4}}"
+# "Retrying in 10s" is the client's own backoff, so only what asks the caller to wait counts.
+_HINT: Final = re.compile(
+    r"(?:try(?:ing)? again (?:in|after)(?: about| approximately)?|"
+    r"(?<!will )(?<!not )retry(?: your request)? (?:in|after)(?: about)?|"
+    r"retry[-_ ]?after(?:[-_ ]?(?:seconds?|secs?))?[\"']?\s?[:=]|"
+    r"(?:please )?wait (?:for |at least |another |about )?|resets? (?:in|after)|available (?:again )?in|"
+    r"back ?off for|请(?:在|等待|于)?|retry_delay\s{0,3}\{\s{0,40}seconds:)\s?[\"']?"
+    rf"({_SPAN})",
+    re.IGNORECASE,
+)
+_HINT_WORDS: Final = ("again", "etry", "wait", "reset", "available", "back", "请")
+_MILLISECONDS_KEYS: Final = frozenset({"retry_after_ms", "retryafterms", "retry-after-ms"})
+_SECONDS_KEYS: Final = frozenset({
+    "retry_after", "retryafter", "retry-after", "retry_after_seconds", "retryafterseconds", "retrydelay",
+    "retry_delay", "estimated_time", "resets_in_seconds",
+})  # fmt: skip
+_MOMENT_KEYS: Final = frozenset({"resets_at", "reset_at", "x-ratelimit-reset"})
+_HEAD: Final = 4096
+_NODES: Final = 200
+_WINDOWS: Final = ("requests", "tokens", "input-tokens", "output-tokens", "input_tokens", "output_tokens")
+
+
+def retry_after(
+    headers: Mapping[str, str], body: object, message: str | None, *, now_unix: float | None
+) -> float | None:
+    """Read how many seconds the other side asks to wait; None when it does not say so plausibly.
+
+    The longest of header, body and message counts: a wait that is too short is refused again.
+    Forms: seconds, milliseconds, `1m30s`, ISO 8601 durations and dates, HTTP dates, protobuf
+    `18s`, epoch seconds and milliseconds. Dates are measured from the response's own `date` header
+    where there is one, so that a skewed clock does no harm, else from `now_unix`.
+    """
+    now = _served_unix(headers, now_unix)
+    waits = [_from_headers(headers, now), _from_body(body, now), _from_message(message)]
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def _served_unix(headers: Mapping[str, str], now_unix: float | None) -> float | None:
+    try:
+        return parsedate_to_datetime(headers["date"]).timestamp()
+    except (KeyError, ValueError, TypeError, IndexError, OverflowError):
+        return now_unix
+
+
+def _from_headers(headers: Mapping[str, str], now: float | None) -> float | None:
+    if not headers:
+        return None
+    for name in ("retry-after-ms", "x-ms-retry-after-ms"):
+        wait = seconds_of(headers.get(name), now_unix=now, unit_seconds=1e-3)
+        if wait is not None:
+            return wait
+    wait = seconds_of(headers.get("retry-after"), now_unix=now)
+    return wait if wait is not None else _from_empty_windows(headers, now)
+
+
+def _from_empty_windows(headers: Mapping[str, str], now: float | None) -> float | None:
+    """Wait for those windows to reset that have nothing left."""
+    longest = None
+    for prefix, suffix in _window_names():
+        remaining, reset = (f"{prefix}{part}{suffix}" for part in ("remaining", "reset"))
+        if prefix.startswith("anthropic"):
+            remaining, reset = f"{prefix}{suffix}-remaining", f"{prefix}{suffix}-reset"
+        if headers.get(remaining, "").strip() in ("0", "0.0"):
+            wait = seconds_of(headers.get(reset), now_unix=now)
+            longest = wait if longest is None or (wait or 0.0) > longest else longest
+    return longest
+
+
+def _window_names() -> Iterator[tuple[str, str]]:
+    yield "x-ratelimit-", ""
+    yield "ratelimit-", ""
+    for window in _WINDOWS:
+        yield "x-ratelimit-", f"-{window}"
+        yield "anthropic-ratelimit-", window
+
+
+def _from_body(body: object, now: float | None) -> float | None:
+    """Search a decoded body for the fields that say how long; a bounded walk, never recursive."""
+    if not isinstance(body, Mapping | list):
+        return None
+    longest, queue = None, [body]
+    for node in queue:
+        items = node.items() if isinstance(node, Mapping) else enumerate(node)
+        for key, value in items:
+            if isinstance(value, Mapping | list):
+                if len(queue) < _NODES:
+                    queue.append(value)
+                continue
+            wait = _field(str(key).lower(), value, now)
+            if wait is not None and (longest is None or wait > longest):
+                longest = wait
+    return longest
+
+
+def _field(key: str, value: object, now: float | None) -> float | None:
+    if key in _SECONDS_KEYS:
+        return seconds_of(value, now_unix=now)
+    if key in _MILLISECONDS_KEYS:
+        return seconds_of(value, now_unix=now, unit_seconds=1e-3)
+    if key in _MOMENT_KEYS:
+        return seconds_of(value, now_unix=now)
+    return None
+
+
+def _from_message(message: str | None) -> float | None:
+    if not message:
+        return None
+    text = message if len(message) <= 2 * _HEAD else message[:_HEAD] + message[-_HEAD:]
+    if not any(word in text for word in _HINT_WORDS):
+        return None
+    waits = (seconds_of(match[1].rstrip(" .,"), now_unix=None) for match in _HINT.finditer(text))
+    return max((wait for wait in waits if wait is not None), default=None)
