@@ -1,0 +1,442 @@
+"""A provider's quota as a state machine: who gets in, who is refused and why, what the headers say.
+
+Sans-IO: every method takes `now`, seconds on any clock that starts near 0 and never goes back. The
+HTTP server and the virtual-time lab run this same code. The model: requests and tokens in buckets
+(continuous, or set anew each window or slice), live calls, and growth. OpenAI reserves
+max(max_tokens, …) at the start and counts refused requests; Anthropic meters output as it is produced
+and reads its prompt cache for free; Azure cuts minutes into slices of one or ten seconds.
+"""
+
+import dataclasses
+import math
+import random
+from collections import deque
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from penstock.providers import Usage
+from penstock.simulator._buckets import SLACK, Bucket, Continuous, Windowed
+from penstock.simulator.scenario import Event, Neighbour, Pool
+
+SLOPE_SECONDS: Final = 15.0
+SLOPE_FREE_SHARE: Final = 0.1
+"""Growth is tolerated from nothing up to this share of the request rate."""
+HANG_SECONDS: Final = 600.0
+"""How long a hung call stays live if its client never gives up."""
+
+
+class Dimension(StrEnum):
+    """What a quota counts over time."""
+
+    REQUESTS = "requests"
+    TOKENS = "tokens"
+    INPUT_TOKENS = "input_tokens"
+    OUTPUT_TOKENS = "output_tokens"
+
+
+class Refusal(StrEnum):
+    """Why a request was not accepted. The first four are dimensions that ran out."""
+
+    REQUESTS = "requests"
+    TOKENS = "tokens"
+    INPUT_TOKENS = "input_tokens"
+    OUTPUT_TOKENS = "output_tokens"
+    CONCURRENCY = "concurrency"
+    SLOPE = "slope"
+    TOO_LARGE = "too_large"
+    OVERLOADED = "overloaded"
+    OUTAGE = "outage"
+
+
+class Fault(StrEnum):
+    """How an accepted call fails."""
+
+    TIMEOUT = "timeout"
+    SERVER_ERROR = "server_error"
+    BROKEN_STREAM = "broken_stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a request declares, and how long its answer will be.
+
+    `max_tokens` is what a provider that reserves does so on. `output_tokens` sets the latency. `draw`
+    is the standard normal that picks the latency's quantile; None draws one.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    max_tokens: int = 0
+    cached_tokens: int = 0
+    stream: bool = False
+    draw: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The call runs: its head comes `head_seconds` after the request, its last byte after `seconds`.
+
+    `charged_tokens` is what was taken from the token budget at the start.
+    """
+
+    id: int
+    head_seconds: float
+    seconds: float
+    charged_tokens: float = 0.0
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The call does not run. `retry_after` is in exact seconds, None when the provider cannot know.
+
+    `limit`, `used` and `requested` are what the error text tells, in the dimension's unit.
+    """
+
+    kind: Refusal
+    status: int
+    retry_after: float | None = None
+    seconds: float = 0.08
+    limit: float = 0.0
+    used: float = 0.0
+    requested: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One dimension now. `reset_seconds` until it is full again; `capacity` the most it can hold."""
+
+    limit: float
+    remaining: float
+    reset_seconds: float
+    capacity: float
+
+
+@dataclass(slots=True)
+class _Live:
+    began: float
+    held: dict[Dimension, float]
+    request: Request
+
+
+class Quota:
+    """One pool's quota, its events and its faults. The same seed and calls give the same answers."""
+
+    def __init__(self, config: Pool, seed: int = 0, *, now: float = 0.0) -> None:
+        self.config = config
+        self.live = 0
+        self._rng = random.Random(seed)
+        self._now = now
+        self._ids = 0
+        self._calls: dict[int, _Live] = {}
+        self._buckets: dict[Dimension, Bucket] = {}
+        self._slope = _Slope()
+        self._events = deque(config.events)
+        self._origin = now
+        self._outage_until = -math.inf
+        self._outage_status = 503
+        self._neighbour = Neighbour()
+        self._neighbour_since = now
+        self._drained = 0.0
+        self._grabs = False
+        self._rebuild()
+        self._boundary = now
+        self._advance(now)
+
+    def ask(self, now: float, request: Request) -> Accepted | Refused:
+        """Accept and charge a request, or refuse it."""
+        self._advance(now)
+        refused = self._refusal(request) or self._overloaded()
+        if refused:
+            self._charge_refused(refused)
+            return refused
+        costs = self._costs(request)
+        for dimension, cost in costs.items():
+            self._buckets[dimension].level -= cost
+        self._slope.accepted(now)
+        self.live += 1
+        self._ids += 1
+        self._calls[self._ids] = _Live(now, costs, request)
+        charged = costs.get(Dimension.TOKENS, 0.0) or costs.get(Dimension.INPUT_TOKENS, 0.0)
+        fault = self._fault()
+        head, seconds = self._latency(request, fault)
+        return Accepted(self._ids, head, seconds, charged, fault)
+
+    def finish(self, now: float, id: int, usage: Usage | None = None) -> None:
+        """End an accepted call: free its slot and settle its tokens; None settles what was asked for."""
+        self._advance(now)
+        call = self._calls.pop(id)
+        self.live -= 1
+        request = call.request
+        if usage is None:
+            usage = Usage(
+                input=request.input_tokens, output=request.output_tokens, cache_read=request.cached_tokens
+            )
+        for dimension, used in self._used(usage).items():
+            owed = used - call.held[dimension]
+            if owed > 0:
+                self._buckets[dimension].level -= owed
+            elif owed < 0:
+                self._buckets[dimension].refund(-owed, call.began)
+
+    def would_accept(self, now: float, request: Request) -> bool:
+        """Say whether the quota has room, faults apart. Charges nothing."""
+        self._advance(now)
+        return self._refusal(request) is None
+
+    def next_possible(self, now: float, request: Request) -> float:
+        """Say the earliest time at which asking again makes sense; inf while only a `finish` can help."""
+        self._advance(now)
+        refused = self._refusal(request)
+        if refused is None:
+            return now
+        if now < self._outage_until:
+            return self._outage_until
+        waits = [
+            self._buckets[dimension].wait(cost, self._drained)
+            for dimension, cost in self._needs(request).items()
+        ]
+        if refused.kind is Refusal.SLOPE:
+            waits.append(self._slope.wait(now))
+        if refused.kind is Refusal.CONCURRENCY:
+            waits.append(math.inf)
+        return min(now + max(waits, default=0.0), self._boundary)
+
+    def windows(self, now: float) -> dict[Dimension, Window]:
+        """Tell each limited dimension's state, as exact numbers."""
+        self._advance(now)
+        return {dimension: self._window(bucket) for dimension, bucket in self._buckets.items()}
+
+    def apply(self, now: float, event: Event) -> None:
+        """Let an event happen now, whatever its `at_seconds`."""
+        self._advance(now)
+        self._happen(now, event)
+        self._boundary = now
+        self._advance(now)
+
+    # What it costs
+
+    def _costs(self, request: Request) -> dict[Dimension, float]:
+        """What is taken at the start."""
+        config, costs = self.config, dict.fromkeys(self._buckets, 0.0)
+        reserves = config.token_accounting != "actual"
+        # A cache read is known when the prompt has been looked up, which is before the first token.
+        read = request.input_tokens - (0 if config.cached_input_counts else request.cached_tokens)
+        for dimension in costs:
+            if dimension is Dimension.REQUESTS:
+                costs[dimension] = 1.0
+            elif dimension is Dimension.OUTPUT_TOKENS:
+                costs[dimension] = request.max_tokens if reserves else 0.0
+            else:
+                produced = request.max_tokens if reserves and dimension is Dimension.TOKENS else 0
+                costs[dimension] = read + produced
+        return costs
+
+    def _needs(self, request: Request) -> dict[Dimension, float]:
+        """What must be there at the start: the cost, and one unit where output is metered later."""
+        return {dimension: max(cost, 1.0) for dimension, cost in self._costs(request).items()}
+
+    def _used(self, usage: Usage) -> dict[Dimension, float]:
+        output = usage.output or 0
+        read = (usage.input or 0) - (0 if self.config.cached_input_counts else usage.cache_read or 0)
+        used = {
+            Dimension.TOKENS: float(read + output),
+            Dimension.INPUT_TOKENS: float(read),
+            Dimension.OUTPUT_TOKENS: float(output),
+        }
+        return {dimension: used[dimension] for dimension in self._buckets if dimension in used}
+
+    # Who gets in
+
+    def _refusal(self, request: Request) -> Refused | None:
+        now, config = self._now, self.config
+        if now < self._outage_until:
+            return self._outage()
+        worst: tuple[float, Dimension, float] | None = None
+        for dimension, need in self._needs(request).items():
+            bucket = self._buckets[dimension]
+            if need > bucket.capacity + SLACK:
+                return self._refused(Refusal.TOO_LARGE, None, bucket, need)
+            if need > bucket.level + SLACK:
+                wait = bucket.wait(need, 0.0)
+                if worst is None or wait > worst[0]:
+                    worst = (wait, dimension, need)
+        if config.concurrency and self.live >= self._slots():
+            return Refused(Refusal.CONCURRENCY, 429, None, config.rejection_seconds, config.concurrency)
+        if not self._slope.allows(now):
+            return Refused(Refusal.SLOPE, 429, self._slope.wait(now), config.rejection_seconds)
+        if worst is None:
+            return None
+        wait, dimension, need = worst
+        return self._refused(Refusal(dimension.value), wait, self._buckets[dimension], need)
+
+    def _refused(self, kind: Refusal, wait: float | None, bucket: Bucket, need: float) -> Refused:
+        limit = bucket.per_second * 60
+        used = bucket.capacity - bucket.level
+        return Refused(kind, 429, wait, self.config.rejection_seconds, limit, used, need)
+
+    def _outage(self) -> Refused:
+        # 5xx answers name no time; a 429 in an outage names the outage's end.
+        wait = self._outage_until - self._now if self._outage_status == 429 else None
+        return Refused(Refusal.OUTAGE, self._outage_status, wait, self.config.rejection_seconds)
+
+    def _slots(self) -> float:
+        return max(1.0, math.floor(self.config.concurrency * (1 - self._drained) + SLACK))
+
+    def _charge_refused(self, refused: Refused) -> None:
+        requests = self._buckets.get(Dimension.REQUESTS)
+        if self.config.charge_rejected and requests and refused.kind is not Refusal.OUTAGE:
+            requests.level = min(requests.level, max(0.0, requests.level - 1))
+
+    def _overloaded(self) -> Refused | None:
+        share = self.config.error_rates.overloaded
+        if share and self._rng.random() < share:
+            status = 529 if self.config.headers == "anthropic" else 503
+            return Refused(Refusal.OVERLOADED, status, None, self.config.rejection_seconds)
+        return None
+
+    def _fault(self) -> Fault | None:
+        rates = self.config.error_rates
+        if not (rates.timeout or rates.server_error or rates.broken_stream):
+            return None
+        draw = self._rng.random()
+        for fault, share in (
+            (Fault.TIMEOUT, rates.timeout),
+            (Fault.SERVER_ERROR, rates.server_error),
+            (Fault.BROKEN_STREAM, rates.broken_stream),
+        ):
+            if draw < share:
+                return fault
+            draw -= share
+        return None
+
+    def _latency(self, request: Request, fault: Fault | None) -> tuple[float, float]:
+        draw = self._rng.gauss(0.0, 1.0) if request.draw is None else request.draw
+        first = self.config.latency_seconds.at(draw)
+        per_token = self.config.seconds_per_output_token
+        seconds = first + per_token * request.output_tokens
+        if fault is Fault.TIMEOUT:
+            return HANG_SECONDS, HANG_SECONDS
+        if fault is Fault.BROKEN_STREAM:
+            seconds = (first + seconds) / 2
+        if not request.stream:
+            return seconds, seconds
+        # Without a pace per token, a quarter of the latency is time to first byte.
+        return (first if per_token else first / 4), seconds
+
+    # Time
+
+    def _advance(self, now: float) -> None:
+        """Move to `now`, stopping wherever something changes."""
+        now = max(now, self._now)
+        while self._boundary <= now:
+            at = max(self._boundary, self._now)
+            self._move(at)
+            while self._events and self._events[0].at_seconds + self._origin <= at + SLACK:
+                self._happen(at, self._events.popleft())
+            self._boundary = self._next_boundary(at)
+        self._move(now)
+
+    def _move(self, now: float) -> None:
+        if now > self._now:
+            for bucket in self._buckets.values():
+                bucket.advance(now, self._drained, self._grabs)
+            self._now = now
+
+    def _next_boundary(self, now: float) -> float:
+        """Set the neighbour's present phase; say when anything changes next."""
+        ahead = [self._events[0].at_seconds + self._origin] if self._events else []
+        neighbour, phase_end = self._neighbour, math.inf
+        self._drained, self._grabs = 0.0, False
+        if neighbour.share:
+            period = neighbour.on_seconds + neighbour.off_seconds
+            elapsed = math.fmod(now - self._neighbour_since, period)
+            if elapsed > period - SLACK:
+                elapsed = 0.0
+            if elapsed < neighbour.on_seconds - SLACK:
+                self._drained, self._grabs = neighbour.share, neighbour.competes
+                phase_end = now + neighbour.on_seconds - elapsed
+            else:
+                phase_end = now + period - elapsed
+            if not neighbour.off_seconds:
+                phase_end = math.inf
+        return min([*ahead, phase_end])
+
+    def _happen(self, now: float, event: Event) -> None:
+        if event.changes:
+            self.config = dataclasses.replace(self.config, **event.changes)  # type: ignore[arg-type]
+            self._rebuild()
+        if event.outage_seconds:
+            self._outage_until = max(self._outage_until, now + event.outage_seconds)
+            self._outage_status = event.outage_status
+        if event.neighbour is not None:
+            self._neighbour, self._neighbour_since = event.neighbour, now
+
+    def _rebuild(self) -> None:
+        """Make the buckets of the present keys; what was missing from a full bucket stays missing."""
+        config, before = self.config, self._buckets
+        limits = {
+            Dimension.REQUESTS: config.requests_per_minute,
+            Dimension.TOKENS: config.tokens_per_minute,
+            Dimension.INPUT_TOKENS: config.input_tokens_per_minute,
+            Dimension.OUTPUT_TOKENS: config.output_tokens_per_minute,
+        }
+        self._buckets = {
+            dimension: self._bucket(dimension, limit)
+            for dimension, limit in limits.items()
+            if limit and math.isfinite(limit)
+        }
+        for dimension, bucket in self._buckets.items():
+            if dimension in before:
+                bucket.level = min(bucket.level, before[dimension].level)
+        for call in self._calls.values():
+            call.held = {dimension: call.held.get(dimension, 0.0) for dimension in self._buckets}
+        free = limits[Dimension.REQUESTS] / 60 * SLOPE_SECONDS * SLOPE_FREE_SHARE
+        self._slope.configure(config.slope_percent_per_15s, max(2.0, free if math.isfinite(free) else 2.0))
+
+    def _bucket(self, dimension: Dimension, per_minute: float) -> Bucket:
+        config = self.config
+        if config.algorithm == "fixed_window":
+            return Windowed(self._now, per_minute, config.window_seconds)
+        if dimension is not Dimension.REQUESTS:
+            return Continuous(self._now, per_minute, config.token_bucket_seconds)
+        if config.algorithm == "sliced":
+            return Windowed(self._now, per_minute, config.slice_seconds)
+        return Continuous(self._now, per_minute, config.bucket_seconds)
+
+    def _window(self, bucket: Bucket) -> Window:
+        return Window(
+            bucket.per_second * 60, bucket.level, bucket.wait(bucket.capacity, 0.0), bucket.capacity
+        )
+
+
+class _Slope:
+    """How fast accepted requests may grow: the last 15 s against the 15 s before them."""
+
+    def __init__(self) -> None:
+        self._tolerated = 0.0
+        self._free = 0.0
+        self._recent: deque[float] = deque()
+        self._before: deque[float] = deque()
+
+    def configure(self, percent: float, free: float) -> None:
+        self._tolerated = percent / 100 if math.isfinite(percent) else 0.0
+        self._free = free
+
+    def accepted(self, now: float) -> None:
+        if self._tolerated:
+            self._recent.append(now)
+
+    def allows(self, now: float) -> bool:
+        if not self._tolerated:
+            return True
+        while self._recent and self._recent[0] <= now - SLOPE_SECONDS + SLACK:
+            self._before.append(self._recent.popleft())
+        while self._before and self._before[0] <= now - 2 * SLOPE_SECONDS + SLACK:
+            self._before.popleft()
+        return len(self._recent) + 1 <= max(self._free, len(self._before) * (1 + self._tolerated))
+
+    def wait(self, now: float) -> float:
+        """Seconds until the oldest recent request no longer counts as recent."""
+        return max(0.0, self._recent[0] + SLOPE_SECONDS - now) if self._recent else 0.0
