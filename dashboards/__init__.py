@@ -1,0 +1,1 @@
+"""What people see: eight Grafana dashboards over the metric catalogue, generated and committed."""
