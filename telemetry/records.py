@@ -23,6 +23,8 @@ class Task:
     priority: str = "normal"
     tenant: str = "default"
     deadline: float | None = None
+    parent: "Task | None" = None
+    """The task that this one is a part of; what it does counts there too."""
     ended_ns: int | None = None
     operations: int = 0
     attempts: int = 0

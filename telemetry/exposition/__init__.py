@@ -1,0 +1,5 @@
+"""Who reads the registry: Prometheus scrapes it, OpenTelemetry observes it."""
+
+from penstock.telemetry.exposition.prometheus import Endpoint, RegistryCollector
+
+__all__ = ["Endpoint", "RegistryCollector"]

@@ -1,0 +1,251 @@
+"""Turn records into metrics: the sink between the hooks and the registry."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from opentelemetry.trace import Span
+
+from penstock.classifiers import ErrorClass, Verdict
+from penstock.providers import Quota, Usage
+from penstock.telemetry import metrics as m
+from penstock.telemetry.levels import LevelHistogram, LevelSummary, LevelTracker
+from penstock.telemetry.records import Attempt, Operation, Task, ToolCall
+from penstock.telemetry.registry import Bound, Exemplar, Histogram, Registry, product
+
+OK: Final = "ok"
+# Classes that ratios are made of: they stand at 0 from a pool's first call.
+_WATCHED: Final = (
+    OK,
+    ErrorClass.RATE_LIMIT.value,
+    ErrorClass.QUOTA.value,
+    ErrorClass.OVERLOADED.value,
+    ErrorClass.TIMEOUT.value,
+    ErrorClass.NETWORK.value,
+    ErrorClass.SERVER_ERROR.value,
+)
+_TASK_CLASSES: Final = (*_WATCHED, ErrorClass.TOOL.value, ErrorClass.MODEL.value, ErrorClass.UNKNOWN.value)
+_TOKEN_TYPES: Final = ("input", "output", "cache_read", "cache_write")
+QUANTILES: Final = ("0.5", "0.95", "0.99")
+_SECOND_NS: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """One attempt's or operation's labels, within their bounds."""
+
+    provider: str
+    pool: str
+    model: str
+
+
+class Metering:
+    """Count attempts, operations, tools and tasks; follow each pool's level of live calls.
+
+    Implements `AttemptSink` and `WorkSink`. `clock_ns` is `time.time_ns` outside tests.
+    """
+
+    def __init__(
+        self, registry: Registry, *, version: str = "", clock_ns: Callable[[], int] = time.time_ns
+    ) -> None:
+        self.registry = registry
+        self._version = version
+        self._clock_ns = clock_ns
+        self._pool, self._model, self._provider, self._tool = Bound(), Bound(), Bound(), Bound()
+        self._reset()
+        registry.add_source(self._write_levels)
+
+    def attempt_started(self, attempt: Attempt) -> None:
+        """Raise the pool's level; count the attempt into its tasks."""
+        names = self._names(attempt.provider, attempt.pool, attempt.model)
+        with self._lock:
+            self._live[id(attempt)] = (attempt, names.pool)
+            self._trackers[names.pool].start(attempt.started_ns)
+        if attempt.number > 1:
+            self.registry.inc(m.RETRIES, (names.pool, attempt.retry_owner or "sdk"))
+        for task in _lineage(attempt.operation.task):
+            task.attempts += 1
+            task.live += 1
+            task.live_peak = max(task.live_peak, task.live)
+
+    def attempt_ended(self, attempt: Attempt) -> None:
+        """Lower the level and count the outcome; an attempt that this process never saw start is ignored."""
+        ended_ns = attempt.ended_ns if attempt.ended_ns is not None else self._clock_ns()
+        with self._lock:
+            known = self._live.pop(id(attempt), None)
+            if known is None:
+                return
+            self._trackers[known[1]].end(ended_ns)
+        names = self._names(attempt.provider, attempt.pool, attempt.model)
+        for task in _lineage(attempt.operation.task):
+            task.live -= 1
+        self._count_outcome(attempt, names, (ended_ns - attempt.started_ns) / _SECOND_NS)
+        if attempt.quota is not None:
+            self._show_quota(names.pool, attempt.quota, (attempt.first_byte_ns or ended_ns) / _SECOND_NS)
+
+    def operation_ended(self, operation: Operation) -> None:
+        """Count a logical request by its final verdict."""
+        names = self._names(operation.provider, operation.pool, operation.model)
+        kind = operation.operation
+        self.registry.inc(
+            m.OPERATIONS, (names.provider, names.pool, names.model, kind, class_of(operation.verdict))
+        )
+        ended_ns = operation.ended_ns if operation.ended_ns is not None else self._clock_ns()
+        seconds = (ended_ns - operation.started_ns) / _SECOND_NS
+        self.registry.observe(m.OPERATION_SECONDS, (kind, names.provider, names.model), seconds)
+        for task in _lineage(operation.task):
+            task.operations += 1
+
+    def tool_ended(self, call: ToolCall) -> None:
+        """Count a tool call."""
+        tool = self._tool(call.name)
+        self.registry.create(m.TOOLS, (tool, OK), (tool, ErrorClass.TOOL.value))
+        self.registry.inc(m.TOOLS, (tool, class_of(call.verdict)))
+        ended_ns = call.ended_ns if call.ended_ns is not None else self._clock_ns()
+        self.registry.observe(m.TOOL_SECONDS, (tool,), (ended_ns - call.started_ns) / _SECOND_NS)
+
+    def task_ended(self, task: Task) -> None:
+        """Count a task, its length and its fan-out. A task inside another is part of the outer one."""
+        if task.parent is not None:
+            return
+        self.registry.inc(m.TASKS, (class_of(task.verdict),))
+        ended_ns = task.ended_ns if task.ended_ns is not None else self._clock_ns()
+        self.registry.observe(m.TASK_SECONDS, (), (ended_ns - task.started_ns) / _SECOND_NS)
+        self.registry.observe(m.FANOUT, (), task.operations)
+        self.registry.observe(m.FANOUT_LIVE, (), task.live_peak)
+
+    def live(self, pool: str) -> int:
+        """Live calls of a pool, now."""
+        with self._lock:
+            tracker = self._trackers.get(self._pool(pool))
+            return tracker.level if tracker else 0
+
+    def levels(self) -> dict[str, tuple[LevelSummary, LevelSummary]]:
+        """Per pool: first start … last end, and its busy time; what offline analysis must equal."""
+        with self._lock:
+            return {pool: (tracker.closed(), tracker.busy()) for pool, tracker in self._trackers.items()}
+
+    def after_fork(self) -> None:
+        """Start from nothing in a child: the parent's live calls are not ours."""
+        self._reset()
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._created_ns = self._clock_ns()
+        self._live: dict[int, tuple[Attempt, str]] = {}
+        self._trackers: dict[str, LevelTracker] = {}
+        self._quota_seen: dict[str, float] = {}
+        self._names_known: dict[tuple[str, str, str], _Names] = {}
+        self.registry.set(m.BUILD, (self._version,), 1.0)
+        self.registry.create(m.TASKS, *product(m.TASKS, **{"class": _TASK_CLASSES}))
+        for metric in (m.TASK_SECONDS, m.FANOUT, m.FANOUT_LIVE):
+            self.registry.create(metric, ())
+
+    def _names(self, provider: str, pool: str, model: str) -> _Names:
+        key = (provider, pool, model)
+        names = self._names_known.get(key)
+        if names is None:
+            names = _Names(self._provider(provider), self._pool(pool), self._model(model))
+            self._welcome(names)
+            if len(self._names_known) < 1000:
+                self._names_known[key] = names
+        return names
+
+    def _welcome(self, names: _Names) -> None:
+        """Make a new pool's series stand at 0."""
+        pool = (names.pool,)
+        self._trackers.setdefault(names.pool, LevelTracker(self._created_ns))
+        base = {"provider": (names.provider,), "pool": pool, "model": (names.model,)}
+        create = self.registry.create
+        create(m.ATTEMPTS, *product(m.ATTEMPTS, **base, **{"class": _WATCHED}))
+        create(m.TOKENS, *product(m.TOKENS, **base, type=_TOKEN_TYPES))
+        create(m.RETRIES, *product(m.RETRIES, pool=pool, owner=("sdk", "penstock")))
+        create(m.CACHE_MISSES, *product(m.CACHE_MISSES, pool=pool, result=("hit", "miss")))
+        create(m.CACHE_BURSTS, *product(m.CACHE_BURSTS, pool=pool, kind=("hit", "miss")))
+        create(m.CACHE_BURST_TOKENS, pool)
+        create(m.FIRST_BYTE, pool)
+        create(m.ATTEMPT_SECONDS, (names.pool, OK))
+        create(m.LIVE, pool)
+
+    def _count_outcome(self, attempt: Attempt, names: _Names, seconds: float) -> None:
+        outcome = class_of(attempt.verdict)
+        registry = self.registry
+        registry.inc(m.ATTEMPTS, (names.provider, names.pool, names.model, outcome))
+        registry.observe(m.ATTEMPT_SECONDS, (names.pool, outcome), seconds, _exemplar(attempt.span, seconds))
+        if attempt.first_byte_ns is not None and attempt.verdict is None:
+            first = (attempt.first_byte_ns - attempt.started_ns) / _SECOND_NS
+            registry.observe(m.FIRST_BYTE, (names.pool,), first)
+        if attempt.usage is not None:
+            self._count_usage(names, attempt.usage)
+
+    def _count_usage(self, names: _Names, usage: Usage) -> None:
+        counts = (usage.input, usage.output, usage.cache_read, usage.cache_write)
+        for kind, tokens in zip(_TOKEN_TYPES, counts, strict=True):
+            if tokens:
+                self.registry.inc(m.TOKENS, (names.provider, names.pool, names.model, kind), tokens)
+        if usage.cache_read is not None:
+            self.registry.inc(m.CACHE_MISSES, (names.pool, "hit" if usage.cache_read else "miss"))
+
+    def _show_quota(self, pool: str, quota: Quota, at_seconds: float) -> None:
+        """Show the newest headers: answers of long streams are told of late and may be old."""
+        if at_seconds < self._quota_seen.get(pool, 0.0):
+            return
+        self._quota_seen[pool] = at_seconds
+        self.registry.set(m.QUOTA_SEEN, (pool,), at_seconds)
+        for dimension in ("requests", "tokens", "input_tokens", "output_tokens"):
+            window = getattr(quota, dimension)
+            if window is None:
+                continue
+            labels = (pool, dimension)
+            if window.limit is not None:
+                self.registry.set(m.QUOTA_LIMIT, labels, window.limit)
+            if window.remaining is not None:
+                self.registry.set(m.QUOTA_REMAINING, labels, window.remaining)
+            if window.reset_seconds is not None:
+                self.registry.set(m.QUOTA_RESET, labels, at_seconds + window.reset_seconds)
+
+    def _write_levels(self) -> None:
+        now_ns = self._clock_ns()
+        with self._lock:
+            read = {pool: _read(tracker, now_ns) for pool, tracker in self._trackers.items()}
+        registry = self.registry
+        for pool, (level, peak, summary, held, arrivals) in read.items():
+            registry.set(m.LIVE, (pool,), level)
+            registry.set(m.LIVE_PEAK, (pool,), peak)
+            for quantile, value in zip(QUANTILES, (summary.p50, summary.p95, summary.p99), strict=True):
+                registry.set(m.LIVE_QUANTILE, (pool, quantile), value)
+            registry.put(m.LIVE_SECONDS, (pool,), _as_histogram(held))
+            registry.put(m.LIVE_AT_ARRIVAL, (pool,), _as_histogram(arrivals))
+
+
+def class_of(verdict: Verdict | None) -> str:
+    """Name a verdict for the `class` label; no verdict is `ok`."""
+    return OK if verdict is None else verdict.error_class.value
+
+
+def _lineage(task: Task | None) -> Iterator[Task]:
+    while task is not None:
+        yield task
+        task = task.parent
+
+
+def _read(
+    tracker: LevelTracker, now_ns: int
+) -> tuple[int, int, LevelSummary, LevelHistogram, LevelHistogram]:
+    held = tracker.histogram(now_ns, m.LEVELS)
+    return tracker.level, tracker.peak(now_ns), tracker.window(now_ns), held, tracker.arrivals(m.LEVELS)
+
+
+def _as_histogram(levels: LevelHistogram) -> Histogram:
+    return Histogram([*(upto for _, upto in levels.buckets), levels.total], levels.weighted_sum, running=True)
+
+
+def _exemplar(span: object, seconds: float) -> Exemplar | None:
+    if not isinstance(span, Span):
+        return None
+    context = span.get_span_context()
+    if not (context.is_valid and context.trace_flags.sampled):
+        return None
+    return Exemplar(format(context.trace_id, "032x"), seconds, time.time())
