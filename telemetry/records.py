@@ -31,6 +31,8 @@ class Task:
     live: int = 0
     live_peak: int = 0
     verdict: Verdict | None = None
+    lineage: object = field(default=None, repr=False, compare=False)
+    """Where the trust room keeps the origins of the task's answers."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,6 +55,8 @@ class Operation:
     response_id: str | None = None
     finish_reason: str | None = None
     max_output_tokens: int | None = None
+    trust: str | None = None
+    fallback_from: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)
