@@ -95,8 +95,9 @@ class Metering:
         ended_ns = operation.ended_ns if operation.ended_ns is not None else self._clock_ns()
         seconds = (ended_ns - operation.started_ns) / _SECOND_NS
         self.registry.observe(m.OPERATION_SECONDS, (kind, names.provider, names.model), seconds)
-        for task in _lineage(operation.task):
-            task.operations += 1
+        if operation.task is not None:  # which counted it at its start
+            for task in _lineage(operation.task.parent):
+                task.operations += 1
 
     def tool_ended(self, call: ToolCall) -> None:
         """Count a tool call."""

@@ -97,6 +97,7 @@ def test_the_newest_quota_headers_win(stage):
 def test_a_task_counts_what_its_parts_do(stage):
     outer = stage.task()
     inner = stage.task(id="t2", parent=outer)
+    inner.operations, outer.operations = 3, 1
     calls = [stage.send(stage.operation(task=inner)) for _ in range(3)]
     calls.append(stage.send(stage.operation(task=outer)))
     for call in calls:
