@@ -1,0 +1,56 @@
+"""Stay correct: who answered, whether that is good enough, what was already done, what may be reused."""
+
+import sys
+from types import ModuleType
+
+from penstock.trust._carry import carry, follow_threads
+from penstock.trust._irreversible import guard, guard_tool, irreversible
+from penstock.trust._ledger import Codec, Entry, Ledger, MemoryLedger, State
+from penstock.trust._ledger_redis import RedisLedger
+from penstock.trust._ledger_sqlite import SqliteLedger
+from penstock.trust._levels import Level, Origin, Trust
+from penstock.trust._lineage import distrust, follow_tasks, lineage, primary_only, trust, verified
+from penstock.trust._perform import idempotency_key
+from penstock.trust._policy import Outcome, Policy, Question, read_rules
+from penstock.trust._settings import TrustSettings, activate
+
+__all__ = [
+    "Codec",
+    "Entry",
+    "Ledger",
+    "Level",
+    "MemoryLedger",
+    "Origin",
+    "Outcome",
+    "Policy",
+    "Question",
+    "RedisLedger",
+    "SqliteLedger",
+    "State",
+    "Trust",
+    "TrustSettings",
+    "activate",
+    "carry",
+    "distrust",
+    "follow_tasks",
+    "follow_threads",
+    "guard",
+    "guard_tool",
+    "idempotency_key",
+    "irreversible",
+    "lineage",
+    "primary_only",
+    "read_rules",
+    "trust",
+    "verified",
+]
+
+
+class _CallableRoom(ModuleType):
+    """Let `penstock.trust()` ask: the façade's name for the question is also this package's name."""
+
+    def __call__(self) -> Trust:
+        return trust()
+
+
+sys.modules[__name__].__class__ = _CallableRoom

@@ -82,7 +82,7 @@ _primary_only: ContextVar[bool] = ContextVar("penstock_primary_only", default=Fa
 
 
 def follow_tasks(current_task: Callable[[], Task | None]) -> None:
-    """Give every root task of the telemetry a lineage; `current_task` finds the root from a context."""
+    """Give every root task of the telemetry a lineage; `current_task` finds the task of a context."""
     _process.current_task = current_task
 
 
@@ -92,6 +92,8 @@ def forget_process() -> None:
 
 
 def _cell_of(task: Task) -> Cell:
+    while task.parent is not None:  # a task inside a task is a sub-agent of the same user action
+        task = task.parent
     # Without the lock, two first answers at once could each make a cell, and one would be lost.
     with _process.lock:
         if not isinstance(task.lineage, Cell):

@@ -1,13 +1,13 @@
 """Every error that Penstock raises on purpose.
 
-    PenstockError
-    ├── UsageError              bad input or configuration: the CLI prints it in one line and exits 2
-    ├── LimiterError
-    │   ├── Backpressure        the queue is full, or the wait would be too long
-    │   └── WouldExceedDeadline the call cannot start before its deadline
-    └── TrustError
-        ├── TrustTooLow         irreversible work was refused on a lower-trust answer
-        └── OutcomeUnknown      earlier irreversible work began under this key and never reported
+PenstockError
+├── UsageError              bad input or configuration: the CLI prints it in one line and exits 2
+├── LimiterError
+│   ├── Backpressure        the queue is full, or the wait would be too long
+│   └── WouldExceedDeadline the call cannot start before its deadline
+└── TrustError
+    ├── TrustTooLow         irreversible work was refused on a lower-trust answer
+    └── OutcomeUnknown      earlier irreversible work began under this key and never reported
 """
 
 
@@ -47,8 +47,24 @@ class TrustError(PenstockError):
 
 
 class TrustTooLow(TrustError):
-    """Raised before irreversible work when an input's trust is below what the work requires."""
+    """Raised before irreversible work when an input's trust is below what the work requires.
+
+    `level` is the trust found, `required` the one demanded.
+    """
+
+    def __init__(self, message: str, *, level: str = "", required: str = "") -> None:
+        super().__init__(message)
+        self.level = level
+        self.required = required
 
 
 class OutcomeUnknown(TrustError):
-    """Raised when the ledger holds a begun, never finished entry for this idempotency key."""
+    """Raised when the ledger holds a begun, never finished entry for this idempotency key.
+
+    `key` is the ledger's key. `done`: the work is known to be done and only its result was not kept.
+    """
+
+    def __init__(self, message: str, *, key: str = "", done: bool = False) -> None:
+        super().__init__(message)
+        self.key = key
+        self.done = done

@@ -1,0 +1,273 @@
+"""The one course of irreversible work, for sync and async alike.
+
+`perform` is a generator: it yields each thing that may block or be awaited as a `Step` and goes on with
+what came of it. Two short drivers run it. The order is what makes it safe: look the key up (done work
+is replayed whatever today's trust), judge the inputs, claim the key, run, record.
+"""
+
+import asyncio
+import contextvars
+import inspect
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from opentelemetry import trace as otel
+from opentelemetry.trace import Span, Status, StatusCode
+
+from penstock.errors import TrustError, TrustTooLow, UsageError
+from penstock.telemetry import guard as mishaps
+from penstock.telemetry import semconv as names
+from penstock.trust import _lineage, _settings
+from penstock.trust._ledger import Entry, Ledger, ended, new_claim, replay
+from penstock.trust._levels import Trust
+from penstock.trust._policy import Outcome, Policy, Question
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something to call. `blocking` calls leave the event loop; of the others an awaitable is awaited."""
+
+    call: Callable[[], Any]
+    blocking: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One call of guarded work: the function, its arguments as given and by name."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, object] = field(default_factory=dict)
+
+
+Course = Generator[Step, Any, Any]
+
+_key: contextvars.ContextVar[str | None] = contextvars.ContextVar("penstock_idempotency_key", default=None)
+
+
+def idempotency_key() -> str | None:
+    """Tell the key of the irreversible work that is running here, to hand to whoever takes one.
+
+    It is the same at every repetition of the same logical operation.
+    """
+    return _key.get()
+
+
+def perform(policy: Policy, work: Work, *, judged: Outcome | None = None) -> Course:
+    """Run the work once, if its inputs can be trusted; `judged` says that this is settled."""
+    key = policy.key_of(work.arguments, work.args, work.kwargs)
+    with _span(policy, key) as span:
+        if key is None:
+            outcome = judged or (yield from _judge(policy, work, span))
+            result = yield Step(lambda: work.function(*work.args, **work.kwargs))
+            _report(span, outcome)
+            return result
+        ledger = policy.ledger or _settings.current().ledger
+        found = yield from _asked(ledger.find, key)
+        if found is not None:
+            return _replayed(policy, key, found, span)
+        outcome = judged or (yield from _judge(policy, work, span))
+        claim = new_claim()
+        found = yield from _claim(ledger, key, claim)
+        if found is not None:
+            return _replayed(policy, key, found, span)
+        result = yield from _claimed(policy, ledger, key, claim, work, span)
+        _report(span, outcome)
+        return result
+
+
+def admit(policy: Policy, work: Work) -> Course:
+    """Judge before a block of code that cannot be skipped; returns the outcome, None for work on record."""
+    key = policy.key_of(work.arguments, work.args, work.kwargs)
+    ledger = policy.ledger or _settings.current().ledger
+    if key is not None and (yield from _asked(ledger.find, key)) is not None:
+        return None
+    with _span(policy, key) as span:
+        outcome = yield from _judge(policy, work, span)
+        if key is None:  # with a key, the work itself is reported when it runs
+            _report(span, outcome)
+        return outcome
+
+
+def _judge(policy: Policy, work: Work, span: Span) -> Generator[Step, Any, Outcome]:
+    """Admit, re-check, ask or refuse."""
+    trust = _lineage.trust()
+    span.set_attribute(names.TRUST, trust.level)
+    if trust.weakest is not None and trust.weakest.pool:
+        span.set_attribute(names.GUARD_ANSWERED_BY, trust.weakest.pool)
+    if trust.level.meets(policy.requires):
+        return Outcome.RAN
+    why = ""
+    if policy.recheck is not None:
+        why = yield from _recheck(policy, work)
+        if not why:
+            return Outcome.RECHECKED
+    if policy.ask is not None:
+        question = Question(
+            action=policy.action, trust=trust, required=policy.requires, arguments=work.arguments, why=why
+        )
+        if (yield Step(lambda: policy.ask(question))) is True:  # type: ignore[misc]
+            return Outcome.ASKED
+        why = "the one who was asked said no"
+    _report(span, Outcome.REFUSED)
+    raise TrustTooLow(_refusal(policy, trust, why), level=trust.level, required=policy.requires)
+
+
+def _recheck(policy: Policy, work: Work) -> Generator[Step, Any, str]:
+    """Say why the re-check did not confirm; empty when it did.
+
+    It runs apart from the task's lineage, on the primary alone, and its own answers must be as good as
+    what is demanded: a re-check that a fallback answered confirms nothing. Only `True` confirms, since
+    any text a model returns is true.
+    """
+    with _lineage.apart() as own, _lineage.primary_only():
+        try:
+            confirmed = yield Step(lambda: policy.recheck(*work.args, **work.kwargs))  # type: ignore[misc]
+        except Exception as error:  # noqa: BLE001 - told in the refusal, or to the one who is asked
+            return f"the re-check failed with {type(error).__name__}"
+    found = own.trust()
+    if not found.level.meets(policy.requires):
+        return f"the re-check itself was answered by {found}"
+    return "" if confirmed is True else "the re-check did not confirm"
+
+
+def _claim(ledger: Ledger, key: str, claim: Entry) -> Generator[Step, Any, Entry | None]:
+    try:
+        return (yield from _asked(ledger.begin, key, claim))
+    except (Exception, asyncio.CancelledError):
+        # Written or not, no work followed: a claim of ours would only look like an unknown outcome.
+        yield Step(lambda: _take_back(ledger, key, claim), blocking=True)
+        raise
+
+
+def _take_back(ledger: Ledger, key: str, claim: Entry) -> None:
+    with suppress(Exception):
+        known = ledger.find(key)
+        if known is not None and known.owner == claim.owner:
+            ledger.end(key, None)
+
+
+def _claimed(policy: Policy, ledger: Ledger, key: str, claim: Entry, work: Work, span: Span) -> Course:
+    """Run claimed work and record its end. What leaves the end open is reported as unknown."""
+    token = _key.set(key)
+    try:
+        result = yield Step(lambda: work.function(*work.args, **work.kwargs))
+    except policy.not_done:
+        yield Step(lambda: ledger.end(key, None), blocking=True)
+        raise
+    except BaseException:
+        _report(span, Outcome.UNKNOWN)
+        raise
+    finally:
+        _key.reset(token)
+    done = ended(claim, policy.codec.keep(result))
+    try:
+        yield Step(lambda: ledger.end(key, done), blocking=True)
+    except Exception as error:  # noqa: BLE001 - the work is done and the app must see its result
+        mishaps.failed("trust.ledger.end", error)
+    return result
+
+
+def _asked(method: Callable[..., Entry | None], *args: object) -> Generator[Step, Any, Entry | None]:
+    try:
+        entry: Entry | None = yield Step(lambda: method(*args), blocking=True)
+    except Exception as error:
+        raise TrustError(
+            f"{args[0]}: the ledger failed ({type(error).__name__}: {error}), so the work was not started"
+        ) from error
+    return entry
+
+
+def _replayed(policy: Policy, key: str, entry: Entry, span: Span) -> object:
+    try:
+        result = replay(key, entry, policy.codec)
+    except TrustError:
+        _report(span, Outcome.UNKNOWN)
+        raise
+    _report(span, Outcome.REPLAYED)
+    return result
+
+
+def _refusal(policy: Policy, trust: Trust, why: str) -> str:
+    told = f"{policy.action} requires {policy.requires} answers, and one that went in was not: {trust}"
+    if why:
+        return f"{told}; {why}"
+    return f"{told}; give it recheck= or ask=, or lower requires="
+
+
+@contextmanager
+def _span(policy: Policy, key: str | None) -> Any:
+    attributes = {
+        names.SPAN_KIND: names.KIND_GUARD,
+        names.GUARD_ACTION: policy.action,
+        names.GUARD_REQUIRES: str(policy.requires),
+    }
+    if key is not None:
+        attributes[names.GUARD_KEY] = _settings.fingerprint(key)
+    # The work's own exception may hold what must not leave the process: its text is not recorded.
+    span = otel.get_tracer("penstock").start_span(f"irreversible {policy.action}", attributes=attributes)
+    with otel.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
+        yield span
+
+
+def _report(span: Span, outcome: Outcome) -> None:
+    span.set_attribute(names.GUARD_OUTCOME, outcome)
+    if outcome in _BAD:
+        span.set_status(Status(StatusCode.ERROR, outcome))
+    _settings.current().on_outcome(outcome)
+
+
+_BAD: Final = (Outcome.REFUSED, Outcome.UNKNOWN)
+
+
+def run(course: Course) -> Any:
+    """Drive a course in this thread."""
+    value, failure = None, None
+    while True:
+        try:
+            step = course.throw(failure) if failure is not None else course.send(value)
+        except StopIteration as stop:
+            return stop.value
+        value, failure = None, None
+        try:
+            value = _sync(step.call())
+        except BaseException as error:  # noqa: BLE001 - it goes on inside the course
+            failure = error
+
+
+async def run_async(course: Course) -> Any:
+    """Drive a course in this event loop; what blocks runs in a thread."""
+    value, failure = None, None
+    while True:
+        try:
+            step = course.throw(failure) if failure is not None else course.send(value)
+        except StopIteration as stop:
+            return stop.value
+        value, failure = None, None
+        try:
+            value = await _in_thread(step.call) if step.blocking else step.call()
+            if inspect.isawaitable(value):
+                value = await value
+        except BaseException as error:  # noqa: BLE001 - it goes on inside the course
+            failure = error
+
+
+def _sync(value: object) -> object:
+    if not inspect.isawaitable(value):
+        return value
+    if inspect.iscoroutine(value):
+        value.close()  # or Python warns that it was never awaited
+    raise UsageError("guarded sync work, its recheck and its ask must not be async; make the work async too")
+
+
+async def _in_thread(call: Callable[[], Any]) -> Any:
+    """Call in a thread and, if cancelled meanwhile, see it end: half a ledger write is no state to leave."""
+    future = asyncio.get_running_loop().run_in_executor(None, call)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        await asyncio.wait({future})
+        raise
