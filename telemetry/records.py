@@ -23,6 +23,8 @@ class Task:
     priority: str = "normal"
     tenant: str = "default"
     deadline: float | None = None
+    root: bool = False
+    """True when nobody named it and the trace's root span stands for it; `id` is the trace's then."""
     parent: "Task | None" = None
     """The task that this one is a part of; what it does counts there too."""
     ended_ns: int | None = None
@@ -31,6 +33,8 @@ class Task:
     live: int = 0
     live_peak: int = 0
     verdict: Verdict | None = None
+    tool_error: int | None = None
+    """`id()` of the newest exception that a tool raised: if it ends the task, the tool failed."""
     lineage: object = field(default=None, repr=False, compare=False)
     """Where the trust room keeps the origins of the task's answers."""
 

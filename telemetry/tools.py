@@ -1,0 +1,136 @@
+"""`@tool`: one span and one count for each execution of a tool.
+
+Whatever a tool raises is class *tool*, its own 429s and timeouts included, and passes on untouched.
+"""
+
+import functools
+import inspect
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from types import TracebackType
+from typing import Any, Final, ParamSpec, Protocol, TypeVar, cast, overload
+
+from penstock.classifiers import SpanKind as Kind
+from penstock.telemetry import semconv as names
+from penstock.telemetry.desk import WorkSpan, failure, report
+from penstock.telemetry.records import ToolCall
+from penstock.telemetry.tasks import current_task
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_EXECUTE: Final = "execute_tool"
+
+
+class ToolScope:
+    """One execution of a tool, as a context manager. `current`: spans inside become its children.
+
+    A generator's body runs in its reader's context, so there the span must not be made current.
+    """
+
+    def __init__(self, name: str, *, current: bool = True) -> None:
+        self._call = ToolCall(name=name, started_ns=time.time_ns(), task=current_task())
+        head = {names.SPAN_KIND: names.KIND_TOOL, names.OPERATION_NAME: _EXECUTE, names.TOOL_NAME: name}
+        if self._call.task is not None:
+            head[names.TASK_ID] = self._call.task.id
+        self._span = WorkSpan(f"{_EXECUTE} {name}", self._call.started_ns, head)
+        self._current = current
+
+    def __enter__(self) -> ToolCall:
+        if self._current:
+            self._span.attach()
+        return self._call
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._span.detach()
+        call = self._call
+        call.ended_ns = time.time_ns()
+        if error is not None:
+            call.verdict = failure(error, Kind.TOOL)
+            if call.task is not None:
+                call.task.tool_error = id(error)
+        report("tool_ended", lambda sink: sink.tool_ended(call))
+        self._span.end(call.ended_ns, call.verdict, error, {})
+
+
+class _Decorator(Protocol):
+    def __call__(self, function: Callable[P, R], /) -> Callable[P, R]: ...
+
+
+@overload
+def tool(function: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def tool(*, name: str | None = None) -> _Decorator: ...
+def tool(function: Callable[P, R] | None = None, /, *, name: str | None = None) -> object:
+    """Mark a function as a tool: `@tool` or `@tool(name="search")`.
+
+    Works on functions, coroutine functions, generators and async generators, and leaves what they
+    return, yield and raise as it is. The name defaults to the function's.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        return _wrap(function, name or str(getattr(function, "__name__", type(function).__name__)))
+
+    return decorate if function is None else decorate(function)
+
+
+def _wrap(function: Callable[P, R], name: str) -> Callable[P, R]:
+    if inspect.isasyncgenfunction(function):
+        return cast("Callable[P, R]", _wrap_async_generator(function, name))
+    if inspect.isgeneratorfunction(function):
+        return cast("Callable[P, R]", _wrap_generator(function, name))
+    if inspect.iscoroutinefunction(function):
+        return cast("Callable[P, R]", _wrap_coroutine(function, name))
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        with ToolScope(name):
+            return function(*args, **kwargs)
+
+    return run
+
+
+def _wrap_coroutine(function: Callable[P, Awaitable[R]], name: str) -> Callable[P, Awaitable[R]]:
+    @functools.wraps(function)
+    async def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        with ToolScope(name):
+            return await function(*args, **kwargs)
+
+    return run
+
+
+def _wrap_generator(
+    function: Callable[P, Generator[Any, Any, Any]], name: str
+) -> Callable[P, Generator[Any, Any, Any]]:
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> Generator[Any, Any, Any]:
+        with ToolScope(name, current=False):
+            return (yield from function(*args, **kwargs))
+
+    return run
+
+
+def _wrap_async_generator(
+    function: Callable[P, AsyncGenerator[Any, Any]], name: str
+) -> Callable[P, AsyncGenerator[Any, Any]]:
+    @functools.wraps(function)
+    async def run(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[Any, Any]:
+        with ToolScope(name, current=False):
+            inner = function(*args, **kwargs)
+            try:
+                value = await anext(inner)
+                while True:
+                    try:
+                        sent = yield value
+                    except GeneratorExit:
+                        await inner.aclose()
+                        raise
+                    except BaseException as error:  # noqa: BLE001 - what `yield from` does, there is no async form
+                        value = await inner.athrow(error)
+                    else:
+                        value = await inner.asend(sent)
+            except StopAsyncIteration:
+                return
+
+    return run
