@@ -69,5 +69,7 @@ QUOTA_SAMPLE_AGE_SECONDS: Final = Objective(300.0)
 FANOUT_LIVE_CALLS: Final = Objective(4.0)
 CALLERS_GROWTH: Final = Objective(1.5)
 SERVED_GROWTH: Final = Objective(1.1)
+SLO_EVENTS_FLOOR: Final = 20
+"""A burn rate over fewer operations is one failure's noise (Site Reliability Workbook, chapter 5)."""
 SENT_PER_SECOND_FLOOR: Final = 0.1
 """Below this many calls a second a share says little: no alert on it."""

@@ -1,0 +1,68 @@
+"""Ratios and levels that several alerts share, computed once."""
+
+from typing import Final
+
+from penstock.alerts._spec import Clock, Recording
+from penstock.telemetry import metrics as m
+from penstock.telemetry import objectives as o
+from penstock.telemetry.promql import PromQL, over
+
+BY: Final = "job, pool"
+QUERY: Final = PromQL()
+
+RATE_LIMITED: Final = f'class=~"{o.RATE_CLASSES}"'
+TIMED_OUT: Final = f'class=~"{o.TIMEOUT_CLASSES}"'
+SPENT: Final = f'class=~"{o.SLO_CLASSES}"'
+FAILED: Final = f'class!="{o.OK}"'
+SUCCEEDED: Final = f'class="{o.OK}"'
+DEGRADED: Final = f'trust=~"{o.DEGRADED_TRUST}"'
+P99: Final = 'quantile="0.99"'
+
+ATTEMPT_RATE: Final = "pool:penstock_attempts:rate5m"
+RATE_LIMITED_RATIO: Final = "pool:penstock_attempts_429:ratio_rate5m"
+TIMEOUT_RATIO: Final = "pool:penstock_attempts_timeout:ratio_rate5m"
+AMPLIFICATION: Final = "pool:penstock_retry_amplification:ratio_rate5m"
+HEADROOM: Final = "pool:penstock_headroom:ratio"
+LIVE_P99: Final = "pool:penstock_live_calls:p99_5m"
+LIVE_MEAN: Final = "pool:penstock_live_calls:mean_5m"
+DEGRADED_RATIO: Final = "pool:penstock_degraded_answers:ratio_rate5m"
+
+FAST_WINDOWS: Final = ("5m", "30m", "1h", "2h", "6h")
+SLOW_WINDOWS: Final = ("1d", "3d")
+
+
+def slo_errors(window: str) -> str:
+    """Name the recorded share of operations that spent the error budget in a window."""
+    return f"pool:penstock_slo_errors:ratio_rate{window}"
+
+
+def recordings(clock: Clock) -> tuple[Recording, ...]:
+    """Return what is computed at each evaluation."""
+    recent = clock("5m")
+    attempts = QUERY.rate(m.ATTEMPTS, by=BY, window=recent)
+    operations = QUERY.rate(m.OPERATIONS, by=BY, window=recent)
+    process = "job, instance, pool"
+    p99 = QUERY.quantile(0.99, m.LIVE_SECONDS, by=process, window=recent)
+    mean = QUERY.mean(m.LIVE_SECONDS, by=process, window=recent)
+    used = f"{QUERY.select(m.LIVE_QUANTILE, P99)} / ignoring (quantile) {QUERY.select(m.CAP)}"
+    return (
+        Recording(ATTEMPT_RATE, attempts),
+        Recording(RATE_LIMITED_RATIO, QUERY.share(m.ATTEMPTS, RATE_LIMITED, by=BY, window=recent)),
+        Recording(TIMEOUT_RATIO, QUERY.share(m.ATTEMPTS, TIMED_OUT, by=BY, window=recent)),
+        Recording(AMPLIFICATION, over(attempts, operations)),
+        Recording(HEADROOM, f"1 - max by ({BY}) ({used})"),
+        Recording(LIVE_P99, f"sum by ({BY}) ({p99})"),
+        Recording(LIVE_MEAN, f"sum by ({BY}) ({mean})"),
+        Recording(DEGRADED_RATIO, QUERY.share(m.ANSWERS, DEGRADED, by=BY, window=recent)),
+        *(_slo(window, clock) for window in FAST_WINDOWS),
+    )
+
+
+def slow_recordings(clock: Clock) -> tuple[Recording, ...]:
+    """Return the long windows: dear to compute, and slow to change."""
+    return tuple(_slo(window, clock) for window in SLOW_WINDOWS)
+
+
+def _slo(window: str, clock: Clock) -> Recording:
+    share = QUERY.share(m.OPERATIONS, SPENT, by=BY, window=clock(window))
+    return Recording(slo_errors(window), share)

@@ -1,0 +1,93 @@
+"""`penstock alerts`: list, export, check and test the shipped rules."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from penstock import alerts
+from penstock.errors import UsageError
+
+FolderArgument = Annotated[Path | None, typer.Argument(help="Folder to write to; without it, to stdout.")]
+FormatOption = Annotated[
+    str, typer.Option("--format", help="prometheus, kubernetes or grafana; a folder gets all by default.")
+]
+ScaleOption = Annotated[
+    float, typer.Option(help="Multiply every window and hold time: 0.0167 turns hours into minutes.")
+]
+RunbooksOption = Annotated[str, typer.Option(help="Folder or URL of the runbook pages.")]
+GrafanaOption = Annotated[str, typer.Option(help="URL of your Grafana, for links to dashboards.")]
+JsonOption = Annotated[str, typer.Option("--format", help="text or json.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    group = typer.Typer(help="Prometheus rules and alerts: list, export, check, test.", no_args_is_help=True)
+    for command in (_list, _export, _check, _test):
+        group.command(command.__name__.removeprefix("_"))(command)
+    app.add_typer(group, name="alerts")
+
+
+def _list(output: JsonOption = "text") -> None:
+    """List every alert with its severity and what it says."""
+    rules = alerts.rule_set()
+    if output == "json":
+        rows = [
+            {
+                "name": alert.name,
+                "severity": str(alert.severity),
+                "for": alert.hold,
+                "keep_firing_for": alert.keep,
+                "expr": alert.expr,
+                "description": alert.description,
+                "runbook_url": f"{rules.runbooks}/{alert.name}.md",
+            }
+            for alert in rules.alerts
+        ]
+        typer.echo(json.dumps(rows, indent=2))
+    elif output == "text":
+        for alert in rules.alerts:
+            typer.echo(f"{alert.name:<30} {alert.severity:<9} {alert.description}")
+    else:
+        raise UsageError(f"unknown format {output!r}; choose text or json")
+
+
+def _export(
+    folder: FolderArgument = None,
+    output: FormatOption = "",
+    time_scale: ScaleOption = 1.0,
+    runbooks: RunbooksOption = "docs/runbooks",
+    grafana: GrafanaOption = "",
+) -> None:
+    """Write the rules as a Prometheus rule file, a PrometheusRule resource, or Grafana provisioning."""
+    if output and output not in alerts.FORMATS:
+        raise UsageError(f"unknown format {output!r}; choose {', '.join(alerts.FORMATS)}")
+    files = alerts.rule_files(alerts.rule_set(time_scale, runbooks=runbooks, grafana=grafana))
+    if folder is None:
+        typer.echo(files[alerts.FORMATS[output or "prometheus"][0]], nl=False)
+        return
+    names = [alerts.FORMATS[output][0]] if output else list(files)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            (folder / name).write_text(files[name], encoding="utf-8")
+            typer.echo(folder / name)
+    except OSError as error:
+        raise UsageError(f"cannot write to {folder}: {error.strerror}") from error
+
+
+def _check() -> None:
+    """Run promtool's checks, every lint on, over the rules. Exit 1 if they fail."""
+    _report(*alerts.check_rules(alerts.rule_set()))
+
+
+def _test() -> None:
+    """Run every alert's firing, quiet, no-data and recovery case by promtool. Exit 1 if one fails."""
+    _report(*alerts.test_rules())
+
+
+def _report(passed: bool, said: str) -> None:
+    typer.echo(said)
+    if not passed:
+        raise typer.Exit(1)
