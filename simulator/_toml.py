@@ -74,7 +74,7 @@ def flag(value: object, where: str) -> object:
     return value
 
 
-def text(value: object, where: str) -> object:
+def string(value: object, where: str) -> object:
     """Accept a string that is not blank."""
     if not isinstance(value, str) or not value.strip():
         raise UsageError(f"{where} must be a string, not {_shown(value)}")

@@ -36,7 +36,10 @@ class Dimension(StrEnum):
 
 
 class Refusal(StrEnum):
-    """Why a request was not accepted. The first four are dimensions that ran out."""
+    """Why a request was not accepted. The first four are dimensions that ran out.
+
+    `EXHAUSTED` (money, a plan, a day's cap) is never the quota model's own: a script asks for it.
+    """
 
     REQUESTS = "requests"
     TOKENS = "tokens"
@@ -47,6 +50,7 @@ class Refusal(StrEnum):
     TOO_LARGE = "too_large"
     OVERLOADED = "overloaded"
     OUTAGE = "outage"
+    EXHAUSTED = "exhausted"
 
 
 class Fault(StrEnum):
@@ -124,7 +128,7 @@ class Quota:
     """One pool's quota, its events and its faults. The same seed and calls give the same answers."""
 
     def __init__(self, config: Pool, seed: int = 0, *, now: float = 0.0) -> None:
-        self.config = config
+        self.config = self._first = config
         self.live = 0
         self._rng = random.Random(seed)
         self._now = now
@@ -215,12 +219,20 @@ class Quota:
         self._boundary = now
         self._advance(now)
 
+    def restore(self, now: float) -> None:
+        """Undo what events changed; those yet to come still will."""
+        self._advance(now)
+        self.config, self._neighbour, self._outage_until = self._first, Neighbour(), -math.inf
+        self._rebuild()
+        self._boundary = now
+        self._advance(now)
+
     # What it costs
 
     def _costs(self, request: Request) -> dict[Dimension, float]:
         """What is taken at the start."""
         config, costs = self.config, dict.fromkeys(self._buckets, 0.0)
-        reserves = config.token_accounting != "actual"
+        reserves = config.token_accounting != "actual"  # noqa: S105 - not a password
         # A cache read is known when the prompt has been looked up, which is before the first token.
         read = request.input_tokens - (0 if config.cached_input_counts else request.cached_tokens)
         for dimension in costs:
@@ -274,7 +286,9 @@ class Quota:
     def _refused(self, kind: Refusal, wait: float | None, bucket: Bucket, need: float) -> Refused:
         limit = bucket.per_second * 60
         used = bucket.capacity - bucket.level
-        return Refused(kind, 429, wait, self.config.rejection_seconds, limit, used, need)
+        # Groq answers 413 where others answer 429: console.groq.com/docs/errors.
+        status = 413 if kind is Refusal.TOO_LARGE and self.config.headers == "groq" else 429
+        return Refused(kind, status, wait, self.config.rejection_seconds, limit, used, need)
 
     def _outage(self) -> Refused:
         # 5xx answers name no time; a 429 in an outage names the outage's end.

@@ -15,7 +15,18 @@ from statistics import NormalDist
 from typing import Annotated, Final
 
 from penstock.errors import UsageError
-from penstock.simulator._toml import Check, checked, choice, flag, integer, number, read, table, tables, text
+from penstock.simulator._toml import (
+    Check,
+    checked,
+    choice,
+    flag,
+    integer,
+    number,
+    read,
+    string,
+    table,
+    tables,
+)
 
 _NORMAL: Final = NormalDist()
 
@@ -59,7 +70,7 @@ def _distribution(default: Distribution) -> Check:
 class Tenant:
     """A group of agents. `share` is its part of all agents, relative to the other shares."""
 
-    name: Annotated[str, text] = "default"
+    name: Annotated[str, string] = "default"
     share: Annotated[float, number(finite=True)] = 1.0
     priority: Annotated[str, choice("interactive", "normal", "batch")] = "normal"
 
@@ -170,7 +181,7 @@ def _events(value: object, where: str) -> tuple[Event, ...]:
 class Pool:
     """One quota and how its provider behaves. 0 is no limit."""
 
-    name: Annotated[str, text] = "primary"
+    name: Annotated[str, string] = "primary"
     algorithm: Annotated[str, choice("continuous", "fixed_window", "sliced")] = "continuous"
     bucket_seconds: Annotated[float, number(1e-3, finite=True)] = 10.0
     token_bucket_seconds: Annotated[float, number(1e-3, finite=True)] = 60.0
@@ -222,7 +233,7 @@ def read_event(data: object, where: str = "event") -> Event:
 class Scenario:
     """A whole scenario. `pools` are in order of preference."""
 
-    name: Annotated[str, text] = "scenario"
+    name: Annotated[str, string] = "scenario"
     horizon_seconds: Annotated[float, number(1e-3, finite=True)] = 900.0
     workload: Annotated[Workload, table(Workload)] = Workload()
     router: Annotated[Router, table(Router)] = Router()

@@ -1,0 +1,120 @@
+"""What both wire formats share: what a request asks for, what an answer holds, and its text."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import orjson
+
+from penstock.simulator.quota import Refused
+
+CHARACTERS_A_TOKEN: Final = 4
+PIECES: Final = 24
+"""Most chunks of one stream: finer streaming would cost more CPU than what is under test."""
+_WORDS: Final = "the pipe holds when the gate lets only so much through and the rest waits its turn in line "
+_TEXT: Final = _WORDS * 200
+
+
+class BadRequestError(Exception):
+    """The body is not what this endpoint takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request body asks for. `prompt` is everything cacheable, in order, as bytes.
+
+    `caching`: the request wants its prefix cached (OpenAI always does, Anthropic when marked).
+    """
+
+    model: str
+    prompt: bytes
+    stream: bool = False
+    include_usage: bool = False
+    max_tokens: int | None = None
+    tools: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    must_call: str | None = None
+    may_call: bool = True
+    caching: bool = True
+    base64: bool = False
+    inputs: int = 1
+
+    @property
+    def input_tokens(self) -> int:
+        """Estimate at four characters a token."""
+        return max(1, len(self.prompt) // CHARACTERS_A_TOKEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back. `input_tokens` includes those read from and written to the prompt cache."""
+
+    id: str
+    model: str
+    created: int
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int = 0
+    cache_written: int = 0
+    truncated: bool = False
+    tool: tuple[str, str] | None = None
+    text: str | None = None
+
+    @property
+    def content(self) -> str:
+        """The text, as long as `output_tokens` says unless it was given."""
+        return text_of(self.output_tokens) if self.text is None else self.text
+
+
+class Wire(Protocol):
+    """One wire format's bodies."""
+
+    def asked(self, body: Mapping[str, Any]) -> Asked:
+        """Read a request. Raises BadRequestError."""
+        ...
+
+    def answer(self, asked: Asked, answer: Answer) -> Sequence[bytes]:
+        """Spell an answer: one document, or the events of a stream, the first of which is its head."""
+        ...
+
+    def refusal(self, refused: Refused, model: str, request_id: str) -> tuple[int, bytes]:
+        """Spell a refusal: its status and body."""
+        ...
+
+
+def text_of(tokens: int) -> str:
+    """Make text of about so many tokens."""
+    size = tokens * CHARACTERS_A_TOKEN
+    return (_TEXT * (size // len(_TEXT) + 1))[:size].rstrip()
+
+
+def pieces(text: str) -> list[str]:
+    """Cut text for streaming."""
+    if not text:
+        return []
+    size = max(1, -(-len(text) // PIECES))
+    return [text[at : at + size] for at in range(0, len(text), size)]
+
+
+def arguments(schema: Mapping[str, Any], rng: random.Random) -> str:
+    """Make arguments that fit a tool's JSON schema."""
+    return orjson.dumps(_value(schema, rng)).decode()
+
+
+def _value(schema: Mapping[str, Any], rng: random.Random) -> object:
+    if schema.get("enum"):
+        return rng.choice(schema["enum"])
+    match schema.get("type"):
+        case "object":
+            fields = schema.get("properties") or {}
+            wanted = schema.get("required") or list(fields)
+            return {name: _value(fields.get(name) or {}, rng) for name in wanted}
+        case "array":
+            return [_value(schema.get("items") or {}, rng)]
+        case "integer":
+            return rng.randint(1, 100)
+        case "number":
+            return round(rng.uniform(0, 100), 2)
+        case "boolean":
+            return rng.random() < 0.5
+    return rng.choice(_WORDS.split())
