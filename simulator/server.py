@@ -291,9 +291,13 @@ def _bind(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         bound.close()
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-        reason = "it is in use; choose another or use --port 0" if taken else str(error)
+        reason = "it is in use; choose another or use --port 0" if taken else _said(error)
         raise UsageError(f"cannot listen on {host}:{port}: {reason}") from None
     return bound
+
+
+def _said(error: OSError | OverflowError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _server(app: App, ready: Callable[[], None]) -> "uvicorn.Server":
