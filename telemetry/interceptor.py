@@ -17,7 +17,7 @@ and never raises; it is also called when the app gives up while waiting. Times a
 `time.monotonic()`, durations seconds.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -33,7 +33,8 @@ class Call:
     `input_tokens` is an estimate made before sending. `timeout_seconds` is the client's own limit
     for the whole call or its read; queueing must fit in it. `task_started` is monotonic seconds:
     older tasks go first. `deadline` is monotonic seconds. `body` is the request's raw JSON for those
-    who key on content (the response cache); it is never stored in clear.
+    who key on content (the response cache); neither it nor `credential` is ever stored in clear.
+    `primary_only`: neither a fallback nor a cache may answer, the caller would rather wait.
     """
 
     provider: str
@@ -54,13 +55,16 @@ class Call:
     idempotency_key: str | None = None
     conversation: str | None = None
     body: bytes = b""
+    credential: str = field(default="", repr=False)
+    primary_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """Where to send instead of where the app asked: same wire format, other model, base URL or key.
 
-    None leaves that part as it was. `trust` and `reason` tell the app who answered and why.
+    None leaves that part as it was. `trust` and `reason` tell the app who answered and why; `tier`
+    counts fallbacks from 1.
     """
 
     pool: str
@@ -70,14 +74,16 @@ class Route:
     api_key: str | None = field(default=None, repr=False)
     trust: str = "fallback"
     reason: str = ""
+    tier: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Granted:
-    """Send now."""
+    """Send now. `tap` is given each piece of a good answer's decoded body as it passes, in order."""
 
     queued_seconds: float = 0.0
     route: Route | None = None
+    tap: Callable[[bytes], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
