@@ -1,0 +1,49 @@
+"""Ids as the store keeps them: lower-case hex, 32 digits for a trace and 16 for a span."""
+
+import base64
+import binascii
+from typing import Final
+
+TRACE_DIGITS: Final = 32
+SPAN_DIGITS: Final = 16
+_HEX: Final = frozenset("0123456789abcdefABCDEF")
+
+
+def hex_id(value: object, digits: int) -> str | None:
+    """Read an id of any encoding; None when there is none.
+
+    OTLP/JSON writes hex in either case, plain proto3 JSON writes base64 (24 or 12 characters), Jaeger
+    drops leading zeros, console dumps write `0x…`, protobuf has raw bytes. Ids that are none of
+    these (Langfuse allows any text) are kept as they are.
+    """
+    if isinstance(value, bytes):
+        return value.hex() if any(value) else None
+    if not isinstance(value, str):
+        return f"{value:0{digits}x}" if isinstance(value, int) and value > 0 else None
+    length = len(value)
+    if length == digits and _HEX.issuperset(value):
+        text = value.lower()
+        return text if text.strip("0") else None
+    if not value:
+        return None
+    if value.startswith(("0x", "0X")):
+        value = value[2:]
+    if len(value) <= TRACE_DIGITS and _HEX.issuperset(value):
+        text = value.lower().zfill(digits)
+        return text if text.strip("0") else None
+    return _from_base64(value, digits) or value
+
+
+def _from_base64(value: str, digits: int) -> str | None:
+    octets = digits // 2
+    if len(value) not in {(octets * 4 + 2) // 3, (octets + 2) // 3 * 4}:
+        return None
+    try:
+        raw = base64.b64decode(
+            value + "=" * (-len(value) % 4), altchars=b"-_" if {"-", "_"} & set(value) else None
+        )
+    except (binascii.Error, ValueError):
+        return None
+    if len(raw) != octets:
+        return None
+    return raw.hex() if any(raw) else None

@@ -1,0 +1,242 @@
+"""Read files into the store: decode in bounded chunks, a process a core for large files, then resolve."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from penstock.analysis import _engine, _store
+from penstock.analysis._quality import measure
+from penstock.analysis._resolve import resolve
+from penstock.analysis.formats import Decoded, Shape, Sink, Source, decode_range, read_file, sniff
+from penstock.errors import UsageError
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
+Progress = Callable[[int, int, int | None], None]
+"""Told of bytes and spans read since the last call, and of the bytes there are."""
+
+PART_ROWS: Final = 1 << 32
+"""Row ids of one part begin at part × PART_ROWS; a set's file numbers come far above them."""
+RANGE: Final = 32 << 20
+PARALLEL_FROM: Final = 2 * RANGE
+
+
+class PartWriter:
+    """Writes the spans of one part as Parquet, each with its row id."""
+
+    def __init__(self, path: Path, number: int) -> None:
+        self._path, self._next = path, number * PART_ROWS
+        self._file: pq.ParquetWriter | None = None
+
+    def write(self, sink: Sink) -> None:
+        """Append a batch."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        batch = sink.batch()
+        ids = pa.array(range(self._next, self._next + batch.num_rows), pa.int64())
+        self._next += batch.num_rows
+        whole = batch.append_column("row_id", ids)
+        if self._file is None:
+            self._file = pq.ParquetWriter(self._path, whole.schema, compression="zstd", compression_level=1)
+        self._file.write_batch(whole)
+
+    def close(self) -> None:
+        """Finish the part, an empty one too."""
+        if self._file is None:
+            self.write(Sink(0))
+        assert self._file is not None
+        self._file.close()
+
+
+def ingest(path: Path, store: Path, progress: Progress) -> tuple[Path, _store.Manifest]:
+    """Bring a file's folder up to date and return it.
+
+    Raises:
+        UsageError: the file is missing, empty or no trace file.
+    """
+    folder = _store.folder_of(store, path.resolve())
+    with _store.locked(folder):
+        known = _store.load(folder)
+        size, mtime_ns, inode = _stat(path)
+        if known and _same(known, path, size, mtime_ns, inode):
+            return folder, known
+        if known and _grew(known, path, size):
+            return folder, _read_on(folder, path, known, size, progress)
+        return folder, _read_anew(folder, path, size, progress)
+
+
+def ingest_stream(stream: BinaryIO, name: str, folder: Path, progress: Progress) -> _store.Manifest:
+    """Read a stream that cannot be read twice into a folder of its own."""
+    told = Decoded()
+    part = folder / "part-0.parquet"
+    _write(read_file(stream, name, None, 0, told), PartWriter(part, 0), progress, told, None)
+    return _finish(folder, [part], _blank(Path(name)), told)
+
+
+def relate(parts: list[Path], target: Path, spill: Path, *, files: bool = True) -> dict[str, object]:
+    """Write the spans of several files, or of one file's parts, as one, and measure it."""
+    fresh = target.with_suffix(f".{os.getpid()}.tmp")
+    con = _engine.connect(spill)
+    try:
+        resolve(con, parts, fresh, apart=files)
+        counts = measure(con, fresh)
+    finally:
+        con.close()
+    fresh.replace(target)
+    return counts
+
+
+def _same(known: _store.Manifest, path: Path, size: int, mtime_ns: int, inode: int) -> bool:
+    if (known.size, known.mtime_ns, known.inode) != (size, mtime_ns, inode):
+        return False
+    return _store.probe(path, known.size) == (known.head, known.tail)
+
+
+def _grew(known: _store.Manifest, path: Path, size: int) -> bool:
+    if not known.resumable or size <= known.size or not known.consumed:
+        return False
+    return _store.probe(path, known.size) == (known.head, known.tail)
+
+
+def _read_anew(folder: Path, path: Path, size: int, progress: Progress) -> _store.Manifest:
+    told = Decoded()
+    parts: list[Path] = []
+    manifest = _blank(path)
+    try:
+        with path.open("rb") as stream:
+            first = stream.read(4)
+            stream.seek(0)
+            if size >= PARALLEL_FROM and _is_lines(path):
+                parts = _in_processes(path, 0, size, folder, 0, progress, told)
+            else:
+                part = folder / "part-0.parquet"
+                parts = [part]
+                _write(read_file(stream, str(path), size, 0, told), PartWriter(part, 0), progress, told, size)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    manifest.parts = len(parts)
+    manifest.resumable = first[:1] == b"{" and told.consumed > 0
+    return _finish(folder, parts, manifest, told)
+
+
+def _read_on(
+    folder: Path, path: Path, known: _store.Manifest, size: int, progress: Progress
+) -> _store.Manifest:
+    told = Decoded(consumed=known.consumed)
+    manifest = _blank(path)
+    parts = _in_processes(path, known.consumed, size, folder, known.parts, progress, told)
+    before = Decoded.of(known.reading)
+    before.truncated_at = None
+    before.merge(told)
+    manifest.parts = known.parts + len(parts)
+    manifest.resumable = True
+    return _finish(folder, [folder / "spans.parquet", *parts], manifest, before)
+
+
+def _finish(folder: Path, parts: list[Path], manifest: _store.Manifest, told: Decoded) -> _store.Manifest:
+    """Relate the spans, measure their quality, and put the result in place in one step."""
+    with _engine.spill_folder() as spill:
+        manifest.quality = relate(parts, folder / "spans.parquet", Path(spill), files=False)
+    for part in folder.glob("part-*.parquet"):
+        part.unlink()
+    manifest.reading = asdict(told)
+    manifest.consumed = told.consumed
+    _store.save(folder, manifest)
+    return manifest
+
+
+def _write(
+    sinks: Iterator[Sink], writer: PartWriter, progress: Progress, told: Decoded, size: int | None
+) -> None:
+    seen = 0
+    for sink in sinks:
+        writer.write(sink)
+        progress(told.file_bytes - seen, len(sink.rows), size)
+        seen = told.file_bytes
+    writer.close()
+
+
+def _in_processes(
+    path: Path, start: int, stop: int, folder: Path, first: int, progress: Progress, told: Decoded
+) -> list[Path]:
+    """Decode byte ranges of a file of lines, in processes when there is enough of it."""
+    ranges = list(_ranges(path, start, stop))
+    jobs = [
+        (str(path), begin, end, str(folder / f"part-{first + i}.parquet"), first + i)
+        for i, (begin, end) in enumerate(ranges)
+    ]
+    workers = min(len(jobs), len(os.sched_getaffinity(0)))
+    with ExitStack() as stack:
+        if stop - start < PARALLEL_FROM or workers < 2:
+            results: Iterable[Decoded] = map(_decode_job, jobs)
+        else:
+            pool = stack.enter_context(ProcessPoolExecutor(workers, mp_context=get_context("spawn")))
+            results = pool.map(_decode_job, jobs)
+        for job, part in zip(jobs, results, strict=True):
+            told.merge(part)
+            progress(job[2] - job[1], part.spans, stop - start)
+    if not told.records and not start:
+        raise UsageError(f"{path}: not a trace file (nothing in it is a span)")
+    return [Path(job[3]) for job in jobs]
+
+
+def _decode_job(job: tuple[str, int, int, str, int]) -> Decoded:
+    path, start, stop, target, number = job
+    told = Decoded()
+    writer = PartWriter(Path(target), number)
+    for sink in decode_range(path, start, stop, 0, told):
+        told.add(sink)
+        writer.write(sink)
+    writer.close()
+    return told
+
+
+def _ranges(path: Path, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Cut at line ends, so that no record is split."""
+    with path.open("rb") as stream:
+        while start < stop:
+            stream.seek(min(stop, start + RANGE))
+            end = stop
+            position = stream.tell()
+            while position < stop and (piece := stream.read(min(1 << 20, stop - position))):
+                cut = piece.find(b"\n")
+                if cut >= 0:
+                    end = position + cut + 1
+                    break
+                position += len(piece)
+            yield start, end
+            start = end
+
+
+def _is_lines(path: Path) -> bool:
+    with path.open("rb") as stream:
+        content = sniff(Source(stream, None))
+    return content.shape is Shape.LINES and not content.compressed
+
+
+def _blank(path: Path) -> _store.Manifest:
+    """Make a manifest of the file as it is before reading; what is appended meanwhile is read next time."""
+    try:
+        size, mtime_ns, inode = _stat(path)
+        head, tail = _store.probe(path, size)
+    except UsageError:
+        size, mtime_ns, inode, head, tail = 0, 0, 0, "", ""
+    return _store.Manifest(
+        path=str(path), size=size, mtime_ns=mtime_ns, inode=inode, head=head, tail=tail,
+        consumed=0, resumable=False, parts=1,
+    )  # fmt: skip
+
+
+def _stat(path: Path) -> tuple[int, int, int]:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise UsageError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from error
+    return found.st_size, found.st_mtime_ns, found.st_ino

@@ -1,0 +1,184 @@
+"""Relate spans to one another: duplicates, orphans, which LLM spans are one call, what counts as an attempt.
+
+Several instrumentations may each have made a span of one call. The outermost is the operation (what
+the app asked for); the innermost owns the tokens. Attempts are, in this order: spans of kind attempt;
+else HTTP client spans inside the operation; else the operation itself counts as one.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from penstock.analysis._columns import COLUMNS
+
+if TYPE_CHECKING:
+    import duckdb
+
+DEEPEST: Final = 64
+
+FILE_ROWS: Final = 1 << 50
+
+_NODES: Final = """
+CREATE TEMP TABLE nodes AS
+SELECT row_id, hash(trace_id, span_id) AS sid,
+       CASE WHEN parent_id IS NOT NULL THEN hash(trace_id, parent_id) END AS pid,
+       trace_id IS NOT NULL AND span_id IS NOT NULL AS named,
+       role, start_ns, end_ns, dedupe, attempts, hash(trace_id) AS trace,
+       role = 'http' AND kind = 3 AND coalesce(upper(method), 'POST') = 'POST' AS sends,
+       CASE WHEN role = 'tool' THEN hash(tool) WHEN operation ILIKE '%embed%' THEN 1 ELSE 0 END AS sort
+FROM raw
+"""
+_DUPLICATES: Final = """
+CREATE TEMP TABLE copies AS
+SELECT row_id FROM (
+  SELECT row_id, row_number() OVER (
+      PARTITION BY sid ORDER BY coalesce(end_ns >= start_ns, false) DESC,
+      coalesce(end_ns - start_ns, 0) DESC, row_id) AS place
+  FROM nodes WHERE named AND sid IN (SELECT sid FROM nodes WHERE named GROUP BY sid HAVING count(*) > 1))
+WHERE place > 1
+"""
+_FRONTIER: Final = """
+CREATE TEMP TABLE frontier AS
+SELECT row_id, role, sort, pid AS at FROM nodes
+WHERE pid IS NOT NULL AND (role IN ('operation', 'attempt', 'tool') OR sends)
+"""
+_FOUND: Final = """
+INSERT INTO links
+SELECT f.row_id, f.role, p.row_id, p.role FROM frontier f JOIN nodes p ON p.sid = f.at AND p.named
+WHERE p.row_id <> f.row_id
+  AND ((p.role = 'operation' AND f.role IN ('attempt', 'http'))
+       OR (p.role = f.role AND f.role IN ('operation', 'tool') AND f.sort = p.sort)
+       OR (p.role = 'attempt' AND f.role = 'http'))
+"""
+_CLIMB: Final = """
+CREATE OR REPLACE TEMP TABLE frontier AS
+SELECT f.row_id, f.role, f.sort, p.pid AS at
+FROM frontier f JOIN nodes p ON p.sid = f.at AND p.named
+WHERE p.role IN ('other', 'queue', 'http') AND p.pid IS NOT NULL
+"""
+_ROOTS: Final = """
+CREATE OR REPLACE TEMP TABLE roots AS
+SELECT r.row_id, coalesce(l.to_row, r.root) AS root
+FROM roots r LEFT JOIN links l ON l.row_id = r.root AND l.role = 'operation'
+"""
+_CALLS: Final = """
+CREATE TEMP TABLE calls AS
+SELECT n.row_id, r.root,
+       i.to_row IS NULL AS leaf,
+       n.dedupe IN ('inner', 'outer') AND r.root = n.row_id AND i.to_row IS NULL
+         AND o.trace IS NOT NULL AS shadow,
+       coalesce(n.attempts, 1) > 0 AS sent
+FROM nodes n JOIN roots r USING (row_id)
+LEFT JOIN (SELECT DISTINCT to_row FROM links WHERE role = 'operation') i ON i.to_row = n.row_id
+LEFT JOIN (SELECT DISTINCT trace FROM nodes WHERE role = 'operation' AND dedupe = 'owner') o
+       ON o.trace = n.trace
+"""
+_ATTEMPTS: Final = """
+CREATE TEMP TABLE tries AS
+WITH own AS (
+  SELECT n.row_id, 'attempt' AS via, l.to_row AS op
+  FROM nodes n LEFT JOIN links l USING (row_id) WHERE n.role = 'attempt'
+), held AS (
+  SELECT DISTINCT c.root FROM own JOIN calls c ON c.row_id = own.op
+), http AS (
+  SELECT l.row_id, 'http' AS via, l.to_row AS op FROM links l JOIN calls c ON c.row_id = l.to_row
+  WHERE l.role = 'http' AND l.to_role = 'operation' AND c.root NOT IN (SELECT root FROM held)
+), dialled AS (
+  SELECT DISTINCT c.root FROM http JOIN calls c ON c.row_id = http.op
+), self AS (
+  SELECT row_id, 'operation' AS via, row_id AS op FROM calls
+  WHERE leaf AND sent AND NOT shadow
+    AND root NOT IN (SELECT root FROM held) AND root NOT IN (SELECT root FROM dialled)
+)
+SELECT t.row_id, t.via, t.op, c.root
+FROM (SELECT * FROM own UNION ALL SELECT * FROM http UNION ALL SELECT * FROM self) t
+LEFT JOIN calls c ON c.row_id = t.op
+"""
+_FAMILY: Final = """
+CREATE TEMP TABLE family AS
+SELECT n.row_id,
+       n.pid IS NOT NULL AND p.sid IS NULL AS orphan,
+       coalesce(n.start_ns < p.start_ns, false) AS skewed
+FROM nodes n LEFT JOIN nodes p ON p.sid = n.pid AND p.named
+WHERE n.pid IS NOT NULL
+"""
+_BLAMED: Final = """
+CREATE TEMP TABLE blamed AS
+SELECT t.root, arg_max(r.error_class, r.start_ns) AS error_class,
+       arg_max(r.error_reason, r.start_ns) AS error_reason
+FROM tries t JOIN raw r USING (row_id)
+WHERE t.via <> 'operation' AND r.failed AND r.error_class <> 'unknown' AND t.root IS NOT NULL
+GROUP BY t.root
+"""
+_WRITE: Final = """
+COPY (
+  SELECT r.* EXCLUDE (provider, model, pool, error_class, error_reason),
+         coalesce(b.error_class, r.error_class) AS error_class,
+         coalesce(b.error_reason, r.error_reason) AS error_reason,
+         CASE WHEN t.via = 'http' THEN o.provider ELSE r.provider END AS provider,
+         CASE WHEN t.via = 'http' THEN o.model ELSE r.model END AS model,
+         CASE WHEN t.via = 'http' THEN o.pool ELSE r.pool END AS pool,
+         d.row_id IS NOT NULL AS duplicate,
+         coalesce(f.orphan, false) AS orphan,
+         coalesce(f.skewed, false) AS skewed,
+         coalesce(c.root = r.row_id AND NOT c.shadow, false) AS is_operation,
+         t.via IS NOT NULL AS is_attempt,
+         t.via AS attempt_from,
+         r.role = 'tool' AND d.row_id IS NULL AND u.row_id IS NULL AS is_tool,
+         coalesce(c.leaf AND NOT c.shadow, false) AS owns_tokens,
+         coalesce(t.root, c.root) AS call_id
+  FROM raw r
+  LEFT JOIN copies d ON d.row_id = r.row_id
+  LEFT JOIN family f ON f.row_id = r.row_id
+  LEFT JOIN calls c ON c.row_id = r.row_id
+  LEFT JOIN tries t ON t.row_id = r.row_id
+  LEFT JOIN (SELECT row_id, provider, model, pool FROM raw WHERE role = 'operation') o
+         ON o.row_id = t.op AND t.via = 'http'
+  LEFT JOIN blamed b ON b.root = r.row_id AND r.failed AND r.error_class = 'unknown'
+  LEFT JOIN (SELECT DISTINCT row_id FROM links WHERE role = 'tool') u ON u.row_id = r.row_id
+) TO '{target}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 100000)
+"""
+
+
+def resolve(con: "duckdb.DuckDBPyConnection", parts: list[Path], target: Path, *, apart: bool) -> None:
+    """Write `target`: every span of `parts`, with the derived columns. No span is dropped.
+
+    `apart`: the parts are files of their own, whose row ids must be kept apart.
+    """
+    shift = FILE_ROWS if apart else 0
+    columns = ", ".join(COLUMNS)
+    selects = (
+        f"SELECT {columns}, row_id + {i * shift} AS row_id FROM read_parquet({_quoted(part)})"  # noqa: S608
+        for i, part in enumerate(parts)
+    )
+    con.execute(f"CREATE TEMP VIEW raw AS {' UNION ALL '.join(selects)}")
+    con.execute(_NODES)
+    con.execute(_DUPLICATES)
+    con.execute("DELETE FROM nodes WHERE row_id IN (SELECT row_id FROM copies)")
+    con.execute("CREATE TEMP TABLE links (row_id BIGINT, role VARCHAR, to_row BIGINT, to_role VARCHAR)")
+    con.execute(_FRONTIER)
+    for _ in range(DEEPEST):
+        con.execute(_FOUND)
+        con.execute(_CLIMB)
+        if not _count(con, "frontier"):
+            break
+    con.execute(
+        "CREATE TEMP TABLE roots AS SELECT row_id, row_id AS root FROM nodes WHERE role = 'operation'"
+    )
+    for _ in range(DEEPEST):
+        before = con.execute("SELECT sum(hash(root)) FROM roots").fetchone()
+        con.execute(_ROOTS)
+        if con.execute("SELECT sum(hash(root)) FROM roots").fetchone() == before:
+            break
+    for statement in (_CALLS, _ATTEMPTS, _BLAMED, _FAMILY):
+        con.execute(statement)
+    con.execute(_WRITE.format(target=str(target).replace("'", "''")))
+
+
+def _count(con: "duckdb.DuckDBPyConnection", table: str) -> int:
+    found = con.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - our own table names
+    assert found is not None
+    return int(found[0])
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"

@@ -1,0 +1,112 @@
+"""Where read files are kept, so that the next command is instant: one folder a file, found by its path.
+
+A file that grew is read on from where reading stopped; one that was replaced is read again. What
+decides is not the name or the time alone but the content at both ends of what was read.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final
+
+from penstock.errors import UsageError
+
+SCHEMA: Final = "1"
+"""Part of every store path: raise it when columns, dialects or rules change, and files are read anew."""
+_PROBE: Final = 64 << 10
+_KEPT_SETS: Final = 40
+
+
+@dataclass(slots=True, kw_only=True)
+class Manifest:
+    """What is known of one file that was read. Offsets are bytes of the file."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    inode: int
+    head: str
+    tail: str
+    consumed: int
+    resumable: bool
+    parts: int
+    reading: dict[str, object] = field(default_factory=dict)
+    quality: dict[str, object] = field(default_factory=dict)
+
+
+def root(folder: Path | None) -> Path:
+    """Choose and make the store's folder; spans may hold prompts, so that only the user may look.
+
+    Raises:
+        UsageError: it cannot be made.
+    """
+    base = folder or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "penstock"
+    path = base / f"traces-{SCHEMA}"
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (path / "files").mkdir(exist_ok=True, mode=0o700)
+        (path / "sets").mkdir(exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise UsageError(
+            f"cannot make the store {path}: {error.strerror}; choose one with --store DIR"
+        ) from error
+    return path
+
+
+def folder_of(store: Path, path: Path) -> Path:
+    """Name the folder of one file."""
+    folder = store / "files" / hashlib.sha256(os.fsencode(path)).hexdigest()[:24]
+    folder.mkdir(exist_ok=True, mode=0o700)
+    return folder
+
+
+def set_folder(store: Path, stamps: list[str]) -> Path:
+    """Name the folder of several files taken together; the least used ones are let go."""
+    folder = store / "sets" / hashlib.sha256("\n".join(stamps).encode()).hexdigest()[:24]
+    others = sorted((store / "sets").iterdir(), key=lambda held: held.stat().st_mtime, reverse=True)
+    for old in others[_KEPT_SETS:]:
+        shutil.rmtree(old, ignore_errors=True)
+    folder.mkdir(exist_ok=True, mode=0o700)
+    os.utime(folder, (time.time(), time.time()))
+    return folder
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time write a folder."""
+    with open(folder / "lock", "w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def load(folder: Path) -> Manifest | None:
+    """Read a manifest; None when there is none that can be used."""
+    try:
+        found = json.loads((folder / "manifest.json").read_text())
+        manifest = Manifest(**found)
+    except (OSError, ValueError, TypeError):
+        return None
+    return manifest if (folder / "spans.parquet").exists() else None
+
+
+def save(folder: Path, manifest: Manifest) -> None:
+    """Write a manifest in one step."""
+    temporary = folder / f"manifest.{os.getpid()}.tmp"
+    temporary.write_text(json.dumps(asdict(manifest)))
+    temporary.replace(folder / "manifest.json")
+
+
+def probe(path: Path, end: int) -> tuple[str, str]:
+    """Hash the first bytes and the last ones before `end`."""
+    with open(path, "rb") as stream:
+        head = stream.read(min(_PROBE, end))
+        stream.seek(max(0, end - _PROBE))
+        tail = stream.read(min(_PROBE, end))
+    return hashlib.sha256(head).hexdigest()[:16], hashlib.sha256(tail).hexdigest()[:16]

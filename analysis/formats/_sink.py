@@ -1,0 +1,67 @@
+"""Where decoders put rows and say what they could not read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from penstock.analysis._columns import arrow_schema
+from penstock.analysis._rows import Row
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+KEPT_PLACES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A record, or a span in it, that could not be read. `offset` is in decompressed bytes."""
+
+    offset: int
+    reason: str
+
+
+@dataclass(slots=True)
+class Sink:
+    """What one chunk came to. `records` counts what was recognised as trace data, spans or not."""
+
+    source: int
+    rows: list[Row] = field(default_factory=list)
+    bad: list[Bad] = field(default_factory=list)
+    bad_count: int = 0
+    records: int = 0
+    truncated_at: int | None = None
+    foreign: str | None = None
+
+    def reject(self, offset: int, reason: str) -> None:
+        """Count something unreadable; the first places are kept."""
+        self.bad_count += 1
+        if len(self.bad) < KEPT_PLACES:
+            self.bad.append(Bad(offset, reason))
+
+    def batch(self) -> "pa.RecordBatch":
+        """Hand the rows over as one Arrow batch."""
+        import pyarrow as pa
+
+        schema = arrow_schema()
+        columns = zip(*self.rows, strict=True) if self.rows else ([] for _ in schema)
+        arrays = [
+            pa.array(_clean(values, column), column.type)
+            for values, column in zip(columns, schema, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _clean(values: Sequence[object], column: "pa.Field") -> Sequence[object]:
+    """Lone surrogates are legal JSON and no legal text."""
+    if str(column.type) != "string":
+        return values
+    try:
+        for value in values:
+            if isinstance(value, str) and not value.isascii():
+                value.encode()
+    except UnicodeEncodeError:
+        return [
+            value.encode("utf-8", "replace").decode() if isinstance(value, str) else value for value in values
+        ]
+    return values

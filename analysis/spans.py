@@ -1,0 +1,225 @@
+"""Open span files for questions: `open_spans(paths)` gives a locked view that every verb asks."""
+
+import glob
+import json
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from penstock.analysis import _engine, _store
+from penstock.analysis._quality import box
+from penstock.analysis.formats import Decoded
+from penstock.errors import UsageError
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from penstock.analysis._ingest import Progress
+
+STDIN: Final = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which spans a question is about. `where` is a SQL condition; bounds are nanoseconds, half open."""
+
+    where: str | None = None
+    since_ns: int | None = None
+    until_ns: int | None = None
+
+
+@dataclass(slots=True)
+class Spans:
+    """Spans in reach of SQL: the view `spans`, duplicates left out, the selection applied.
+
+    `quality` is the data quality box of everything read, before the selection.
+    """
+
+    con: "duckdb.DuckDBPyConnection"
+    quality: dict[str, Any]
+    truncations: list[str] = field(default_factory=list)
+
+    def rows(self, sql: str, values: Sequence[object] = ()) -> list[dict[str, Any]]:
+        """Run one of our queries and return rows as dicts."""
+        cursor = self.con.execute(sql, list(values))
+        assert cursor.description is not None
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _silent(_bytes: int, _spans: int, _total: int | None) -> None:
+    """Report no progress."""
+
+
+@contextmanager
+def open_spans(
+    names: Sequence[str],
+    *,
+    store: Path | None = None,
+    selection: Selection | None = None,
+    progress: "Progress" = _silent,
+) -> Iterator[Spans]:
+    """Read files (paths, globs, folders, `-`) into the store if needed and open them together.
+
+    Raises:
+        UsageError: a file is missing, empty or foreign, or the selection does not parse.
+    """
+    with ExitStack() as stack:
+        spill = Path(stack.enter_context(_engine.spill_folder()))
+        if len(names) == 1 and names[0] == STDIN:
+            files = [_from_stream(spill, progress)]
+        else:
+            files = _from_files(names, _store.root(store), spill, progress)
+        readings = [(manifest.path, Decoded.of(manifest.reading)) for _, manifest in files]
+        resolved, counts = _together(files, store, spill)
+        con = _engine.connect(spill)
+        stack.callback(con.close)
+        _engine.lock(con, [resolved])
+        _view(con, resolved, selection or Selection())
+        yield Spans(
+            con, box(counts, readings), [said for name, told in readings if (said := _truncation(name, told))]
+        )
+
+
+def expand(names: Sequence[str]) -> list[tuple[Path, bool]]:
+    """Turn names into files; True marks those found in a folder, which may hold other things too.
+
+    Raises:
+        UsageError: nothing is there.
+    """
+    found: dict[Path, bool] = {}
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            inside = sorted(
+                held for held in path.rglob("*") if held.is_file() and not held.name.startswith(".")
+            )
+            if not inside:
+                raise UsageError(f"{name}: the folder holds no files")
+            found.update(dict.fromkeys(inside, True))
+        elif path.exists() or not glob.has_magic(name):
+            found.setdefault(path, False)
+        elif matches := sorted(glob.glob(name, recursive=True)):
+            found.update({Path(match): False for match in matches if Path(match).is_file()})
+        else:
+            raise UsageError(f"{name}: no file matches")
+    return list(found.items())
+
+
+def _from_files(
+    names: Sequence[str], store: Path, spill: Path, progress: "Progress"
+) -> list[tuple[Path, _store.Manifest]]:
+    files: list[tuple[Path, _store.Manifest]] = []
+    refused: UsageError | None = None
+    for path, in_folder in expand(names):
+        try:
+            files.append(_one(path, store, spill, len(files), progress))
+        except UsageError as error:
+            if not in_folder:
+                raise
+            refused = error
+    if not files:
+        raise refused or UsageError("no files given")
+    return files
+
+
+def _one(
+    path: Path, store: Path, spill: Path, index: int, progress: "Progress"
+) -> tuple[Path, _store.Manifest]:
+    known = _known(path, store)
+    if known:
+        return known
+    from penstock.analysis._ingest import ingest, ingest_stream
+
+    try:
+        regular = stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        regular = True  # ingest says in one line what is wrong
+    if regular:
+        return ingest(path, store, progress)
+    folder = spill / f"stream-{index}"
+    folder.mkdir()
+    with path.open("rb") as stream:
+        return folder, ingest_stream(stream, str(path), folder, progress)
+
+
+def _known(path: Path, store: Path) -> tuple[Path, _store.Manifest] | None:
+    """Find an unchanged file's folder without loading anything that decodes."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    folder = _store.folder_of(store, path.resolve())
+    manifest = _store.load(folder)
+    if manifest and (found.st_size, found.st_mtime_ns, found.st_ino) == (
+        manifest.size, manifest.mtime_ns, manifest.inode
+    ) and _store.probe(path, manifest.size) == (manifest.head, manifest.tail):  # fmt: skip
+        return folder, manifest
+    return None
+
+
+def _from_stream(spill: Path, progress: "Progress") -> tuple[Path, _store.Manifest]:
+    from penstock.analysis._ingest import ingest_stream
+
+    folder = spill / "stdin"
+    folder.mkdir()
+    return folder, ingest_stream(sys.stdin.buffer, "stdin", folder, progress)
+
+
+def _together(
+    files: list[tuple[Path, _store.Manifest]], store: Path | None, spill: Path
+) -> tuple[Path, dict[str, Any]]:
+    """Relate the spans of several files to one another; the result is kept like a file's."""
+    if len(files) == 1:
+        return files[0][0] / "spans.parquet", files[0][1].quality
+    stamps = [
+        f"{manifest.path}:{manifest.inode}:{manifest.size}:{manifest.mtime_ns}:{manifest.head}:{manifest.tail}"
+        for _, manifest in files
+    ]
+    folder = _store.set_folder(_store.root(store), stamps)
+    with _store.locked(folder):
+        target, kept = folder / "spans.parquet", folder / "quality.json"
+        if target.exists() and kept.exists():
+            return target, json.loads(kept.read_text())
+        from penstock.analysis._ingest import relate
+
+        counts = relate([held / "spans.parquet" for held, _ in files], target, spill)
+        kept.write_text(json.dumps(counts))
+        return target, counts
+
+
+def _view(con: "duckdb.DuckDBPyConnection", resolved: Path, selection: Selection) -> None:
+    path = str(resolved).replace("'", "''")
+    con.execute(f"CREATE VIEW every_span AS SELECT * FROM read_parquet('{path}') WHERE NOT duplicate")  # noqa: S608
+    conditions = []
+    if selection.since_ns is not None:
+        conditions.append(f"start_ns >= {selection.since_ns:d}")
+    if selection.until_ns is not None:
+        conditions.append(f"start_ns < {selection.until_ns:d}")
+    if selection.where:
+        _check(con, selection.where)
+        conditions.append(f"({selection.where}\n)")
+    chosen = " AND ".join(conditions) or "true"
+    con.execute(f"CREATE VIEW spans AS SELECT * FROM every_span WHERE {chosen}")  # noqa: S608
+
+
+def _check(con: "duckdb.DuckDBPyConnection", where: str) -> None:
+    import duckdb
+
+    query = _engine.only_select(con, f"SELECT 1 FROM every_span WHERE ({where}\n) LIMIT 0")  # noqa: S608
+    try:
+        con.execute(query)
+    except duckdb.Error as error:
+        raise UsageError(f"--where {where!r}: {_engine.first_line(error)}") from error
+
+
+def _truncation(name: str, told: Decoded) -> str | None:
+    if told.truncated_at is not None:
+        return f"{name}: ends inside a record that begins at byte {told.truncated_at}; the rest was read"
+    if told.broken:
+        return f"{name}: {told.broken}; the rest was read"
+    return None

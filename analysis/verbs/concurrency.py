@@ -1,0 +1,113 @@
+"""How many attempts were live: exact, weighted by time.
+
+Intervals are half open, so an end at t comes before a start at t. The level between two neighbouring
+times is weighted by the nanoseconds it lasted. A percentile is the smallest level L with
+time(level ≤ L) ≥ p × total (nearest rank, in integers), from the first start to the last end; and
+once more over the busy time, when at least one attempt was live.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from penstock.analysis.answer import Answer, table_of
+from penstock.analysis.spans import Spans
+from penstock.analysis.verbs._grouping import grouped
+
+GROUPS: Final = ("pool", "provider")
+PERCENTS: Final = (50, 95, 99)
+NS: Final = 1_000_000_000
+
+_LEVELS: Final = """
+WITH live AS (
+  SELECT {select} start_ns AS s, greatest(end_ns, start_ns) AS e
+  FROM spans WHERE is_attempt AND start_ns IS NOT NULL AND end_ns IS NOT NULL
+), steps AS (
+  SELECT {names} t, sum(d) AS d
+  FROM (SELECT {names} s AS t, 1 AS d FROM live UNION ALL SELECT {names} e AS t, -1 AS d FROM live) AS changes
+  GROUP BY {names} t
+), levels AS (
+  SELECT {names} t,
+         sum(d) OVER ({partition} ORDER BY t ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS level,
+         lead(t) OVER ({partition} ORDER BY t ROWS BETWEEN 1 FOLLOWING AND 1 FOLLOWING) AS until
+  FROM steps
+)
+SELECT {names} CAST(level AS BIGINT) AS level, CAST(sum(until - t) AS BIGINT) AS ns
+FROM levels WHERE until > t GROUP BY {names} level
+"""
+_PEAKS: Final = """
+SELECT {select} count(*) AS attempts, min(start_ns) AS first_start_ns, max(end_ns) AS last_end_ns
+FROM spans WHERE is_attempt AND start_ns IS NOT NULL AND end_ns IS NOT NULL {group}
+"""
+
+
+def concurrency(spans: Spans, by: Sequence[str] = GROUPS) -> Answer:
+    """Answer `traces concurrency`: one entry a group, most live first, and all attempts together."""
+    held = _levels(spans, by)
+    members = _members(spans, by)
+    groups = [
+        {**dict(zip(by, key, strict=True)), **figures(held.get(key, {})), **members[key]} for key in members
+    ]
+    groups.sort(key=lambda group: (-group["max"], [str(group[name]) for name in by]))
+    total = figures(_levels(spans, ()).get((), {}))
+    data = {"groups": groups, "total": total, "quality": spans.quality}
+    lines = [
+        f"live calls: p50 {total['p50']}, p95 {total['p95']}, p99 {total['p99']}, max {total['max']}; "
+        f"mean {total['mean']:.2f} over {total['seconds']:,.1f} s"
+    ]
+    columns = (*by, "mean", "p50", "p95", "p99", "max", "seconds", "attempts")
+    shown = [table_of("live calls, by time", groups, columns)]
+    shown.append(
+        table_of("the same over busy time", [{**group, **group["busy"]} for group in groups], columns[:-1])
+    )
+    return Answer("concurrency", data, lines, shown)
+
+
+def figures(time_at: Mapping[int, int]) -> dict[str, Any]:
+    """Compute mean, percentiles, max and length from nanoseconds spent at each level."""
+    busy = {level: ns for level, ns in time_at.items() if level > 0}
+    return {**_figures(time_at), "busy": _figures(busy)}
+
+
+def _figures(time_at: Mapping[int, int]) -> dict[str, Any]:
+    total = sum(time_at.values())
+    found: dict[str, Any] = {
+        "mean": sum(level * ns for level, ns in time_at.items()) / total if total else 0.0,
+        **{f"p{percent}": percentile(time_at, percent) for percent in PERCENTS},
+        "max": max(time_at, default=0),
+        "seconds": total / NS,
+    }
+    return found
+
+
+def percentile(time_at: Mapping[int, int], percent: int) -> int:
+    """Return the smallest level L with time(level ≤ L) ≥ percent of the whole; 0 when there is no time."""
+    total = sum(time_at.values())
+    passed = 0
+    for level in sorted(time_at):
+        passed += time_at[level]
+        if passed * 100 >= percent * total:
+            return level
+    return 0
+
+
+def _levels(spans: Spans, by: Sequence[str]) -> dict[tuple[object, ...], dict[int, int]]:
+    select, names = grouped(by)
+    listed = "".join(f"{name}, " for name in names)
+    sql = _LEVELS.format(
+        select=f"{select}," if by else "",
+        names=listed,
+        partition=f"PARTITION BY {', '.join(names)}" if by else "",
+    )
+    found: dict[tuple[object, ...], dict[int, int]] = defaultdict(dict)
+    for row in spans.rows(sql):
+        found[tuple(row[name] for name in by)][row["level"]] = row["ns"]
+    return found
+
+
+def _members(spans: Spans, by: Sequence[str]) -> dict[tuple[object, ...], dict[str, Any]]:
+    select, names = grouped(by)
+    group = f"GROUP BY {', '.join(names)}" if by else ""
+    rows = spans.rows(_PEAKS.format(select=f"{select}," if by else "", group=group))
+    kept = ("attempts", "first_start_ns", "last_end_ns")
+    return {tuple(row[name] for name in by): {name: row[name] for name in kept} for row in rows}

@@ -1,0 +1,137 @@
+"""Print answers: JSON, CSV and Markdown for programs, tables for people, nothing that steers a terminal."""
+
+import csv
+import io
+import json
+import sys
+import unicodedata
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from penstock.analysis import Answer, Table
+
+FORMATS: Final = ("table", "json", "csv", "md")
+_UNPRINTABLE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def show(answer: "Answer", form: str) -> None:
+    """Write an answer to stdout."""
+    out = sys.stdout
+    if form == "json":
+        out.write(json.dumps(answer.data, indent=2 if out.isatty() else None) + "\n")
+    elif form == "csv":
+        out.write(_csv(answer.tables))
+    elif form == "md":
+        out.write(_markdown(answer))
+    elif out.isatty():
+        _rich(answer)
+    else:
+        out.write(_plain(answer))
+
+
+def printable(value: object) -> str:
+    """Make text harmless: control and direction characters are shown as escapes."""
+    text = cell(value)
+    if text.isprintable():
+        return text
+    return "".join(
+        f"\\u{ord(char):04x}" if unicodedata.category(char) in _UNPRINTABLE else char for char in text
+    )
+
+
+def cell(value: object) -> str:
+    """Give a value as people read it."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.3f}".rstrip("0").rstrip(".") if abs(value) < 1e12 else f"{value:g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _quality(answer: "Answer") -> list[str]:
+    quality: dict[str, Any] = answer.data.get("quality") or {}
+    return list(quality.get("notes", ()))
+
+
+def _plain(answer: "Answer") -> str:
+    out = [printable(line) for line in answer.lines]
+    for table in answer.tables:
+        rows = [
+            [printable(name) for name in table.columns],
+            *([printable(held) for held in row] for row in table.rows),
+        ]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(table.columns))]
+        out += ["", table.title]
+        out += [
+            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        ]
+    if notes := _quality(answer):
+        out += ["", "data quality", *(f"- {printable(note)}" for note in notes)]
+    return "\n".join(out) + "\n"
+
+
+def _rich(answer: "Answer") -> None:
+    from rich.console import Console
+    from rich.panel import Panel
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    console = Console()
+    for line in answer.lines:
+        console.print(Text(printable(line)))
+    for table in answer.tables:
+        grid = RichTable(title=Text(table.title), title_justify="left", header_style="bold")
+        for i, name in enumerate(table.columns):
+            numbers = all(isinstance(row[i], int | float) or row[i] is None for row in table.rows)
+            grid.add_column(Text(printable(name)), justify="right" if numbers else "left", overflow="fold")
+        for row in table.rows:
+            grid.add_row(*(Text(printable(held)) for held in row))
+        console.print(grid)
+    if notes := _quality(answer):
+        console.print(
+            Panel(Text("\n".join(printable(note) for note in notes)), title="data quality", expand=False)
+        )
+
+
+def _csv(tables: "Sequence[Table]") -> str:
+    """Write the tables one below the other; a cell that a spreadsheet would run is defused."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    for i, table in enumerate(tables):
+        if i:
+            writer.writerow([])
+        writer.writerow(table.columns)
+        writer.writerows([[_defused(held) for held in row] for row in table.rows])
+    return out.getvalue()
+
+
+def _defused(value: object) -> object:
+    if isinstance(value, str):
+        text = printable(value)
+        return f"'{text}" if text[:1] in {"=", "+", "-", "@"} else text
+    return value
+
+
+def _markdown(answer: "Answer") -> str:
+    out = [f"- {_escaped(line)}" for line in answer.lines]
+    for table in answer.tables:
+        out += [
+            "",
+            f"### {_escaped(table.title)}",
+            "",
+            f"| {' | '.join(_escaped(name) for name in table.columns)} |",
+        ]
+        out.append("|" + " --- |" * len(table.columns))
+        out += [f"| {' | '.join(_escaped(held) for held in row)} |" for row in table.rows]
+    if notes := _quality(answer):
+        out += ["", "### data quality", "", *(f"- {_escaped(note)}" for note in notes)]
+    return "\n".join(out) + "\n"
+
+
+def _escaped(value: object) -> str:
+    text = printable(value).replace("&", "&amp;").replace("<", "&lt;")
+    return "".join(f"\\{char}" if char in "\\`*_[]|" else char for char in text)

@@ -1,0 +1,180 @@
+"""`penstock traces VERB FILE…`: questions to span files."""
+
+import importlib
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from penstock.analysis import Answer, Selection, Spans, open_spans
+from penstock.cli._output import FORMATS, show
+from penstock.errors import UsageError
+
+Files = Annotated[
+    list[str],
+    typer.Argument(metavar="FILE…", help="Span files, globs or folders, of any format; - reads stdin."),
+]
+Format = Annotated[str, typer.Option("--format", "-f", help="table, json, csv or md.")]
+Where = Annotated[str | None, typer.Option(help="SQL condition on spans, such as \"model = 'gpt-5'\".")]
+Since = Annotated[
+    str | None, typer.Option(help="Spans from this time on: ISO 8601 (UTC) or seconds since 1970.")
+]
+Until = Annotated[str | None, typer.Option(help="Spans that start before this time.")]
+By = Annotated[str | None, typer.Option(help="Group by these columns, comma separated.")]
+FailIf = Annotated[
+    list[str] | None, typer.Option(help="Exit 1 when this holds, such as 'p99_live>180'; repeatable.")
+]
+Store = Annotated[
+    Path | None, typer.Option(help="Where read files are kept; default $XDG_CACHE_HOME/penstock.")
+]
+
+FAILED_GATE: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A question without options of its own. `name` is its function in `penstock.analysis`."""
+
+    name: str
+    help: str
+    grouped: bool = False
+
+
+VERBS: Final = (
+    Verb("summary", "What failed, which layer to fix, how many calls were live: the page to read first."),
+    Verb(
+        "errors", "Which class, reason, provider, model and pool failed; operations and attempts apart.", True
+    ),
+    Verb("concurrency", "Exact, time-weighted percentiles of live attempts per pool.", True),
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    traces = typer.Typer(help="Look back over recorded spans.", no_args_is_help=True, rich_markup_mode=None)
+    for verb in VERBS:
+        traces.command(verb.name, help=verb.help)(_grouped(verb) if verb.grouped else _plain(verb))
+    app.add_typer(traces, name="traces")
+
+
+def _plain(verb: Verb) -> Callable[..., None]:
+    def run(
+        files: Files, format: Format = "table", where: Where = None, since: Since = None, until: Until = None,
+        fail_if: FailIf = None, store: Store = None,
+    ) -> None:  # fmt: skip
+        answer(_question(verb), files, format, Request(where, since, until, fail_if, store))
+
+    return run
+
+
+def _grouped(verb: Verb) -> Callable[..., None]:
+    def run(
+        files: Files, format: Format = "table", by: By = None, where: Where = None, since: Since = None,
+        until: Until = None, fail_if: FailIf = None, store: Store = None,
+    ) -> None:  # fmt: skip
+        columns = [name.strip() for name in (by or "").split(",") if name.strip()]
+        ask = _question(verb)
+        answer(
+            lambda spans: ask(spans, columns) if columns else ask(spans),
+            files, format, Request(where, since, until, fail_if, store),
+        )  # fmt: skip
+
+    return run
+
+
+def _question(verb: Verb) -> Callable[..., Answer]:
+    ask: Callable[..., Answer] = getattr(importlib.import_module("penstock.analysis"), verb.name)
+    return ask
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The flags that every verb shares, as typed."""
+
+    where: str | None
+    since: str | None
+    until: str | None
+    fail_if: Sequence[str] | None
+    store: Path | None
+
+
+def answer(ask: Callable[[Spans], Answer], files: Sequence[str], form: str, request: Request) -> None:
+    """Open the files, ask, print, and check the gates.
+
+    Raises:
+        UsageError: a flag or a file cannot be used.
+        Exit: a gate holds.
+    """
+    if form not in FORMATS:
+        raise UsageError(f"--format {form!r} is unknown; choose from {', '.join(FORMATS)}")
+    from penstock.analysis.gate import Gate
+
+    gates = [Gate.parse(text) for text in request.fail_if or ()]
+    selection = Selection(
+        where=request.where,
+        since_ns=_moment(request.since, "--since"),
+        until_ns=_moment(request.until, "--until"),
+    )
+    progress = _Progress()
+    with open_spans(files, store=request.store, selection=selection, progress=progress) as spans:
+        progress.end()
+        told = ask(spans)
+        for said in spans.truncations:
+            _warn(said)
+    show(told, form)
+    broken = [text for gate in gates if (text := gate.broken(told.data))]
+    for text in broken:
+        _warn(text)
+    if broken:
+        raise typer.Exit(FAILED_GATE)
+
+
+def _warn(text: str) -> None:
+    print(f"penstock: {text}", file=sys.stderr)  # noqa: T201
+
+
+def _moment(text: str | None, flag: str) -> int | None:
+    if text is None:
+        return None
+    from penstock.analysis.moments import nanoseconds
+
+    try:
+        return nanoseconds(text)
+    except ValueError as error:
+        raise UsageError(
+            f"{flag} {text!r}: give ISO 8601, as 2026-05-01T12:00, or seconds since 1970"
+        ) from error
+
+
+class _Progress:
+    """One line on a terminal's stderr while a large file is read."""
+
+    _EVERY: Final = 0.2
+
+    def __init__(self) -> None:
+        self._begun = self._shown = time.monotonic()
+        self._bytes = self._spans = 0
+        self._live, self._written = sys.stderr.isatty(), False
+
+    def __call__(self, read: int, spans: int, total: int | None) -> None:
+        self._bytes, self._spans = self._bytes + read, self._spans + spans
+        now = time.monotonic()
+        if not self._live or now - self._shown < self._EVERY:
+            return
+        self._shown, self._written = now, True
+        passed = now - self._begun
+        eta = f", {passed * (total - self._bytes) / self._bytes:.0f} s left" if total and self._bytes else ""
+        sys.stderr.write(
+            f"\r\x1b[Kreading: {self._bytes / 1e6:,.0f} MB, {self._spans / passed:,.0f} spans/s{eta}"
+        )
+        sys.stderr.flush()
+
+    def end(self) -> None:
+        """Take the line away."""
+        if self._written:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
