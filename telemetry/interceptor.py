@@ -97,13 +97,15 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """Do not send: this is the answer (a response cache's)."""
+    """Do not send: this is the answer (a response cache's). `trust`, `pool` and `reason` say where it is from."""
 
     status: int
     headers: Mapping[str, str]
     chunks: Iterable[bytes]
     trust: str
     queued_seconds: float = 0.0
+    pool: str = ""
+    reason: str = ""
 
 
 Admission = Granted | Refused | Served

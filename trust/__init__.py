@@ -3,7 +3,10 @@
 import sys
 from types import ModuleType
 
+from penstock.trust._cache import ResponseCache
 from penstock.trust._carry import carry, follow_threads
+from penstock.trust._feed import AnswerFeed
+from penstock.trust._interceptor import Lineage
 from penstock.trust._irreversible import guard, guard_tool, irreversible
 from penstock.trust._ledger import Codec, Entry, Ledger, MemoryLedger, State
 from penstock.trust._ledger_redis import RedisLedger
@@ -12,24 +15,36 @@ from penstock.trust._levels import Level, Origin, Trust
 from penstock.trust._lineage import distrust, follow_tasks, lineage, primary_only, trust, verified
 from penstock.trust._perform import idempotency_key
 from penstock.trust._policy import Outcome, Policy, Question, read_rules
+from penstock.trust._prompt_cache import PromptCache
 from penstock.trust._settings import TrustSettings, activate
+from penstock.trust._stores import AnswerStore, MemoryStore, RedisStore
+from penstock.trust._validity import Validity, cached
 
 __all__ = [
+    "AnswerFeed",
+    "AnswerStore",
     "Codec",
     "Entry",
     "Ledger",
     "Level",
+    "Lineage",
     "MemoryLedger",
+    "MemoryStore",
     "Origin",
     "Outcome",
     "Policy",
+    "PromptCache",
     "Question",
     "RedisLedger",
+    "RedisStore",
+    "ResponseCache",
     "SqliteLedger",
     "State",
     "Trust",
     "TrustSettings",
+    "Validity",
     "activate",
+    "cached",
     "carry",
     "distrust",
     "follow_tasks",

@@ -8,10 +8,11 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from penstock.errors import UsageError
 from penstock.trust import _settings
+from penstock.trust._course import Course, run, run_async
 from penstock.trust._ledger import Codec, Ledger
 from penstock.trust._levels import Level, Trust
 from penstock.trust._lineage import trust
-from penstock.trust._perform import Course, Work, admit, perform, run, run_async
+from penstock.trust._perform import Work, admit, perform
 from penstock.trust._policy import Key, Outcome, Policy, Question, bind
 
 P = ParamSpec("P")

@@ -1,13 +1,11 @@
 """The one course of irreversible work, for sync and async alike.
 
-`perform` is a generator: it yields each thing that may block or be awaited as a `Step` and goes on with
-what came of it. Two short drivers run it. The order is what makes it safe: look the key up (done work
-is replayed whatever today's trust), judge the inputs, claim the key, run, record.
+The order is what makes it safe: look the key up (done work is replayed whatever today's trust), judge
+the inputs, claim the key, run, record.
 """
 
 import asyncio
 import contextvars
-import inspect
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,21 +14,14 @@ from typing import Any, Final
 from opentelemetry import trace as otel
 from opentelemetry.trace import Span, Status, StatusCode
 
-from penstock.errors import TrustError, TrustTooLow, UsageError
+from penstock.errors import TrustError, TrustTooLow
 from penstock.telemetry import guard as mishaps
 from penstock.telemetry import semconv as names
 from penstock.trust import _lineage, _settings
+from penstock.trust._course import Course, Step
 from penstock.trust._ledger import Entry, Ledger, ended, new_claim, replay
 from penstock.trust._levels import Trust
 from penstock.trust._policy import Outcome, Policy, Question
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Something to call. `blocking` calls leave the event loop; of the others an awaitable is awaited."""
-
-    call: Callable[[], Any]
-    blocking: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +33,6 @@ class Work:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     arguments: Mapping[str, object] = field(default_factory=dict)
 
-
-Course = Generator[Step, Any, Any]
 
 _key: contextvars.ContextVar[str | None] = contextvars.ContextVar("penstock_idempotency_key", default=None)
 
@@ -221,53 +210,3 @@ def _report(span: Span, outcome: Outcome) -> None:
 
 
 _BAD: Final = (Outcome.REFUSED, Outcome.UNKNOWN)
-
-
-def run(course: Course) -> Any:
-    """Drive a course in this thread."""
-    value, failure = None, None
-    while True:
-        try:
-            step = course.throw(failure) if failure is not None else course.send(value)
-        except StopIteration as stop:
-            return stop.value
-        value, failure = None, None
-        try:
-            value = _sync(step.call())
-        except BaseException as error:  # noqa: BLE001 - it goes on inside the course
-            failure = error
-
-
-async def run_async(course: Course) -> Any:
-    """Drive a course in this event loop; what blocks runs in a thread."""
-    value, failure = None, None
-    while True:
-        try:
-            step = course.throw(failure) if failure is not None else course.send(value)
-        except StopIteration as stop:
-            return stop.value
-        value, failure = None, None
-        try:
-            value = await _in_thread(step.call) if step.blocking else step.call()
-            if inspect.isawaitable(value):
-                value = await value
-        except BaseException as error:  # noqa: BLE001 - it goes on inside the course
-            failure = error
-
-
-def _sync(value: object) -> object:
-    if not inspect.isawaitable(value):
-        return value
-    if inspect.iscoroutine(value):
-        value.close()  # or Python warns that it was never awaited
-    raise UsageError("guarded sync work, its recheck and its ask must not be async; make the work async too")
-
-
-async def _in_thread(call: Callable[[], Any]) -> Any:
-    """Call in a thread and, if cancelled meanwhile, see it end: half a ledger write is no state to leave."""
-    future = asyncio.get_running_loop().run_in_executor(None, call)
-    try:
-        return await asyncio.shield(future)
-    except asyncio.CancelledError:
-        await asyncio.wait({future})
-        raise

@@ -1,0 +1,111 @@
+"""Where cached answers rest: memory, or Redis. Values are sealed bytes; stores know nothing of them."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Protocol
+
+from cachetools import LRUCache
+
+if TYPE_CHECKING:
+    import redis
+
+logger: Final = logging.getLogger("penstock")
+REDIS_PREFIX: Final = "penstock:cache:"
+
+
+class AnswerStore(Protocol):
+    """Keeps bytes by key. None of the methods raises: a cache that fails is a miss.
+
+    `remote`: its methods wait for a network, so they are kept out of event loops.
+    """
+
+    remote: bool
+
+    def get(self, key: str) -> bytes | None:
+        """Look a key up."""
+        ...
+
+    def put(self, key: str, value: bytes, keep_seconds: float) -> None:
+        """Keep a value."""
+        ...
+
+    def drop(self, key: str) -> None:
+        """Forget a key."""
+        ...
+
+
+class MemoryStore:
+    """Answers of this process, at most `max_bytes` together; the least recently used goes first."""
+
+    remote = False
+
+    def __init__(self, max_bytes: int = 64 * 1024 * 1024) -> None:
+        self._lock = threading.Lock()
+        self._values: LRUCache[str, bytes] = LRUCache(max_bytes, getsizeof=len)
+
+    def get(self, key: str) -> bytes | None:
+        """Look a key up."""
+        with self._lock:
+            return self._values.get(key)
+
+    def put(self, key: str, value: bytes, keep_seconds: float) -> None:
+        """Keep a value; one that is larger than the whole store is not kept."""
+        with self._lock:
+            if len(value) <= self._values.maxsize:
+                self._values[key] = value
+
+    def drop(self, key: str) -> None:
+        """Forget a key."""
+        with self._lock:
+            self._values.pop(key, None)
+
+
+class RedisStore:
+    """Answers of a fleet, in Redis or Valkey. Bounded by the server's `maxmemory` and each entry's life.
+
+    Give the client short timeouts (`socket_timeout=0.05`). After a failure the server is left alone
+    for `pause_seconds`, so that a dead cache costs one timeout and not one a call.
+    """
+
+    remote = True
+
+    def __init__(
+        self,
+        client: "redis.Redis",
+        *,
+        pause_seconds: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._pause_seconds = pause_seconds
+        self._clock = clock
+        self._down_until = float("-inf")
+
+    def get(self, key: str) -> bytes | None:
+        """Look a key up."""
+        found = self._try(lambda: self._client.get(REDIS_PREFIX + key))
+        return found if isinstance(found, bytes) else None
+
+    def put(self, key: str, value: bytes, keep_seconds: float) -> None:
+        """Keep a value."""
+        self._try(lambda: self._client.set(REDIS_PREFIX + key, value, px=max(1, int(keep_seconds * 1000))))
+
+    def drop(self, key: str) -> None:
+        """Forget a key."""
+        self._try(lambda: self._client.delete(REDIS_PREFIX + key))
+
+    def _try(self, command: Callable[[], object]) -> object:
+        if self._clock() < self._down_until:
+            return None
+        try:
+            return command()
+        except Exception as error:  # noqa: BLE001 - whatever the client raises, the call goes on without it
+            self._down_until = self._clock() + self._pause_seconds
+            logger.warning(
+                "response cache: Redis failed (%s); going without for %g s",
+                type(error).__name__,
+                self._pause_seconds,
+            )
+            return None
