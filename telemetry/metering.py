@@ -16,6 +16,7 @@ from penstock.telemetry.records import Attempt, Operation, Task, ToolCall
 from penstock.telemetry.registry import Bound, Exemplar, Histogram, Registry, product
 
 OK: Final = "ok"
+PRIMARY: Final = "primary"
 # Classes that ratios are made of: they stand at 0 from a pool's first call.
 _WATCHED: Final = (
     OK,
@@ -95,6 +96,8 @@ class Metering:
         ended_ns = operation.ended_ns if operation.ended_ns is not None else self._clock_ns()
         seconds = (ended_ns - operation.started_ns) / _SECOND_NS
         self.registry.observe(m.OPERATION_SECONDS, (kind, names.provider, names.model), seconds)
+        if operation.verdict is None:
+            self.registry.inc(m.ANSWERS, (names.pool, operation.trust or PRIMARY))
         if operation.task is not None:  # which counted it at its start
             for task in _lineage(operation.task.parent):
                 task.operations += 1

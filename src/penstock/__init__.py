@@ -14,6 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from penstock._runtime import Runtime, instrument, runtime
     from penstock.errors import (
         Backpressure,
         LimiterError,
@@ -24,16 +25,26 @@ if TYPE_CHECKING:
         UsageError,
         WouldExceedDeadline,
     )
+    from penstock.telemetry.tasks import current_task, task
+    from penstock.telemetry.tools import tool
+    from penstock.trust import irreversible
 
 _HOMES: Final[dict[str, str]] = {
     "Backpressure": "penstock.errors",
     "LimiterError": "penstock.errors",
     "OutcomeUnknown": "penstock.errors",
     "PenstockError": "penstock.errors",
+    "Runtime": "penstock._runtime",
     "TrustError": "penstock.errors",
     "TrustTooLow": "penstock.errors",
     "UsageError": "penstock.errors",
     "WouldExceedDeadline": "penstock.errors",
+    "current_task": "penstock.telemetry.tasks",
+    "instrument": "penstock._runtime",
+    "irreversible": "penstock.trust",
+    "runtime": "penstock._runtime",
+    "task": "penstock.telemetry.tasks",
+    "tool": "penstock.telemetry.tools",
 }
 
 __all__ = [
@@ -41,10 +52,17 @@ __all__ = [
     "LimiterError",
     "OutcomeUnknown",
     "PenstockError",
+    "Runtime",
     "TrustError",
     "TrustTooLow",
     "UsageError",
     "WouldExceedDeadline",
+    "current_task",
+    "instrument",
+    "irreversible",
+    "runtime",
+    "task",
+    "tool",
 ]
 
 

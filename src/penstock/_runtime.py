@@ -1,0 +1,136 @@
+"""The façade's one object: what `instrument()` starts and `shutdown()` ends."""
+
+import os
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from penstock._config import Settings, load
+from penstock.telemetry import Telemetry
+from penstock.telemetry.export import SpanFile
+
+if TYPE_CHECKING:
+    from penstock.limiter import Limiter
+
+LAUNCHED: Final = "_PENSTOCK_RUN"
+"""Set by `penstock run`: its user did not name a file in code, so the end of the run does."""
+
+_lock: Final = threading.RLock()
+_current: "Runtime | None" = None
+
+
+class Runtime:
+    """A running Penstock. Also a context manager, which shuts it down.
+
+    Raises:
+        UsageError: the metrics port cannot be served, or an option of a pool is unknown.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.limiter: Limiter | None = None
+        self.telemetry: Telemetry | None = None
+        if settings.disabled:
+            return
+        from penstock._wiring import start
+
+        self.limiter, self.telemetry = start(settings, _name_file if os.environ.get(LAUNCHED) else None)
+
+    @property
+    def spans(self) -> Path | None:
+        """The span file of this process, if one is written."""
+        file = self.telemetry.spans if self.telemetry is not None else None
+        return file.path if file is not None else None
+
+    @property
+    def metrics_url(self) -> str | None:
+        """Where to scrape, if anywhere."""
+        return self.telemetry.metrics_url if self.telemetry is not None else None
+
+    def headroom(self, pool: str) -> int | None:
+        """Say how many more calls could start now in `pool`; None while nothing is limited."""
+        return self.limiter.headroom(pool) if self.limiter is not None else None
+
+    def shutdown(self) -> None:
+        """Take every hook out and write what is left. Idempotent."""
+        global _current
+        with _lock:
+            if _current is self:
+                _current = None
+        if self.limiter is not None:
+            self.limiter.close()
+        if self.telemetry is not None:
+            self.telemetry.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.shutdown()
+
+
+def instrument(
+    *,
+    limit: str | None = None,
+    spans: str | os.PathLike[str] | None = None,
+    metrics_port: int | None = None,
+    metrics_host: str | None = None,
+    names: Mapping[str, str] | None = None,
+    pools: Mapping[str, object] | None = None,
+    **knobs: object,
+) -> Runtime:
+    """See every LLM attempt of this process; with `limit`, queue and retry them.
+
+    What is None comes from the environment, then from `penstock.toml` (docs/configuration.md). `limit`
+    is off, observe or enforce; `spans` a file or "off"; `metrics_port` 0 picks a free port; `names` maps
+    patterns of `provider:model` to pool names; `pools` holds each pool's options; `knobs` are the
+    options of all other pools. Called again, it replaces the running Runtime, unless nothing changed.
+
+    Raises:
+        UsageError: an unknown option, a bad value, or a metrics port that cannot be served.
+    """
+    global _current
+    given: dict[str, object] = {
+        "limit": limit, "spans": spans, "metrics_port": metrics_port, "metrics_host": metrics_host,
+        "names": names, "pools": pools, **knobs,
+    }  # fmt: skip
+    settings = load(given)
+    with _lock:
+        if _current is not None:
+            if _current.settings == settings:
+                return _current
+            _current.shutdown()
+        _current = Runtime(settings)
+        return _current
+
+
+def runtime() -> Runtime | None:
+    """Find what is running."""
+    return _current
+
+
+def _name_file(file: SpanFile) -> None:
+    """Say in one line where the spans are; children, which write beside it, say nothing."""
+    if not file.owns_main:
+        return
+    if file.failure is not None:
+        line = f"penstock: {file.failure}"
+    elif file.written or file.dropped:
+        lost = f" ({file.dropped} dropped)" if file.dropped else ""
+        line = f"penstock: {file.written} spans in {_short(file.path)}{lost}"
+    else:
+        line = f"penstock: no LLM calls seen; {_short(file.path)} holds nothing new"
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _short(path: Path) -> str:
+    """Name a file as a user standing here would."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(path)

@@ -41,7 +41,8 @@ class SpanFile(SpanProcessor):
         self._on_drop = on_drop
         self.written = 0
         self.dropped = 0
-        self._warned = False
+        self.failure: str | None = None
+        """Why the file cannot be written, once it could not."""
         self._closed = False
         self._revive()
         self._attempt(self._spool.open)
@@ -134,23 +135,20 @@ class SpanFile(SpanProcessor):
     def _encode(self, span: ReadableSpan) -> bytes:
         try:
             return encode(span)
-        except Exception:  # noqa: BLE001 - attributes are the app's objects: anything may happen
+        except Exception:  # attributes are the app's objects: anything may happen
             self._drop(1)
-            self._warn("a span could not be encoded")
+            logger.debug("a span could not be encoded", exc_info=True)
             return b""
 
     def _attempt(self, action: Callable[[], None]) -> bool:
         try:
             action()
         except OSError as error:
-            self._warn(f"spans cannot be written to {self._spool.path}: {error.strerror or error}")
+            if self.failure is None:
+                self.failure = f"spans cannot be written to {self._spool.path}: {error.strerror or error}"
+                logger.warning("%s (said once; dropped spans are counted)", self.failure)
             return False
         return True
-
-    def _warn(self, text: str) -> None:
-        if not self._warned:
-            self._warned = True
-            logger.warning("%s (said once; dropped spans are counted)", text)
 
     def _drop(self, n: int) -> None:
         self.dropped += n

@@ -1,0 +1,82 @@
+"""Who is plugged into whom: the limiter into telemetry, and both into the metrics."""
+
+from collections.abc import Callable
+from typing import Literal, cast
+
+from opentelemetry import trace
+
+from penstock._config import Settings
+from penstock.limiter import Change, Event, Limiter, parse_settings
+from penstock.telemetry import Telemetry, TelemetryOptions
+from penstock.telemetry import metrics as m
+from penstock.telemetry.export import SpanFile
+from penstock.telemetry.registry import Bound, Registry
+
+
+def start(
+    settings: Settings, finished: Callable[[SpanFile], None] | None
+) -> tuple[Limiter | None, Telemetry]:
+    """Start what the settings ask for.
+
+    Raises:
+        UsageError: an option of a pool is unknown, or the metrics port cannot be served.
+    """
+    pools = parse_settings(settings.limiter)  # also where nothing is limited: a typo is a typo
+    limiter: Limiter | None = None
+    events: _Events | None = None
+    if settings.limit != "off":
+        events = _Events()
+        mode = cast("Literal['enforce', 'observe']", settings.limit)
+        limiter = Limiter(pools, mode=mode, on_event=events)
+    telemetry = Telemetry(
+        TelemetryOptions(
+            spans=settings.spans,
+            metrics_port=settings.metrics_port,
+            metrics_host=settings.metrics_host,
+            names=settings.names,
+        ),
+        interceptor=limiter,
+        finished=finished or (lambda file: None),
+    )
+    if limiter is not None and events is not None:
+        events.registry = telemetry.registry
+        telemetry.registry.add_source(_State(limiter, telemetry.registry))
+    return limiter, telemetry
+
+
+class _Events:
+    """Count the limiter's decisions, and note them on the span whose call brought them about."""
+
+    def __init__(self) -> None:
+        self.registry: Registry | None = None
+        self._pool, self._reason = Bound(), Bound()
+
+    def __call__(self, event: Event) -> None:
+        registry = self.registry
+        if registry is None:
+            return
+        pool = self._pool(event.pool)
+        if isinstance(event, Change):
+            registry.inc(m.CHANGES, (pool, event.what, event.direction, self._reason(event.reason)))
+            noted: dict[str, str | float] = {"penstock.pool": event.pool, "penstock.limiter.what": event.what,
+                     "penstock.limiter.direction": event.direction, "penstock.limiter.reason": event.reason,
+                     "penstock.limiter.value": event.value}  # fmt: skip
+            trace.get_current_span().add_event("penstock.limiter.change", noted)
+        else:
+            registry.inc(m.WOULD, (pool, event.action))
+
+
+class _State:
+    """Read the limiter at each scrape."""
+
+    def __init__(self, limiter: Limiter, registry: Registry) -> None:
+        self._limiter, self._registry = limiter, registry
+        self._pool = Bound()
+
+    def __call__(self) -> None:
+        for name, pool in self._limiter.snapshot().items():
+            labels = (self._pool(name),)
+            self._registry.set(m.CAP, labels, pool.cap)
+            self._registry.set(m.RATE, labels, pool.rate_per_second)
+            self._registry.set(m.QUEUE, labels, pool.queued)
+            self._registry.set(m.GATE, labels, float(pool.gate.value))
