@@ -1,0 +1,122 @@
+"""The concurrency cap: the user's, the one learnt from refusals, and the one the rate implies."""
+
+from bisect import insort
+from collections import deque
+from math import ceil, inf
+from typing import Final
+
+_CUT: Final = 0.3
+_LATENCIES: Final = 128
+_ENOUGH: Final = 20
+_SLACK: Final = 1.5
+_LEAST_IMPLIED: Final = 8
+_PROBE_SECONDS: Final = (10.0, 320.0)
+
+
+class Cap:
+    """How many calls may be live, now.
+
+    A concurrency refusal tells the provider's limit exactly: the calls that were live when the refused
+    one was sent. An overload tells nothing exact: cut to 0.7 of what was live. One cut per epoch. The
+    cap grows by one after a quiet while; a probe that fails at the same level doubles the while.
+    """
+
+    __slots__ = (
+        "_cut_at",
+        "_dirty",
+        "_exact",
+        "_grow_at",
+        "_implied",
+        "_p90",
+        "_pause",
+        "_recent",
+        "hard",
+        "learned",
+        "mean_seconds",
+    )
+
+    def __init__(self, hard: int | None) -> None:
+        self.hard: float = hard if hard is not None else inf
+        self.learned = inf
+        self._exact = False
+        self._cut_at = -inf
+        self._grow_at = inf
+        self._pause = _PROBE_SECONDS[0]
+        self._recent: deque[float] = deque(maxlen=_LATENCIES)
+        self._dirty = 0
+        self._p90: float | None = None
+        self.mean_seconds = 1.0
+        self._implied = inf
+
+    @property
+    def limit(self) -> float:
+        """The cap that is enforced and shown; inf is none."""
+        return min(self.hard, self.learned, self._implied)
+
+    @property
+    def p90_seconds(self) -> float | None:
+        """How long nine calls in ten take, if enough were seen."""
+        return self._p90
+
+    def finished(self, seconds: float, longest_live: float) -> None:
+        """Count a call's duration; `longest_live` is the age of the oldest call that still runs.
+
+        Calls that finish first are the short ones: until the long ones do, their age stands for them.
+        """
+        self._recent.append(seconds)
+        self._dirty += 1
+        if len(self._recent) >= _ENOUGH and (self._p90 is None or self._dirty >= 16):
+            self._dirty = 0
+            ordered: list[float] = []
+            for value in self._recent:
+                insort(ordered, value)
+            self.mean_seconds = max(0.01, sum(ordered) / len(ordered))
+            self._p90 = max(ordered[int(0.9 * len(ordered))], 0.5 * longest_live)
+
+    def imply(self, rate: float) -> None:
+        """Bound by what the rate can keep busy: 1.5 times Little's law at the p90 duration."""
+        if self._p90 is None or rate == inf:
+            self._implied = inf
+        else:
+            self._implied = max(_LEAST_IMPLIED, ceil(_SLACK * rate * self._p90))
+
+    def concurrency_refused(self, live_before: int, sent_at: float, now: float) -> bool:
+        """Learn a limit from a refusal: `live_before` calls were live when it was sent."""
+        level = max(1, live_before)
+        if sent_at <= self._cut_at:
+            moved = level < self.learned
+            self.learned = min(self.learned, level)
+            return moved
+        failed_probe = self._exact and level >= self.learned - 1
+        self._pause = min(_PROBE_SECONDS[1], self._pause * 2) if failed_probe else _PROBE_SECONDS[0]
+        self._exact = True
+        return self._cut(level, now)
+
+    def overloaded(self, live: int, share: float, sent_at: float, now: float) -> bool:
+        """Cut once per epoch after a sign of missing capacity; little if few answers (`share`) say so."""
+        if sent_at <= self._cut_at:
+            return False
+        self._exact = False
+        self._pause = _PROBE_SECONDS[0] / 10
+        return self._cut(max(1, int((1 - min(_CUT, 1.5 * share)) * min(live, self.limit))), now)
+
+    def succeeded(self, now: float, live: int) -> bool:
+        """Grow by one after a quiet while, if the cap was in the way. True if it moved."""
+        if now < self._grow_at or self.learned == inf or live < self.learned - 1:
+            return False
+        self.learned += 1 if self._exact else max(1, self.learned // 8)
+        self._grow_at = now + self._pause
+        return True
+
+    def recall(self, learned: float, now: float) -> None:
+        """Start from a remembered cap, and probe above it before long."""
+        self.learned = learned
+        self._exact = True
+        self._grow_at = now + self._pause
+
+    def _cut(self, level: float, now: float) -> bool:
+        moved = level < self.limit
+        self.learned = level
+        self._cut_at = now
+        self._grow_at = now + self._pause
+        return moved

@@ -1,0 +1,431 @@
+"""The limiter: pools, a router and retries behind one short lock; threads and event loops wait on it."""
+
+import itertools
+import logging
+import os
+import random
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from math import inf
+from typing import Final, Literal, cast
+
+from penstock.classifiers import Verdict
+from penstock.limiter._clock import Scheduler, ThreadScheduler
+from penstock.limiter._kinds import Kind
+from penstock.limiter._memory import recall, remember
+from penstock.limiter._pool import Change, Pool, PoolSnapshot
+from penstock.limiter._queue import patience
+from penstock.limiter._retry import RetryBudget, may_repeat, pause
+from penstock.limiter._router import Router, route_to
+from penstock.limiter._settings import LimiterSettings, PoolSettings
+from penstock.limiter._ticket import Stage, Ticket
+from penstock.telemetry.interceptor import Answer, Call, Granted, Next, Refused, Settlement
+from penstock.telemetry.interceptor import Ticket as AnyTicket
+
+Mode = Literal["enforce", "observe"]
+Wakes = list[Callable[[], None]]
+
+_log: Final = logging.getLogger("penstock")
+_LEAST_PAUSE: Final = 1e-3
+_SPILL_SCAN: Final = 64
+_HOPELESS: Final = 1.25
+
+
+@dataclass(frozen=True, slots=True)
+class Would:
+    """In observe mode: what enforcing would have done to a call (`waited`, `moved` or `refused`)."""
+
+    pool: str
+    action: str
+    seconds: float
+    at: float
+
+
+Event = Change | Would
+
+
+class Limiter:
+    """Decides when every call goes, per pool; an `Interceptor` for the hooks.
+
+    `clock` gives seconds that never go back; `scheduler` runs a function at a time of that clock;
+    `wall` gives Unix time, for what is remembered across restarts. `on_event` is told of each change
+    of a cap, rate or gate, outside the lock; what it raises is logged and swallowed.
+    """
+
+    def __init__(
+        self,
+        settings: LimiterSettings | None = None,
+        *,
+        mode: Mode = "enforce",
+        clock: Callable[[], float] = time.monotonic,
+        scheduler: Scheduler | None = None,
+        wall: Callable[[], float] = time.time,
+        on_event: Callable[[Event], None] | None = None,
+        seed: int | None = None,
+    ) -> None:
+        self.settings = settings or LimiterSettings()
+        self.mode: Mode = mode
+        self.lock = threading.Lock()
+        self.clock = clock
+        self._scheduler = scheduler
+        self._own_scheduler = scheduler is None
+        self._wall = wall
+        self._on_event = on_event
+        self._events: list[Event] = []
+        self._rng = random.Random(seed)
+        self._numbers = itertools.count(1)
+        self._pools: dict[str, Pool] = {}
+        self._remembered: dict[str, object] = {}
+        self._router = Router(self._pool)
+        self._budget = RetryBudget()
+        self._wake_at: dict[str, float] = {}
+        self._timer_at = inf
+        self._generation = 0
+        _watch_forks(self)
+
+    # The interceptor
+
+    def admit(self, call: Call) -> Ticket:
+        """Queue a call."""
+        now = self.clock()
+        with self.lock:
+            pool = self._pool(call.pool)
+            ticket = Ticket(next(self._numbers), now, call, pool, self, _give_up_at(call, pool.settings, now))
+            if self.mode == "observe":
+                self._let_pass(ticket, now)
+                wakes: Wakes = []
+            else:
+                wakes = self._enter(ticket, now)
+        self._finish(wakes)
+        return ticket
+
+    def answer(self, ticket: AnyTicket, answer: Answer) -> Next:
+        """Learn from an answer; say whether the app may see it."""
+        mine = cast("Ticket", ticket)
+        now = self.clock()
+        with self.lock:
+            if mine.stage is not Stage.DECIDED or mine.number not in mine.pool.live:
+                return Next.PASS
+            kind = mine.pool.heard(mine, answer.quota, answer.verdict, now)
+            if kind is None:
+                self._budget.earn()
+            again = (
+                kind is not None
+                and self.mode == "enforce"
+                and answer.verdict is not None
+                and self._again(mine, kind, answer.verdict, now)
+            )
+            wakes = self._pump(mine.pool, now)
+            if again and mine.home is not mine.pool:
+                wakes += self._pump(mine.home, now)
+        self._finish(wakes)
+        return Next.RETRY if again else Next.PASS
+
+    def settle(self, ticket: AnyTicket, settlement: Settlement) -> None:
+        """Close a call. Idempotent."""
+        mine = cast("Ticket", ticket)
+        now = self.clock()
+        with self.lock:
+            if mine.stage is Stage.OVER:
+                return
+            pool = mine.pool
+            if mine.queued:
+                mine.home.queue.remove(mine, served=False)
+            if settlement.verdict is not None and mine.number in pool.live and mine.attempts:
+                pool.broke(mine, settlement.verdict, now)
+            pool.settle(mine, settlement.usage, now, finished=settlement.end == "eof")
+            mine.stage = Stage.OVER
+            wakes = self._pump(pool, now) if len(pool.queue) or self._spills_into(pool) else []
+        self._finish(wakes)
+
+    def abandon(self, ticket: Ticket) -> None:
+        """Give back the place or the permit of a ticket whose waiter was cancelled."""
+        self.settle(ticket, Settlement(at=self.clock(), end="cancelled"))
+
+    # What others ask
+
+    def snapshot(self) -> dict[str, PoolSnapshot]:
+        """Describe every pool as it stands."""
+        now = self.clock()
+        with self.lock:
+            return {name: pool.snapshot(now) for name, pool in self._pools.items()}
+
+    def headroom(self, pool: str) -> int:
+        """Say how many more calls could run now in a pool without waiting: how many agents to start."""
+        now = self.clock()
+        with self.lock:
+            return self._pool(pool).headroom(now)
+
+    def configure(self, name: str, settings: PoolSettings) -> None:
+        """Set a pool's knobs, from its next decision on; what was learnt stays."""
+        now = self.clock()
+        with self.lock:
+            pools = {**self.settings.pools, name: settings}
+            self.settings = LimiterSettings(defaults=self.settings.defaults, pools=pools)
+            if name in self._pools:
+                self._pools[name].reconfigure(settings, now)
+
+    def remember(self) -> dict[str, object]:
+        """Give what was learnt, as plain JSON data, for `recall` after a restart."""
+        now, wall = self.clock(), self._wall()
+        with self.lock:
+            return {name: remember(pool, now, wall) for name, pool in self._pools.items()}
+
+    def recall(self, data: dict[str, object]) -> None:
+        """Start warm from what `remember` gave; data that cannot be read is ignored."""
+        with self.lock:
+            self._remembered = dict(data)
+            for name, pool in self._pools.items():
+                recall(pool, data.get(name), self.clock(), self._wall())
+
+    def close(self) -> None:
+        """Refuse everyone who still waits."""
+        now = self.clock()
+        wakes: Wakes = []
+        with self.lock:
+            for pool in self._pools.values():
+                for waiter in pool.queue.drain():
+                    wakes += self._refuse(cast("Ticket", waiter), "closed", 0.0, now)
+        self._finish(wakes)
+
+    # Under the lock
+
+    def _pool(self, name: str) -> Pool:
+        pool = self._pools.get(name)
+        if pool is None:
+            now = self.clock()
+            pool = Pool(name, self.settings.of(name), now=now, rng=self._rng, emit=self._events.append)
+            recall(pool, self._remembered.get(name), now, self._wall())
+            self._pools[name] = pool
+        return pool
+
+    def _enter(self, ticket: Ticket, now: float) -> Wakes:
+        pool, settings = ticket.home, ticket.home.settings
+        ticket.attempts = 0
+        stuck = self._router.stuck_to(ticket.call.conversation) if settings.fallback else None
+        if not len(pool.queue) and stuck is None and pool.when(ticket, now) <= now:
+            self._grant(ticket, pool, now)
+            return []
+        if len(pool.queue) >= settings.queue_limit:
+            return self._refuse(ticket, "queue_full", self._eta(ticket, now), now)
+        if pool.mirror.counts_tokens:
+            ticket.cost = pool.mirror.cost(ticket)
+        ticket.promote_at = now + patience(ticket)
+        pool.queue.add(ticket, now)
+        wakes = self._pump(pool, now)
+        if ticket.queued and self._hopeless(ticket, now):
+            pool.queue.remove(ticket, served=False)
+            wakes += self._refuse(ticket, _why(ticket), self._eta(ticket, now), now)
+        return wakes
+
+    def _pump(self, pool: Pool, now: float) -> Wakes:
+        """Send everyone who may go, refuse whose wait is over, and set the next look."""
+        wakes: Wakes = []
+        queue = pool.queue
+        for waiter in queue.expired(now):
+            late = cast("Ticket", waiter)
+            wakes += self._refuse(late, _why(late), self._eta(late, now), now)
+        at = inf
+        while (head := queue.head(now)) is not None:
+            ticket = cast("Ticket", head)
+            at = pool.when(ticket, now)
+            if at > now:
+                break
+            queue.remove(ticket, served=True)
+            wakes += self._grant(ticket, pool, now)
+        if len(queue) and pool.settings.fallback:
+            wakes += self._spill(pool, now)
+        if len(queue):
+            self._wake_pool(pool.name, min(at, queue.next_event()), now)
+        return wakes
+
+    def _grant(self, ticket: Ticket, pool: Pool, now: float, reason: str = "") -> Wakes:
+        ticket.pool = pool
+        ticket.attempts += 1
+        pool.send(ticket, now)
+        route = None if pool is ticket.home else route_to(ticket.home, pool, reason)
+        if ticket.home.settings.fallback:
+            self._router.remember(ticket.call.conversation, pool.name)
+        wake = ticket.decide(Granted(queued_seconds=now - ticket.queued_at, route=route))
+        return [wake] if wake is not None else []
+
+    def _refuse(self, ticket: Ticket, reason: str, eta: float, now: float) -> Wakes:
+        wake = ticket.decide(
+            Refused(eta_seconds=max(eta, 0.0), reason=reason, queued_seconds=now - ticket.queued_at)
+        )
+        return [wake] if wake is not None else []
+
+    def _again(self, ticket: Ticket, kind: Kind, verdict: Verdict, now: float) -> bool:
+        """Put a failed attempt back where it was, if it is safe and its time is not over."""
+        home = ticket.home
+        movable = kind is Kind.EXHAUSTED and bool(home.settings.fallback)
+        if not movable and not may_repeat(kind, verdict, idempotent=ticket.call.idempotency_key is not None):
+            return False
+        if kind is Kind.FAULT and not self._budget.spend():
+            return False
+        if kind is Kind.FAULT:
+            ticket.pool.settle(ticket, None, now, finished=False)
+        ticket.not_before = now
+        if kind in {Kind.OVERLOAD, Kind.FAULT}:
+            ticket.paused = pause(ticket.paused, self._rng)
+            ticket.not_before = now + ticket.paused
+        if max(ticket.not_before, home.gate.until) >= ticket.give_up_at and not home.settings.fallback:
+            return False
+        ticket.stage = Stage.QUEUED
+        ticket.admission = None
+        home.queue.add(ticket, now)
+        return True
+
+    def _spill(self, home: Pool, now: float) -> Wakes:
+        """Move the excess: calls whose whole wait at home would be longer than the user allows."""
+        wakes: Wakes = []
+        allowed = home.settings.wait_up_to_seconds
+        if self._router.spilling(home):
+            allowed /= 2
+        waiting = home.queue.waiters(_SPILL_SCAN)
+        longest = 0.0
+        for ahead, waiter in enumerate(waiting):
+            ticket = cast("Ticket", waiter)
+            wait = home.expected_wait(ticket, ahead, now)
+            longest = max(longest, wait)
+            if now - ticket.queued_at + wait <= allowed:
+                continue
+            for pool in self._router.candidates(home, ticket.call):
+                if (
+                    self._router.admits(home, pool, now)
+                    and not len(pool.queue)
+                    and pool.when(ticket, now) <= now
+                ):
+                    home.queue.remove(ticket, served=True)
+                    wakes += self._grant(ticket, pool, now, home.reason())
+                    break
+        self._router.settle(home, longest, now)
+        return wakes
+
+    def _let_pass(self, ticket: Ticket, now: float) -> None:
+        """Observe: note what would have happened, then let the call go."""
+        pool = ticket.home
+        at = pool.when(ticket, now)
+        if at > now:
+            wait = pool.expected_wait(ticket, 0, now)
+            action = "waited"
+            if wait > ticket.give_up_at - now:
+                action = "refused"
+            if wait > pool.settings.wait_up_to_seconds and self._router.candidates(pool, ticket.call):
+                action = "moved"
+            self._events.append(Would(pool.name, action, wait, now))
+        pool.send(ticket, now)
+        ticket.attempts = 1
+        ticket.decide(Granted())
+
+    def _hopeless(self, ticket: Ticket, now: float) -> bool:
+        """Whether waiting is certain to be in vain. What overtakes only adds to this estimate."""
+        if ticket.give_up_at == inf or ticket.home.settings.fallback:
+            return False
+        return self._eta(ticket, now) > _HOPELESS * (ticket.give_up_at - now)
+
+    def _eta(self, ticket: Ticket, now: float) -> float:
+        return ticket.home.expected_wait(ticket, ticket.home.queue.ahead_of(ticket), now)
+
+    def _spills_into(self, pool: Pool) -> bool:
+        return any(
+            len(home.queue) and any(f.pool == pool.name for f in home.settings.fallback)
+            for home in self._pools.values()
+        )
+
+    def _wake_pool(self, name: str, at: float, now: float) -> None:
+        if self._pools[name].settings.fallback:
+            at = min(at, now + 0.25)
+        if at == inf:
+            self._wake_at.pop(name, None)
+            return
+        self._wake_at[name] = at
+        if at < self._timer_at:
+            self._timer_at = at
+            self._timer(at)
+
+    def _timer(self, at: float) -> None:
+        if self._scheduler is None:
+            self._scheduler = ThreadScheduler()
+        generation = self._generation
+        self._scheduler.call_at(max(at, self.clock() + _LEAST_PAUSE / 10), lambda: self._tick(generation, at))
+
+    def _tick(self, generation: int, at: float) -> None:
+        now = self.clock()
+        wakes: Wakes = []
+        with self.lock:
+            if generation != self._generation or at != self._timer_at:
+                return
+            self._timer_at = inf
+            due = [name for name, when in self._wake_at.items() if when <= now + 1e-9]
+            for name in due:
+                del self._wake_at[name]
+            for name in due:
+                wakes += self._pump(self._pools[name], now)
+            rest = min(self._wake_at.values(), default=inf)
+            if rest < self._timer_at:
+                self._timer_at = rest
+                self._timer(rest)
+        self._finish(wakes)
+
+    # Outside the lock
+
+    def _finish(self, wakes: Iterable[Callable[[], None]]) -> None:
+        for wake in wakes:
+            wake()
+        while self._events:
+            event = self._events.pop(0)
+            if self._on_event is not None:
+                try:
+                    self._on_event(event)
+                except Exception:  # noqa: BLE001 - the app comes first
+                    _log.exception("penstock: a listener of limiter events failed")
+
+    def after_fork(self) -> None:
+        """Start over in a child: the parent's waiters and live calls are not ours; what was learnt is."""
+        self.lock = threading.Lock()
+        self._generation += 1
+        self._timer_at = inf
+        self._wake_at.clear()
+        self._events.clear()
+        if self._own_scheduler:
+            self._scheduler = None
+        for pool in self._pools.values():
+            pool.forget_calls()
+
+
+def _give_up_at(call: Call, settings: PoolSettings, now: float) -> float:
+    at = now + settings.max_wait_seconds
+    if call.timeout_seconds is not None:
+        at = min(at, now + call.timeout_seconds)
+    if call.deadline is not None:
+        at = min(at, call.deadline)
+    return at
+
+
+def _why(ticket: Ticket) -> str:
+    """Name the bound that ended a wait."""
+    call = ticket.call
+    if call.deadline is not None and ticket.give_up_at == call.deadline:
+        return "deadline"
+    if call.timeout_seconds is not None and ticket.give_up_at == ticket.queued_at + call.timeout_seconds:
+        return "timeout"
+    return "max_wait"
+
+
+_limiters: "weakref.WeakSet[Limiter]" = weakref.WeakSet()
+
+
+def _watch_forks(limiter: Limiter) -> None:
+    _limiters.add(limiter)
+
+
+def _after_fork() -> None:
+    for limiter in list(_limiters):
+        limiter.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)

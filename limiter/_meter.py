@@ -1,0 +1,245 @@
+"""The mirror of one quota dimension: a shadow of the provider's own bucket, corrected by its headers.
+
+The shadow knows each own send at once; headers come seconds late and speak of the moment their
+request was admitted. So an observation is compared with what the shadow held at *that* send, and only
+the difference is applied to the present. A stale header therefore costs no accuracy, however shallow
+the bucket: comparing it with the present (remaining now = remaining then + refill - own sends) starves
+a one-second bucket, since the refill it caps is not the refill that happened.
+"""
+
+from math import exp, inf
+from typing import Final, NamedTuple
+
+from penstock.providers import Window
+
+_DUST: Final = 1e-6
+_DRAIN_MEMORY_SECONDS: Final = 4.0
+_ERROR_MEMORY: Final = 0.7
+_ERROR_DECAY: Final = 0.97
+_MOST_DRAIN: Final = 0.95
+_VOTES: Final = 3
+_TELLING_REFILL: Final = 4.0
+"""A refill must be expected to bring this many units before its absence is evidence of a window."""
+_MOST_RESERVE: Final = 0.25
+
+
+class Mark(NamedTuple):
+    """What the shadow held right after one send, so that the answer can be compared with it."""
+
+    at: float
+    level: float
+    corrected: float
+    spilled: float
+    charged: float
+    epoch: int
+    order: int
+
+
+class Meter:
+    """One dimension of a pool's quota, as far as headers, errors and own sends tell.
+
+    `drain` is what others take, per second.
+    """
+
+    __slots__ = (
+        "_at", "_charged", "_corrected", "_epoch", "_last", "_order", "_pending_drain", "_seen_order",
+        "_spilled", "_voter", "_votes", "depth", "drain", "error", "fit", "level", "limit", "period",
+        "rate", "reset_at", "windowed",
+    )  # fmt: skip
+
+    def __init__(self, limit: float, period: float, remaining: float, now: float) -> None:
+        self.limit = limit
+        self.period = period
+        self.rate = limit / period
+        self.depth = max(1.0, remaining + 1)
+        self.level = remaining
+        self.drain = 0.0
+        self.error = 0.0
+        self.fit = 0.0
+        self.windowed = False
+        self.reset_at = inf
+        self._at = now
+        self._order = 0
+        self._seen_order = -1
+        self._charged = 0.0
+        self._corrected = 0.0
+        self._spilled = 0.0
+        self._epoch = 0
+        self._votes = 0
+        self._voter: tuple[Mark, float] | None = None
+        self._last: Mark | None = None
+        self._pending_drain = (0.0, 0.0)
+
+    @property
+    def net_rate(self) -> float:
+        """What is ours per second on average: the quota less what others drain."""
+        return self.rate - self.drain
+
+    @property
+    def reserve(self) -> float:
+        """What is left untouched for what the shadow cannot know, learnt from its own errors."""
+        return min(_MOST_RESERVE * self.depth, 0.1 + 2.0 * self.error)
+
+    def when(self, cost: float, pending: float, now: float) -> float:
+        """Say when `cost` may be sent: `now` or later. `pending` is owed already and not yet charged."""
+        self._move(now)
+        missing = min(cost + self.reserve, self.depth) + pending - self.level
+        if missing <= _DUST:
+            return now
+        if self.windowed:
+            return max(now + 1e-3, self.reset_at) if self.reset_at < inf else now + self.period / 10
+        return now + missing / max(self.rate - self.drain, _DUST)
+
+    def charge(self, cost: float, now: float) -> Mark:
+        """Count a send; the mark goes with the call and comes back with its answer."""
+        self._move(now)
+        self._order += 1
+        self.level -= cost
+        self._charged += cost
+        return Mark(now, self.level, self._corrected, self._spilled, self._charged, self._epoch, self._order)
+
+    def refused(self, cost: float, mark: Mark) -> None:
+        """Give back what a refused call was charged: the provider never took it."""
+        self._charged -= cost
+        if mark.epoch == self._epoch:
+            self.level = min(self.depth, self.level + cost)
+            self._corrected += cost
+
+    def adjust(self, amount: float, mark: Mark) -> None:
+        """Correct the cost of a call already sent: positive gives back, negative takes more."""
+        self._charged -= amount
+        if mark.epoch == self._epoch or amount < 0:
+            self.level = min(self.depth, self.level + amount)
+
+    def observe(self, mark: Mark | None, refunded: float, window: Window, now: float) -> None:
+        """Learn from the headers of the answer to the call that carries `mark`.
+
+        `refunded` is what that call was given back because it was refused.
+        """
+        if window.limit is not None:
+            self._learn_limit(window.limit, window.period_seconds, now)
+        if window.remaining is None or mark is None:
+            return
+        self._move(now)
+        if mark.order <= self._seen_order or mark.epoch != self._epoch:
+            return
+        self._seen_order = mark.order
+        remaining = window.remaining
+        mark = mark._replace(level=mark.level + refunded, charged=mark.charged - refunded)
+        self._learn_depth(remaining, window)
+        self._vote(mark, remaining)
+        if self.windowed and window.reset_seconds is not None:
+            self._learn_reset(now + window.reset_seconds)
+        self._correct(mark, remaining)
+        self._last = mark
+
+    def exhausted(self, mark: Mark, cost: float, now: float) -> None:
+        """Learn that the call that carries `mark` found less than its cost, without headers to say more."""
+        self._move(now)
+        if mark.epoch == self._epoch and mark.order > self._seen_order:
+            self._seen_order = mark.order
+            held = mark.level + cost + self._corrected - mark.corrected
+            self._shift(min(0.0, 0.5 * cost - held), mark)
+
+    def _move(self, now: float) -> None:
+        if now <= self._at:
+            return
+        if self.windowed:
+            if now >= self.reset_at:
+                periods = 1 + int((now - self.reset_at) / self.period)
+                self.reset_at += periods * self.period
+                self.level = self.depth + min(0.0, self.level)
+                self._epoch += 1
+                self._last = self._voter = None
+        else:
+            level = self.level + (self.rate - self.drain) * (now - self._at)
+            if level > self.depth:
+                self._spilled += level - self.depth
+                level = self.depth
+            self.level = level
+        self._at = now
+
+    def _learn_limit(self, limit: float, period: float, now: float) -> None:
+        if limit == self.limit and period == self.period:
+            return
+        self._move(now)
+        old = self.rate
+        self.limit, self.period, self.rate = limit, period, limit / period
+        self.depth = max(1.0, self.depth * self.rate / old)
+        self.level = min(self.level, self.depth)
+        self.drain = min(self.drain, _MOST_DRAIN * self.rate)
+
+    def _learn_depth(self, remaining: float, window: Window) -> None:
+        depth = max(self.depth, remaining + 1)
+        if not self.windowed and window.reset_seconds is not None:
+            told = remaining + self.rate * window.reset_seconds
+            if told <= 1.02 * self.limit:
+                depth = max(depth, told)
+        self.depth = depth
+
+    def _vote(self, mark: Mark, remaining: float) -> None:
+        """Tell a continuous bucket from a fixed window: in a window nothing comes back before its end."""
+        if self._voter is None:
+            self._voter = (mark, remaining)
+            return
+        last, before = self._voter
+        expected = self.rate * (mark.at - last.at)
+        if expected < _TELLING_REFILL:
+            return
+        self._voter = (mark, remaining)
+        refill = remaining - before + mark.charged - last.charged
+        room = self.depth - before
+        if refill > 0.3 * min(expected, room) + 1:
+            self._votes = 0
+            if self.windowed:
+                self._become(windowed=False)
+        elif abs(refill) <= 1.01 + 0.01 * expected and room > _TELLING_REFILL:
+            self._votes += 1
+            if self._votes >= _VOTES and not self.windowed:
+                self._become(windowed=True)
+
+    def _become(self, *, windowed: bool) -> None:
+        self.windowed = windowed
+        self.drain = 0.0
+        self._votes = 0
+        if windowed:
+            self.depth = self.limit
+            self.reset_at = inf
+
+    def _learn_reset(self, reset_at: float) -> None:
+        # Headers may have been written when the request came in: the fastest answer is the nearest.
+        if not -1.0 < reset_at - self.reset_at < 1.0 + self.period / 4:
+            self.reset_at = reset_at
+        self.reset_at = min(self.reset_at, reset_at)
+
+    def _correct(self, mark: Mark, remaining: float) -> None:
+        held = mark.level + self._corrected - mark.corrected
+        # Headers count whole units: anything in [remaining, remaining + 1) agrees.
+        error = remaining - held if held < remaining else -max(0.0, held - remaining - 1)
+        self.fit += 0.1 * (abs(error) - self.fit)
+        keep = _ERROR_MEMORY if abs(error) > self.error else _ERROR_DECAY
+        self.error = keep * self.error + (1 - keep) * abs(error)
+        self._learn_drain(mark, error)
+        self._shift(error, mark)
+
+    def _learn_drain(self, mark: Mark, error: float) -> None:
+        if self.windowed or self._last is None:
+            return
+        total, since = self._pending_drain
+        total += error
+        since += mark.at - self._last.at
+        if since < 1.0:
+            self._pending_drain = (total, since)
+            return
+        self._pending_drain = (0.0, 0.0)
+        if self.level >= self.depth - 1 and total > 0:
+            return
+        gain = 1 - exp(-since / _DRAIN_MEMORY_SECONDS)
+        drain = self.drain - gain * total / since
+        self.drain = min(_MOST_DRAIN * self.rate, max(0.0, drain))
+
+    def _shift(self, error: float, mark: Mark) -> None:
+        spilled = self._spilled - mark.spilled
+        applied = error if error >= 0 else min(0.0, error + spilled)
+        self.level = min(self.depth, self.level + applied)
+        self._corrected += error

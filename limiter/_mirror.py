@@ -1,0 +1,307 @@
+"""The mirror: all dimensions of a pool's quota that headers have told, and what a call costs in each."""
+
+from math import sqrt
+from typing import Final, Protocol
+
+from penstock.limiter._meter import Mark, Meter
+from penstock.providers import Quota, Usage, Window
+
+_MEMORY: Final = 0.95
+_RELATIVE_ERROR: Final = 1.5
+_KEEP_MODEL: Final = 0.7
+
+
+class Charged(Protocol):
+    """What the mirror needs of a call: its estimates, and room for its marks."""
+
+    order: int
+    input_tokens: int
+    max_output: int | None
+    marks: "Marks | None"
+
+
+class Marks:
+    """What one live call was charged, per dimension, so that its answer and its end can correct it."""
+
+    __slots__ = ("input", "input_cost", "metered", "output_cost", "produced", "requests", "reserved", "total")
+
+    def __init__(self) -> None:
+        self.requests: Mark | None = None
+        self.reserved: Mark | None = None
+        self.metered: Mark | None = None
+        self.input: Mark | None = None
+        self.produced: tuple[Mark | None, Mark | None] = (None, None)
+        self.input_cost = 0.0
+        self.output_cost = 0.0
+        self.total = 0.0
+
+
+class Estimator:
+    """Turns what a request declares into what it will cost: learnt from the usage of answers."""
+
+    __slots__ = ("_error", "_input_ratio", "_output", "_seen")
+
+    def __init__(self) -> None:
+        self._input_ratio = 1.0
+        self._output = 0.0
+        self._error = 0.0
+        self._seen = 0
+
+    def input(self, declared: int) -> float:
+        """Estimate input tokens from a character count."""
+        return declared * self._input_ratio
+
+    def output(self, declared: int | None) -> float:
+        """Estimate the tokens that will be produced."""
+        if not self._seen:
+            return float(declared or 0)
+        return min(self._output, declared) if declared else self._output
+
+    @property
+    def relative_error(self) -> float:
+        """How far estimates of produced tokens are off, as a share."""
+        return self._error
+
+    def learn(self, declared_input: int, usage: Usage) -> None:
+        """Calibrate by one answer."""
+        keep = min(_MEMORY, self._seen / (self._seen + 1))
+        self._seen += 1
+        if usage.input and declared_input > 0:
+            ratio = min(10.0, max(0.1, usage.input / declared_input))
+            self._input_ratio = keep * self._input_ratio + (1 - keep) * ratio
+        if usage.output is not None:
+            self._output = keep * self._output + (1 - keep) * usage.output
+            off = abs(usage.output - self._output) / max(1.0, self._output)
+            self._error = keep * self._error + (1 - keep) * min(3.0, off)
+
+
+class _Pair:
+    """Two shadows of one dimension: the declared maximum reserved at the start, or metered as produced.
+
+    Providers differ and don't say; the shadow whose predictions fit better is the one that is asked.
+    """
+
+    __slots__ = ("metered", "reserving", "use_reserved")
+
+    def __init__(self, window: Window, remaining: float, limit: float, now: float) -> None:
+        self.reserving = Meter(limit, window.period_seconds, remaining, now)
+        self.metered = Meter(limit, window.period_seconds, remaining, now)
+        self.use_reserved = True
+
+    @property
+    def active(self) -> Meter:
+        return self.reserving if self.use_reserved else self.metered
+
+    def judge(self) -> None:
+        mine, other = self.active, self.metered if self.use_reserved else self.reserving
+        if other.fit < _KEEP_MODEL * mine.fit:
+            self.use_reserved = not self.use_reserved
+
+
+class Mirror:
+    """Says when a call fits into every dimension that headers have told."""
+
+    __slots__ = (
+        "_outstanding",
+        "_squares",
+        "estimator",
+        "input",
+        "mean_cost",
+        "output",
+        "requests",
+        "tokens",
+    )
+
+    def __init__(self) -> None:
+        self.requests: Meter | None = None
+        self.tokens: _Pair | None = None
+        self.input: Meter | None = None
+        self.output: _Pair | None = None
+        self.estimator = Estimator()
+        self._outstanding = 0.0
+        self._squares = 0.0
+        self.mean_cost = 1.0
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether any token dimension is known."""
+        return self.tokens is not None or self.input is not None or self.output is not None
+
+    def cost(self, call: Charged) -> float:
+        """Estimate the call's tokens, for fairness and for spilling."""
+        return self.estimator.input(call.input_tokens) + self.estimator.output(call.max_output)
+
+    def when(self, call: Charged, now: float) -> float:
+        """Say when every dimension has room: `now` or later."""
+        requests = self.requests
+        at = requests.when(1.0, 0.0, now) if requests is not None else now
+        if not self.counts_tokens:
+            return at
+        est = self.estimator
+        tokens_in = est.input(call.input_tokens)
+        expected = est.output(call.max_output)
+        declared = float(call.max_output if call.max_output is not None else expected)
+        owed = self._outstanding + _RELATIVE_ERROR * est.relative_error * sqrt(self._squares)
+        if self.tokens is not None:
+            if self.tokens.use_reserved:
+                at = max(at, self.tokens.reserving.when(tokens_in + declared, 0.0, now))
+            else:
+                at = max(at, self.tokens.metered.when(tokens_in + expected, owed, now))
+        if self.input is not None:
+            at = max(at, self.input.when(tokens_in, 0.0, now))
+        if self.output is not None:
+            if self.output.use_reserved:
+                at = max(at, self.output.reserving.when(declared, 0.0, now))
+            else:
+                at = max(at, self.output.metered.when(expected, owed, now))
+        return at
+
+    def charge(self, call: Charged, now: float) -> None:
+        """Count a send."""
+        marks = Marks()
+        call.marks = marks
+        if self.requests is not None:
+            marks.requests = self.requests.charge(1.0, now)
+        est = self.estimator
+        marks.input_cost = tokens_in = est.input(call.input_tokens)
+        expected = est.output(call.max_output)
+        marks.output_cost = expected
+        marks.total = declared = float(call.max_output if call.max_output is not None else expected)
+        self._outstanding += expected
+        self._squares += expected * expected
+        if self.tokens is not None:
+            marks.reserved = self.tokens.reserving.charge(tokens_in + declared, now)
+            marks.metered = self.tokens.metered.charge(tokens_in, now)
+        if self.input is not None:
+            marks.input = self.input.charge(tokens_in, now)
+        if self.output is not None:
+            marks.produced = (
+                self.output.reserving.charge(declared, now),
+                self.output.metered.charge(0.0, now),
+            )
+
+    def refused(self, call: Charged) -> None:
+        """Give back what a refused call was charged."""
+        marks = call.marks
+        if marks is None:
+            return
+        if self.requests is not None and marks.requests is not None:
+            self.requests.refused(1.0, marks.requests)
+        if self.tokens is not None and marks.reserved is not None and marks.metered is not None:
+            self.tokens.reserving.refused(marks.input_cost + marks.total, marks.reserved)
+            self.tokens.metered.refused(marks.input_cost, marks.metered)
+        if self.input is not None and marks.input is not None:
+            self.input.refused(marks.input_cost, marks.input)
+        if self.output is not None and marks.produced[0] is not None:
+            self.output.reserving.refused(marks.total, marks.produced[0])
+        self._ended(marks)
+
+    def observe(
+        self, call: Charged, quota: Quota, now: float, *, refused: bool, live: "list[Charged]"
+    ) -> None:
+        """Learn from an answer's headers. `live`: calls sent and not settled, for seeding a new meter."""
+        marks = call.marks
+        if marks is None:
+            return
+        back = refused
+        if quota.requests is not None:
+            if self.requests is None:
+                self.requests = _seed(quota.requests, sum(1.0 for c in live if c.order > call.order), now)
+            else:
+                self.requests.observe(marks.requests, 1.0 if back else 0.0, quota.requests, now)
+        if quota.tokens is not None:
+            self._observe_tokens(marks, quota.tokens, now, back=back)
+        if quota.input_tokens is not None:
+            if self.input is None:
+                sent = sum(self.estimator.input(c.input_tokens) for c in live if c.order > call.order)
+                self.input = _seed(quota.input_tokens, sent, now)
+            else:
+                self.input.observe(marks.input, marks.input_cost if back else 0.0, quota.input_tokens, now)
+        if quota.output_tokens is not None:
+            self._observe_output(marks, quota.output_tokens, now, back=back)
+
+    def exhausted(self, call: Charged, dimension: str | None, now: float) -> None:
+        """Learn from a refusal without headers which dimension lacked what the call needs."""
+        marks = call.marks
+        if marks is None:
+            return
+        named = dimension or ""
+        if self.tokens is not None and named.startswith("tokens") and marks.reserved and marks.metered:
+            self.tokens.reserving.exhausted(marks.reserved, marks.input_cost + marks.total, now)
+            self.tokens.metered.exhausted(marks.metered, marks.input_cost, now)
+        elif self.input is not None and named.startswith("input") and marks.input:
+            self.input.exhausted(marks.input, marks.input_cost, now)
+        elif self.requests is not None and marks.requests is not None:
+            self.requests.exhausted(marks.requests, 1.0, now)
+
+    def settle(self, call: Charged, usage: Usage | None) -> None:
+        """Replace a call's estimates by what it used."""
+        marks = call.marks
+        if marks is None:
+            return
+        self._ended(marks)
+        if usage is None:
+            return
+        self.estimator.learn(call.input_tokens, usage)
+        if not self.counts_tokens:
+            return
+        used_in = float(usage.input) if usage.input is not None else marks.input_cost
+        used_out = float(usage.output) if usage.output is not None else marks.output_cost
+        self.mean_cost += 0.05 * (used_in + used_out - self.mean_cost)
+        if self.tokens is not None and marks.reserved is not None and marks.metered is not None:
+            self.tokens.reserving.adjust(marks.input_cost + marks.total - used_in - used_out, marks.reserved)
+            self.tokens.metered.adjust(marks.input_cost - used_in - used_out, marks.metered)
+        if self.input is not None and marks.input is not None:
+            self.input.adjust(marks.input_cost - used_in, marks.input)
+        reserved, metered = marks.produced
+        if self.output is not None and reserved is not None and metered is not None:
+            self.output.reserving.adjust(marks.total - used_out, reserved)
+            self.output.metered.adjust(-used_out, metered)
+
+    def meters(self) -> "list[tuple[str, Meter]]":
+        """List the active meters by dimension."""
+        found = [("requests", self.requests), ("input_tokens", self.input)]
+        found += [("tokens", self.tokens.active if self.tokens else None)]
+        found += [("output_tokens", self.output.active if self.output else None)]
+        return [(name, meter) for name, meter in found if meter is not None]
+
+    def forget_calls(self) -> None:
+        """Forget what live calls still owe."""
+        self._outstanding = self._squares = 0.0
+
+    def _ended(self, marks: Marks) -> None:
+        self._outstanding = max(0.0, self._outstanding - marks.output_cost)
+        self._squares = max(0.0, self._squares - marks.output_cost**2)
+
+    def _observe_tokens(self, marks: Marks, window: Window, now: float, *, back: bool) -> None:
+        pair = self.tokens
+        if pair is None:
+            self.tokens = _seed_pair(window, now)
+            return
+        pair.reserving.observe(marks.reserved, marks.input_cost + marks.total if back else 0.0, window, now)
+        pair.metered.observe(marks.metered, marks.input_cost if back else 0.0, window, now)
+        pair.judge()
+
+    def _observe_output(self, marks: Marks, window: Window, now: float, *, back: bool) -> None:
+        pair = self.output
+        if pair is None:
+            self.output = _seed_pair(window, now)
+            return
+        reserved, metered = marks.produced
+        pair.reserving.observe(reserved, marks.total if back else 0.0, window, now)
+        pair.metered.observe(metered, 0.0, window, now)
+        pair.judge()
+
+
+def _seed(window: Window, sent_since: float, now: float) -> Meter | None:
+    if window.limit is None or window.remaining is None:
+        return None
+    meter = Meter(window.limit, window.period_seconds, window.remaining, now)
+    meter.level -= sent_since
+    return meter
+
+
+def _seed_pair(window: Window, now: float) -> _Pair | None:
+    if window.limit is None or window.remaining is None:
+        return None
+    return _Pair(window, window.remaining, window.limit, now)

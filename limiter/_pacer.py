@@ -1,0 +1,118 @@
+"""The send rate, learnt from deliveries: for pools whose quota no header tells.
+
+Between two refusals that found the same bucket empty, what was delivered is exactly what it refilled:
+delivered / elapsed is the quota's rate, free of the bucket's depth (the idea of BBR's delivery rate,
+taken between two empties instead of over a fixed window). The curve between them is CUBIC's
+(RFC 9438), scale-free in K so that it is as calm at 1 call a second as at 100.
+"""
+
+from math import inf
+from typing import Final
+
+from penstock.limiter._bucket import Bucket
+
+_START: Final = 10.0
+_DOUBLING_SECONDS: Final = 0.5
+_K_SECONDS: Final = 8.0
+_DIP: Final = 0.1
+_BASELINE_SECONDS: Final = 2.0
+_HASTE: Final = 0.7
+_BURST_SECONDS: Final = 0.25
+_MOST: Final = 10_000.0
+_LEAST: Final = 0.02
+
+
+class Pacer:
+    """How many sends a second, now.
+
+    Slow start doubles every half second while calls wait: a refusal comes back within one round trip,
+    so that silence is already an answer. Growth stops while nobody waits.
+    """
+
+    __slots__ = (
+        "_anchor", "_bucket", "_busy_at", "_cut_at", "_grown", "_lifted", "_pressed", "_refused", "_sent",
+        "_w", "rate",
+    )  # fmt: skip
+
+    def __init__(self, now: float) -> None:
+        self.rate = _START
+        self._bucket = Bucket(self.rate, self._depth(), now)
+        self._w: float | None = None
+        self._grown = 0.0
+        self._busy_at = now
+        self._cut_at = -inf
+        self._anchor: tuple[float, int] | None = None
+        self._sent = 0
+        self._refused = 0
+        self._lifted = False
+        self._pressed = False
+
+    @property
+    def learned(self) -> float | None:
+        """The quota's rate as deliveries told it, if they did."""
+        return self._w
+
+    def when(self, now: float) -> float:
+        """Say when the next send may go."""
+        at = self._bucket.when(1.0, now)
+        if at > now:
+            self._pressed = True
+        return at
+
+    def sent(self, now: float) -> None:
+        """Count a send, and grow over the time in which a call waited for this pacer and nothing else."""
+        seconds, self._busy_at = min(1.0, now - self._busy_at), now
+        if self._pressed and not self._lifted and seconds > 0:
+            self._grow(seconds, now)
+        self._pressed = False
+        self._bucket.refill(now)
+        self._bucket.take(1.0)
+        self._sent += 1
+
+    def refused(self, sent_at: float, now: float) -> bool:
+        """Learn of a refusal for rate. True when it opened a new epoch and moved the rate."""
+        self._refused += 1
+        if sent_at <= self._cut_at:
+            return False
+        delivered = self._sent - self._refused
+        if self._anchor is None:
+            self._anchor = (sent_at, delivered)
+            self._w = self.rate / 2
+        else:
+            seconds = sent_at - self._anchor[0]
+            if seconds >= _BASELINE_SECONDS:
+                self._w = max(_LEAST, (delivered - self._anchor[1]) / seconds)
+                self._anchor = (sent_at, delivered)
+            else:
+                self._w = max(_LEAST, (self._w or self.rate) * _HASTE)
+        self._cut_at = now
+        self._grown = 0.0
+        self._set(self._curve(self._w), now)
+        return True
+
+    def lift(self, rate: float, now: float) -> None:
+        """Take a rate that something better than deliveries told."""
+        self._lifted = True
+        self._set(rate, now)
+
+    def start(self, rate: float, now: float) -> None:
+        """Begin at a remembered rate instead of slow start's."""
+        self._set(max(rate, _START), now)
+
+    def _grow(self, seconds: float, now: float) -> None:
+        if self._w is None:
+            self._set(min(_MOST, self.rate * 2 ** (seconds / _DOUBLING_SECONDS)), now)
+            return
+        self._grown += seconds
+        self._set(min(_MOST, self._curve(self._w)), now)
+
+    def _curve(self, w: float) -> float:
+        return w * (1 + _DIP * ((self._grown - _K_SECONDS) / _K_SECONDS) ** 3)
+
+    def _set(self, rate: float, now: float) -> None:
+        self._bucket.refill(now)
+        self.rate = self._bucket.rate = max(_LEAST, rate)
+        self._bucket.depth = self._depth()
+
+    def _depth(self) -> float:
+        return max(1.0, _BURST_SECONDS * self.rate)

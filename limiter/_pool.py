@@ -1,0 +1,438 @@
+"""One pool: one quota, its controllers and its queue. Sans-IO: events and `now` in, decisions out."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from typing import Final
+
+from penstock.classifiers import Verdict
+from penstock.limiter._bucket import Bucket
+from penstock.limiter._cap import Cap
+from penstock.limiter._entry import Entry
+from penstock.limiter._gate import Gate, GateState
+from penstock.limiter._kinds import Kind, kind_of
+from penstock.limiter._mirror import Mirror
+from penstock.limiter._pacer import Pacer
+from penstock.limiter._queue import Queue
+from penstock.limiter._ramp import Ramp
+from penstock.limiter._settings import PoolSettings
+from penstock.providers import Quota, Usage
+
+_BURST: Final = (1.02, 3.0)
+_BURST_CUT: Final = 0.7
+_BURST_GROWTH: Final = 1.01
+_OVERLOADS_CLOSE: Final = 3
+_FAULTS_CLOSE: Final = 8
+_OVERLOAD_MEMORY: Final = 0.95
+_PARK_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One decision: what moved (cap, rate, gate, ramp, mode), up or down, why, to what, and when."""
+
+    pool: str
+    what: str
+    direction: str
+    reason: str
+    value: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSnapshot:
+    """A pool as it stands. inf is no bound; `expected_wait_seconds` is a new call's."""
+
+    pool: str
+    cap: float
+    rate_per_second: float
+    in_flight: int
+    queued: int
+    gate: GateState
+    gate_seconds: float
+    parked_seconds: float
+    expected_wait_seconds: float
+    headroom: int
+    windowed: bool
+    limits: dict[str, tuple[float, float]]
+    refused_per_1000: float
+
+
+class Pool:
+    """Decides when calls of one quota may be sent, and learns from how they end."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: PoolSettings,
+        *,
+        now: float,
+        rng: random.Random,
+        emit: Callable[[Change], None] = lambda change: None,
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self.queue = Queue()
+        self.gate = Gate()
+        self.cap = Cap(settings.max_concurrency)
+        self.ramp = Ramp()
+        self.pacer = Pacer(now)
+        self.mirror = Mirror()
+        self.live: dict[int, Entry] = {}
+        self.parked_until = -inf
+        self.attempts = 0
+        self.refusals = 0
+        self._static: list[tuple[str, Bucket]] = _static_buckets(settings, now)
+        self._rng = rng
+        self._emit = emit
+        self._burst = _BURST[1]
+        self._lifted = 0.0
+        self._blocked = ""
+        self._overloads = 0
+        self._faults = 0
+        self._overload_share = 0.0
+        self._refusal_seconds = 0.1
+        self._order = 0
+        self._served = _Served(now)
+
+    # Asking
+
+    def when(self, entry: Entry, now: float) -> float:
+        """Say when this call could be sent if it were next: `now`, later, or inf until something ends."""
+        if self.parked_until > now:
+            return self._stop("parked", self.parked_until)
+        at = self.gate.when(now)
+        if at > now:
+            return self._stop("gate", at)
+        if len(self.live) >= self.cap.limit:
+            return self._stop("cap", inf)
+        if self._static:
+            at = max(bucket.when(_cost(what, entry, self.mirror), now) for what, bucket in self._static)
+            if at > now:
+                return self._stop("static", at)
+        at = self.mirror.when(entry, now)
+        if at > now:
+            return self._stop("mirror", at)
+        at = self.ramp.when(now)
+        if at > now:
+            return self._stop("ramp", at)
+        at = self.pacer.when(now)
+        if at > now:
+            return self._stop("pacer", at)
+        self._blocked = ""
+        return now
+
+    def _stop(self, why: str, at: float) -> float:
+        self._blocked = why
+        return at
+
+    # Sending and hearing
+
+    def send(self, entry: Entry, now: float) -> None:
+        """Charge a call that goes out now."""
+        self._order += 1
+        entry.order = self._order
+        entry.sent_at = now
+        entry.live_before = len(self.live)
+        self.live[entry.number] = entry
+        self.attempts += 1
+        self.gate.sent(entry, now)
+        self.pacer.sent(now)
+        self.mirror.charge(entry, now)
+        self.ramp.sent(now)
+        for what, bucket in self._static:
+            bucket.take(_cost(what, entry, self.mirror))
+        self._served.sent(now)
+        if self.gate.state is GateState.HALF_OPEN:
+            self.gate.quiet(now + self.gate.quiet_seconds(self._refusal_seconds))
+
+    def heard(self, entry: Entry, quota: Quota | None, verdict: Verdict | None, now: float) -> Kind | None:
+        """Learn from the head of an answer, or the error instead; None is success."""
+        kind = kind_of(verdict) if verdict is not None else None
+        refused = kind in _REFUSED
+        if refused:
+            self._refusal_seconds += 0.2 * (min(5.0, now - entry.sent_at) - self._refusal_seconds)
+            self.mirror.refused(entry)
+        if quota is not None:
+            self.mirror.observe(entry, quota, now, refused=refused, live=list(self._live_after(entry)))
+            self._lift(now)
+        if kind is None or kind is Kind.IGNORED:
+            self._succeeded(entry, now)
+            return kind
+        assert verdict is not None
+        self._react(kind, entry, verdict, quota, now)
+        if refused:
+            self._gone(entry)
+            entry.marks = None
+        return kind
+
+    def settle(self, entry: Entry, usage: Usage | None, now: float, *, finished: bool) -> None:
+        """End a call that was sent and not refused."""
+        if self.live.pop(entry.number, None) is None:
+            return
+        self.mirror.settle(entry, usage)
+        entry.marks = None
+        for what, bucket in self._static:
+            if what == "tokens" and usage is not None and usage.input is not None:
+                bucket.give(entry.static_tokens - usage.input - (usage.output or 0))
+        self.gate.lost(entry, now)
+        if finished:
+            oldest = next(iter(self.live.values())).sent_at if self.live else now
+            self.cap.finished(now - entry.sent_at, now - oldest)
+            self.cap.imply(self.rate(now))
+
+    def broke(self, entry: Entry, verdict: Verdict, now: float) -> None:
+        """Learn of a failure after the head, such as an overload in mid-stream."""
+        kind = kind_of(verdict)
+        if kind in (Kind.OVERLOAD, Kind.FAULT):
+            self._react(kind, entry, verdict, None, now)
+
+    # Telling
+
+    def rate(self, now: float) -> float:
+        """Tell the send rate that is allowed on average, per second; inf if nothing bounds it."""
+        meter = self.mirror.requests
+        rates = [bucket.rate for what, bucket in self._static if what == "requests"]
+        if meter is not None:
+            rates.append(meter.rate if meter.windowed else meter.net_rate)
+        elif self.pacer.learned is not None:
+            rates.append(self.pacer.rate)
+        return min(rates, default=inf)
+
+    def expected_wait(self, entry: Entry, ahead: int, now: float) -> float:
+        """Estimate how long a call with `ahead` calls before it would wait, in seconds."""
+        if self.parked_until > now:
+            return self.parked_until - now
+        closed = max(0.0, self.gate.until - now) if self.gate.state is GateState.CLOSED else 0.0
+        first = self.when(entry, now)
+        wait = closed if first == inf else max(0.0, first - now)
+        if ahead <= 0 and first < inf:
+            return wait
+        rate = self._service_rate(entry, now)
+        return max(wait, closed + max(0.0, ahead + 1 - self._burst_room(now)) / rate)
+
+    def snapshot(self, now: float) -> PoolSnapshot:
+        """Describe the pool."""
+        probe = Entry.probe(now)
+        wait = self.expected_wait(probe, len(self.queue), now)
+        return PoolSnapshot(
+            pool=self.name,
+            cap=self.cap.limit,
+            rate_per_second=self.rate(now),
+            in_flight=len(self.live),
+            queued=len(self.queue),
+            gate=self.gate.state,
+            gate_seconds=max(0.0, self.gate.until - now) if self.gate.state is GateState.CLOSED else 0.0,
+            parked_seconds=max(0.0, self.parked_until - now),
+            expected_wait_seconds=wait,
+            headroom=self.headroom(now),
+            windowed=self.mirror.requests is not None and self.mirror.requests.windowed,
+            limits={name: (meter.limit, max(0.0, meter.level)) for name, meter in self.mirror.meters()},
+            refused_per_1000=1000 * self.refusals / max(1, self.attempts),
+        )
+
+    def headroom(self, now: float) -> int:
+        """Say how many more calls could run at once without waiting, as far as is known."""
+        if self.parked_until > now or self.gate.state is not GateState.OPEN:
+            return 0
+        free = self.cap.limit - len(self.live) - len(self.queue)
+        rate, seconds = self.rate(now), self.cap.p90_seconds
+        if rate < inf and seconds is not None:
+            free = min(free, rate * seconds - len(self.live) - len(self.queue))
+        return max(0, int(min(free, 1_000_000)))
+
+    def reason(self) -> str:
+        """Name what keeps calls from being sent now."""
+        return self._blocked or "wait"
+
+    def reconfigure(self, settings: PoolSettings, now: float) -> None:
+        """Take other knobs; what was learnt stays."""
+        self.settings = settings
+        self.cap.hard = settings.max_concurrency if settings.max_concurrency is not None else inf
+        self._static = _static_buckets(settings, now)
+
+    def forget_calls(self) -> None:
+        """Drop every call: a forked child owns none of its parent's."""
+        self.live.clear()
+        self.queue = Queue()
+        self.gate.forget()
+        self.mirror.forget_calls()
+
+    # Reactions
+
+    def _react(self, kind: Kind, entry: Entry, verdict: Verdict, quota: Quota | None, now: float) -> None:
+        match kind:
+            case Kind.RATE:
+                self._rate_refused(entry, verdict, quota, now)
+            case Kind.CONCURRENCY:
+                self.refusals += 1
+                before = self.cap.limit
+                if self.cap.concurrency_refused(entry.live_before, entry.sent_at, now):
+                    self._moved("cap", before, self.cap.limit, "concurrency", now)
+                self._close(verdict.retry_after, "concurrency", now)
+            case Kind.SLOPE:
+                self.refusals += 1
+                self.ramp.taken_back()
+                if self.ramp.refused(entry.sent_at, now):
+                    self._tell("ramp", "down", "slope", self.ramp.floor, now)
+                self._close(verdict.retry_after, "slope", now)
+            case Kind.OVERLOAD:
+                self._overloaded(entry, verdict, now)
+            case Kind.EXHAUSTED:
+                self._park(verdict.retry_after, now)
+            case Kind.FAULT:
+                self._faulted(entry, now)
+            case _:
+                pass
+
+    def _rate_refused(self, entry: Entry, verdict: Verdict, quota: Quota | None, now: float) -> None:
+        self.refusals += 1
+        if quota is None:
+            self.mirror.exhausted(entry, verdict.limit_dimension, now)
+        before = self.pacer.rate
+        if self.mirror.requests is None:
+            if self.pacer.refused(entry.sent_at, now):
+                self._moved("rate", before, self.pacer.rate, verdict.limit_dimension or "rate", now)
+        else:
+            self.pacer.refused(entry.sent_at, now)
+            self._burst = max(_BURST[0], self._burst * _BURST_CUT)
+            self._lift(now, force=True)
+            self._moved("rate", before, self.pacer.rate, verdict.limit_dimension or "rate", now)
+        self._close(verdict.retry_after, "retry_after", now)
+
+    def _overloaded(self, entry: Entry, verdict: Verdict, now: float) -> None:
+        self._overload_share = _OVERLOAD_MEMORY * self._overload_share + 1 - _OVERLOAD_MEMORY
+        self._overloads += 1
+        before = self.cap.limit
+        if self.cap.overloaded(entry.live_before + 1, self._overload_share, entry.sent_at, now):
+            self._moved("cap", before, self.cap.limit, "overloaded", now)
+        if verdict.retry_after is not None:
+            self._close(verdict.retry_after, "overloaded", now)
+        elif self._overloads >= _OVERLOADS_CLOSE and self.gate.back_off(
+            now, entry.sent_at, self._rng.random()
+        ):
+            self._tell("gate", "down", "overloaded", self.gate.until - now, now)
+
+    def _faulted(self, entry: Entry, now: float) -> None:
+        self._faults += 1
+        if self._faults < _FAULTS_CLOSE:
+            return
+        before = self.cap.limit
+        if self.cap.overloaded(entry.live_before + 1, 0.5, entry.sent_at, now):
+            self._moved("cap", before, self.cap.limit, "faults", now)
+        if self.gate.back_off(now, entry.sent_at, self._rng.random()):
+            self._tell("gate", "down", "faults", self.gate.until - now, now)
+
+    def _park(self, seconds: float | None, now: float) -> None:
+        self.refusals += 1
+        if seconds is not None:
+            self.parked_until = max(self.parked_until, now + seconds)
+            self._tell("gate", "down", "exhausted", seconds, now)
+        elif self.settings.fallback:
+            # No reset is told: route away, look again in a minute.
+            self.parked_until = now + _PARK_SECONDS
+            self._tell("gate", "down", "exhausted", _PARK_SECONDS, now)
+
+    def _succeeded(self, entry: Entry, now: float) -> None:
+        self._overloads = self._faults = 0
+        self._overload_share *= _OVERLOAD_MEMORY
+        if self.gate.succeeded(entry):
+            self._tell("gate", "up", "probe", 0.0, now)
+        before = self.cap.limit
+        if self.cap.succeeded(now, entry.live_before + 1):
+            self._moved("cap", before, self.cap.limit, "growth", now)
+
+    def _close(self, seconds: float | None, reason: str, now: float) -> None:
+        if seconds is not None and seconds > 0 and self.gate.close(seconds, now):
+            self._tell("gate", "down", reason, seconds, now)
+
+    def _lift(self, now: float, *, force: bool = False) -> None:
+        """Headers told the rate: pace at a multiple of it, so that a full bucket is used but not at once."""
+        meter = self.mirror.requests
+        if meter is None:
+            return
+        self._burst = min(_BURST[1], self._burst * (1 + (_BURST_GROWTH - 1) / 8))
+        rate = self._burst * meter.rate * (3 if meter.windowed else 1)
+        if force or abs(rate - self._lifted) > 0.02 * self._lifted:
+            if self._lifted == 0 or abs(rate - self._lifted) > 0.25 * self._lifted:
+                self._moved("rate", self._lifted, rate, "headers", now)
+            self._lifted = rate
+            self.pacer.lift(rate, now)
+
+    # Small things
+
+    def _live_after(self, entry: Entry) -> list[Entry]:
+        if self.mirror.requests is not None and (
+            self.mirror.input is not None or not self.mirror.counts_tokens
+        ):
+            return []
+        return [other for other in self.live.values() if other.order > entry.order]
+
+    def _gone(self, entry: Entry) -> None:
+        self.live.pop(entry.number, None)
+
+    def _service_rate(self, entry: Entry, now: float) -> float:
+        rates = [self.rate(now)]
+        if self.cap.limit < inf and self.cap.p90_seconds:
+            rates.append(self.cap.limit / self.cap.mean_seconds)
+        if self.mirror.tokens is not None:
+            rates.append(self.mirror.tokens.active.net_rate / max(1.0, self.mirror.mean_cost))
+        rate = min(rates)
+        if rate == inf:
+            rate = max(self._served.per_second(now), 0.1)
+        return max(rate, 1e-3)
+
+    def _burst_room(self, now: float) -> float:
+        meter = self.mirror.requests
+        return max(0.0, meter.level) if meter is not None else 0.0
+
+    def _moved(self, what: str, before: float, after: float, reason: str, now: float) -> None:
+        if after != before:
+            self._tell(what, "up" if after > before else "down", reason, after, now)
+
+    def _tell(self, what: str, direction: str, reason: str, value: float, now: float) -> None:
+        self._emit(Change(self.name, what, direction, reason, value, now))
+
+
+class _Served:
+    """Sends per second over the last ten, for estimates where nothing else is known."""
+
+    __slots__ = ("_at", "_rate")
+
+    def __init__(self, now: float) -> None:
+        self._at = now
+        self._rate = 0.0
+
+    def sent(self, now: float) -> None:
+        self._rate = self.per_second(now) + 0.1
+        self._at = now
+
+    def per_second(self, now: float) -> float:
+        return self._rate * float(0.9 ** max(0.0, now - self._at))
+
+
+_REFUSED: Final = frozenset(
+    {Kind.RATE, Kind.CONCURRENCY, Kind.SLOPE, Kind.OVERLOAD, Kind.EXHAUSTED, Kind.TOO_LARGE}
+)
+
+
+def _static_buckets(settings: PoolSettings, now: float) -> list[tuple[str, Bucket]]:
+    """Stated quotas, less the headroom. The first minute's burst plus a minute's rate stay in the quota."""
+    found = []
+    for what, per_minute in (
+        ("requests", settings.requests_per_minute),
+        ("tokens", settings.tokens_per_minute),
+    ):
+        if per_minute is not None:
+            share = 1 - settings.headroom_ratio
+            depth = max(1.0, per_minute * max(settings.headroom_ratio, 1 / 60))
+            found.append((what, Bucket(per_minute / 60 * share, depth, now)))
+    return found
+
+
+def _cost(what: str, entry: Entry, mirror: Mirror) -> float:
+    if what == "requests":
+        return 1.0
+    entry.static_tokens = mirror.cost(entry)
+    return entry.static_tokens

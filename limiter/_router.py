@@ -1,0 +1,128 @@
+"""Which pool a call goes to when its own makes it wait."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from typing import Final
+
+from penstock.limiter._pool import Pool
+from penstock.limiter._settings import Fallback, PoolSettings
+from penstock.telemetry.interceptor import Call, Route
+
+_RETURN_SECONDS: Final = 10.0
+_TAKE_OVER_SECONDS: Final = 0.25
+_FIRST_CALLS: Final = 1
+_STICKY: Final = 10_000
+
+
+@dataclass(slots=True)
+class _Away:
+    """One pool's spill to one fallback."""
+
+    since: float
+    calm_since: float = inf
+
+
+class Router:
+    """Ordered fallbacks of pools, by expected wait: only what would wait too long moves.
+
+    `pool_of` makes or finds a pool by name. Times are the limiter's clock.
+    """
+
+    def __init__(self, pool_of: Callable[[str], Pool]) -> None:
+        self._pool_of = pool_of
+        self._away: dict[tuple[str, str], _Away] = {}
+        self._homes: dict[str, str] = {}
+
+    def candidates(self, home: Pool, call: Call) -> list[Pool]:
+        """List the fallbacks that may serve this call, in order; those that can't are closed to it."""
+        found: list[Pool] = []
+        for fallback in home.settings.fallback:
+            pool = self._pool_of(fallback.pool)
+            if pool is not home and _fits(fallback, pool.settings, call):
+                found.append(pool)
+        return found
+
+    def admits(self, home: Pool, pool: Pool, now: float) -> bool:
+        """Ramp up a take-over: one call at first, one more every quarter of a second."""
+        away = self._away.setdefault((home.name, pool.name), _Away(now))
+        allowed = _FIRST_CALLS + (now - away.since) / _TAKE_OVER_SECONDS
+        return len(pool.live) < allowed or pool.mirror.requests is not None
+
+    def settle(self, home: Pool, wait: float, now: float) -> None:
+        """Let a spill end once the home pool has been calm for a while."""
+        for (name, _), away in list(self._away.items()):
+            if name != home.name:
+                continue
+            if wait > home.settings.wait_up_to_seconds / 2:
+                away.calm_since = inf
+            elif away.calm_since == inf:
+                away.calm_since = now
+        for key, away in list(self._away.items()):
+            if key[0] == home.name and now - away.calm_since >= _RETURN_SECONDS:
+                del self._away[key]
+
+    def spilling(self, home: Pool) -> bool:
+        """Whether calls of this pool are moving now: then half the wait is enough to move another."""
+        return any(name == home.name for name, _ in self._away)
+
+    def remember(self, conversation: str | None, pool: str) -> None:
+        """Keep a conversation where its prompt cache is."""
+        if conversation is None:
+            return
+        if len(self._homes) >= _STICKY:
+            self._homes.pop(next(iter(self._homes)))
+        self._homes[conversation] = pool
+
+    def stuck_to(self, conversation: str | None) -> str | None:
+        """Say where a conversation lives."""
+        return self._homes.get(conversation) if conversation is not None else None
+
+
+def route_to(home: Pool, pool: Pool, reason: str) -> Route:
+    """Describe the move so that the hook can rewrite the request."""
+    settings = pool.settings
+    return Route(
+        pool=pool.name,
+        provider=settings.provider or (pool.name.partition(":")[0] or None),
+        model=settings.model or (pool.name.partition(":")[2].partition("@")[0] or None),
+        base_url=settings.base_url,
+        api_key=os.environ.get(settings.api_key_env) if settings.api_key_env else None,
+        trust="fallback",
+        reason=reason,
+    )
+
+
+def _fits(fallback: Fallback, target: PoolSettings, call: Call) -> bool:
+    """Close to a call every pool that does not declare what the scope, or the call, demands."""
+    if target.wire is not None and call.wire and target.wire != call.wire:
+        return False
+    if fallback.regions and target.region not in fallback.regions:
+        return False
+    if fallback.min_context_tokens and (target.context_tokens or 0) < fallback.min_context_tokens:
+        return False
+    if not set(fallback.capabilities) <= set(target.capabilities):
+        return False
+    if target.context_tokens is not None:
+        return call.input_tokens + (call.max_output_tokens or 0) <= target.context_tokens
+    return True
+
+
+def needs_of(body: bytes) -> frozenset[str]:
+    """Tell which capabilities a request body asks for: tools, images, json."""
+    try:
+        data = json.loads(body)
+    except ValueError:
+        return frozenset()
+    if not isinstance(data, dict):
+        return frozenset()
+    found = set()
+    if data.get("tools"):
+        found.add("tools")
+    if data.get("response_format"):
+        found.add("json")
+    if b'"image_url"' in body or b'"type": "image"' in body or b'"type":"image"' in body:
+        found.add("images")
+    return frozenset(found)

@@ -1,0 +1,117 @@
+"""One call's place in the queue, then its permit, as the hook holds it."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Protocol
+
+from penstock.limiter._entry import Entry
+from penstock.limiter._pool import Pool
+from penstock.telemetry.interceptor import Admission, Call
+
+
+class Stage(IntEnum):
+    """Where a ticket stands."""
+
+    QUEUED = 0
+    DECIDED = 1
+    OVER = 2
+
+
+class Owner(Protocol):
+    """Whom a ticket asks when it waits or is given up."""
+
+    lock: threading.Lock
+
+    def abandon(self, ticket: "Ticket") -> None:
+        """Give back the ticket's place or permit."""
+        ...
+
+
+class Ticket(Entry):
+    """Waits by thread or by event loop. `decide` may be called from any thread, under the owner's lock."""
+
+    __slots__ = ("admission", "call", "home", "owner", "paused", "pool", "stage", "wake")
+
+    def __init__(
+        self, number: int, now: float, call: Call, home: Pool, owner: Owner, give_up_at: float
+    ) -> None:
+        super().__init__(
+            number,
+            now,
+            priority=call.priority,
+            tenant=call.tenant,
+            age=call.task_started,
+            give_up_at=give_up_at,
+            input_tokens=call.input_tokens,
+            max_output=call.max_output_tokens,
+        )
+        self.call = call
+        self.home = home
+        self.pool = home
+        self.owner = owner
+        self.stage = Stage.QUEUED
+        self.admission: Admission | None = None
+        self.wake: Callable[[], None] | None = None
+        self.paused = 0.0
+
+    def decide(self, admission: Admission) -> Callable[[], None] | None:
+        """Fix the outcome; what is returned must be called once the lock is free."""
+        self.admission = admission
+        self.stage = Stage.DECIDED
+        wake, self.wake = self.wake, None
+        return wake
+
+    def wait(self) -> Admission:
+        """Block this thread until admitted or refused."""
+        if self.admission is None:
+            event = threading.Event()
+            with self.owner.lock:
+                if self.admission is None:
+                    self.wake = event.set
+            if self.admission is None:
+                try:
+                    event.wait()
+                except BaseException:
+                    self.owner.abandon(self)
+                    raise
+        assert self.admission is not None
+        return self.admission
+
+    async def wait_async(self) -> Admission:
+        """Suspend this task until admitted or refused. Cancelling gives the place back."""
+        if self.admission is None:
+            loop = asyncio.get_running_loop()
+            future: asyncio.Future[None] = loop.create_future()
+            wake = _waker(loop, future)
+            with self.owner.lock:
+                if self.admission is None:
+                    self.wake = wake
+            if self.admission is None:
+                try:
+                    await future
+                except BaseException:
+                    self.owner.abandon(self)
+                    raise
+        assert self.admission is not None
+        return self.admission
+
+
+def _waker(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[None]") -> Callable[[], None]:
+    home = threading.get_ident()
+
+    def done() -> None:
+        if not future.done():
+            future.set_result(None)
+
+    def wake() -> None:
+        # A closed loop's task is gone; its place was given back when it was cancelled.
+        with contextlib.suppress(RuntimeError):
+            if threading.get_ident() == home:
+                done()
+            else:
+                loop.call_soon_threadsafe(done)
+
+    return wake
