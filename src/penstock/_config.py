@@ -139,23 +139,28 @@ def load(
 
 
 def read_file(environ: Mapping[str, str], folder: Path) -> tuple[Mapping[str, object], str]:
-    """Find and read the file: `PENSTOCK_CONFIG`, `penstock.toml`, `[tool.penstock]` of `pyproject.toml`.
+    """Read `PENSTOCK_CONFIG`, else `penstock.toml`, else `[tool.penstock]` of `pyproject.toml`.
 
     Raises:
         UsageError: it cannot be read or is no TOML.
     """
+    path = find_file(environ, folder)
+    if path is None:
+        return {}, ""
+    data = _toml(path)
+    if path.name != "pyproject.toml":
+        return data, str(path)
+    tool = data.get("tool")
+    table = tool.get("penstock") if isinstance(tool, dict) else None
+    return (table if isinstance(table, dict) else {}), f"[tool.penstock] of {path}"
+
+
+def find_file(environ: Mapping[str, str], folder: Path) -> Path | None:
+    """Find the file that counts, if there is one."""
     named = environ.get(PREFIX + "CONFIG")
     if named:
-        return _toml(Path(named)), named
-    own = folder / "penstock.toml"
-    if own.is_file():
-        return _toml(own), own.name
-    project = folder / "pyproject.toml"
-    if not project.is_file():
-        return {}, ""
-    tool = _toml(project).get("tool")
-    table = tool.get("penstock") if isinstance(tool, dict) else None
-    return (table if isinstance(table, dict) else {}), "[tool.penstock] of pyproject.toml"
+        return Path(named)
+    return next((p for p in (folder / "penstock.toml", folder / "pyproject.toml") if p.is_file()), None)
 
 
 def _toml(path: Path) -> dict[str, object]:

@@ -4,19 +4,19 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from penstock._config import Settings, load
+from penstock.errors import PenstockError
 from penstock.telemetry import Telemetry
 from penstock.telemetry.export import SpanFile
+from penstock.telemetry.launcher import LAUNCHED, SERVED
 
 if TYPE_CHECKING:
     from penstock.limiter import Limiter
-
-LAUNCHED: Final = "_PENSTOCK_RUN"
-"""Set by `penstock run`: its user did not name a file in code, so the end of the run does."""
 
 _lock: Final = threading.RLock()
 _current: "Runtime | None" = None
@@ -114,18 +114,39 @@ def runtime() -> Runtime | None:
     return _current
 
 
+def awake() -> None:
+    """Instrument a process that `penstock run` started. A bad setting is one line, and the program runs."""
+    global _current
+    try:
+        settings = load()
+        if os.environ.get(SERVED, str(os.getpid())) != str(os.getpid()):
+            settings = replace(settings, metrics_port=None)  # the run's first process serves
+        with _lock:
+            _current = Runtime(settings)
+        if settings.metrics_port is not None:
+            os.environ[SERVED] = str(os.getpid())
+    except PenstockError as error:
+        _say(str(error))
+
+
 def _name_file(file: SpanFile) -> None:
     """Say in one line where the spans are; children, which write beside it, say nothing."""
     if not file.owns_main:
         return
     if file.failure is not None:
-        line = f"penstock: {file.failure}"
+        _say(file.failure)
     elif file.written or file.dropped:
         lost = f" ({file.dropped} dropped)" if file.dropped else ""
-        line = f"penstock: {file.written} spans in {_short(file.path)}{lost}"
+        _say(f"{file.written} spans in {_short(file.path)}{lost}")
     else:
-        line = f"penstock: no LLM calls seen; {_short(file.path)} holds nothing new"
-    print(line, file=sys.stderr, flush=True)  # noqa: T201
+        _say(f"no LLM calls seen; nothing written to {_short(file.path)}")
+
+
+def _say(text: str) -> None:
+    try:
+        print(f"penstock: {text}", file=sys.stderr, flush=True)  # noqa: T201
+    except (OSError, ValueError, AttributeError):
+        pass  # stderr may be closed or gone at the end of a process
 
 
 def _short(path: Path) -> str:

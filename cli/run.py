@@ -1,0 +1,94 @@
+"""`penstock run`: instrument any program without touching its code."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from typer.core import TyperCommand
+
+from penstock.errors import UsageError
+
+_VALUED: Final = ("--spans", "--metrics-port")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("run", cls=_RunCommand, context_settings={"allow_interspersed_args": False})(run)
+
+
+def run(
+    program: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PROGRAM [ARGS]...", help="python app.py, -m module, gunicorn …"),
+    ] = None,
+    limit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[=observe|enforce]",
+            help="Also limit: queue before sending, absorb 429s. `observe` only counts what it would do.",
+        ),
+    ] = None,
+    spans: Annotated[str | None, typer.Option(metavar="FILE", help="Write spans here.")] = None,
+    metrics_port: Annotated[
+        str | None, typer.Option(metavar="N", help="Serve Prometheus metrics on 127.0.0.1:N.")
+    ] = None,
+) -> None:
+    """Run a program with every LLM attempt in it seen, and with --limit queued.
+
+    The program needs no change. Its exit code and its stdout are its own; the span file is named in one
+    line on stderr at its end (penstock-spans.jsonl unless --spans says otherwise).
+    """
+    from penstock._config import find_file, load
+    from penstock.limiter import parse_settings
+    from penstock.telemetry import launcher
+
+    settings = load({"limit": limit, "spans": spans, "metrics_port": metrics_port})
+    parse_settings(settings.limiter)
+    command = launcher.prepare(program or [])
+    env = {"PENSTOCK_SPANS": str(settings.spans or "off")}
+    if settings.disabled:
+        launcher.launch(command, dict(os.environ))
+    if settings.spans is not None:
+        launcher.check_folder(settings.spans)
+    if settings.metrics_port is not None:
+        launcher.check_port(settings.metrics_host, settings.metrics_port)
+        env["PENSTOCK_METRICS_PORT"] = str(settings.metrics_port)
+    if limit is not None:
+        env["PENSTOCK_LIMIT"] = limit
+    config = find_file(os.environ, Path())
+    if config is not None:
+        env["PENSTOCK_CONFIG"] = str(config.absolute())  # the program may change its folder
+    launcher.launch(command, launcher.environment(env))
+
+
+class _RunCommand(TyperCommand):
+    """Our options stop where the program begins, and `--limit` alone means enforce."""
+
+    # Typer's click is its own from 0.17 on, so the context's type has no one name.
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, spell_out(args))
+
+
+def spell_out(args: list[str]) -> list[str]:
+    """Give `--limit` its value and mark where the program begins.
+
+    Raises:
+        UsageError: an option that is not ours stands before the program.
+    """
+    ours: list[str] = []
+    rest = list(args)
+    while rest and rest[0].startswith("-") and rest[0] not in ("-m", "-", "--"):
+        option = rest.pop(0)
+        name = option.partition("=")[0]
+        if name == "--limit":
+            ours.append("--limit=enforce" if option == "--limit" else option)
+        elif name in _VALUED:
+            ours.append(option)
+            if "=" not in option and rest:
+                ours.append(rest.pop(0))
+        elif name == "--help":
+            return ["--help"]
+        else:
+            raise UsageError(f"unknown option {name!r}; options of the program go after it")
+    return [*ours, "--", *(rest[1:] if rest[:1] == ["--"] else rest)]
