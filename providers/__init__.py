@@ -13,6 +13,7 @@ from penstock.providers.facts import (
 )
 from penstock.providers.openai import BACKPRESSURE, OpenAICompatible
 from penstock.providers.registry import REGISTRY, Registry, lookup
+from penstock.providers.routing import Rewritten, rewrite
 
 __all__ = [
     "BACKPRESSURE",
@@ -26,7 +27,9 @@ __all__ = [
     "Quota",
     "Registry",
     "RequestFacts",
+    "Rewritten",
     "Usage",
     "Window",
     "lookup",
+    "rewrite",
 ]

@@ -87,6 +87,10 @@ class Registry:
             self._seen[key] = self._find(host, path, word)
         return self._seen[key]
 
+    def knows(self, host: str) -> bool:
+        """Tell whether a host is some vendor's, and not one that merely speaks its wire."""
+        return bool(self._of_host(host))
+
     def add_host(self, host: str, provider: Provider) -> None:
         """Say whose a host is; a leading dot makes it a suffix. Newer additions win."""
         self._hosts.setdefault(host.lower(), []).insert(0, provider)

@@ -1,0 +1,161 @@
+"""Adoption: an LLM span that is already there becomes the operation's span.
+
+SDK-native tracing, OTel GenAI, OpenInference, OpenLLMetry, pydantic-ai … each describe the call. A
+second LLM span would claim its tokens twice, so ours stays away: the one that is current at the send
+(the innermost) gets our facts, stamped just before it ends, and a dedupe role. Its LLM ancestors are
+marked too, so that whoever sums tokens over spans counts each call once.
+
+`SpanProcessor._on_ending` runs after the SDK has frozen the span (opentelemetry-python #5614), so the
+stamp is put on by wrapping `Span.end`; `Span.start` shows the parent span, which no span remembers.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+from opentelemetry import context as context_api
+from opentelemetry import trace
+from opentelemetry.trace import Span
+from opentelemetry.util.types import AttributeValue
+
+from penstock.classifiers import Verdict
+from penstock.telemetry import guard
+from penstock.telemetry import semconv as names
+from penstock.telemetry.records import Operation
+
+Attributes = dict[str, AttributeValue]
+
+_INFERENCE: Final = frozenset({"chat", "generate_content", "text_completion", "embeddings"})
+# How each dialect says "this span is one model call": attribute -> the values that say so.
+# OTel GenAI, pydantic-ai, litellm; OpenInference; OpenLLMetry before 0.4; Langfuse; MLflow; Vercel.
+_LLM_MARKS: Final[dict[str, frozenset[str]]] = {
+    names.OPERATION_NAME: _INFERENCE,
+    "openinference.span.kind": frozenset({"LLM", "EMBEDDING"}),
+    "llm.request.type": frozenset({"chat", "completion", "embedding"}),
+    "langfuse.observation.type": frozenset({"generation", "embedding"}),
+    "mlflow.spanType": frozenset({"LLM", "CHAT_MODEL", "EMBEDDING", '"LLM"', '"CHAT_MODEL"', '"EMBEDDING"'}),
+}
+_BORDER_KINDS: Final = frozenset({"TOOL", "AGENT"})
+_MAX_ANCESTORS: Final = 16
+_PARENT: Final = "_penstock_parent"
+_OPERATIONS: Final = "_penstock_operations"
+
+_listeners: Final[list[Callable[[str], None]]] = []
+
+
+def adopt(current: Span, operation: Operation) -> Span | None:
+    """Find the LLM span that `operation` runs in and mark the roles of all that describe it.
+
+    The nearest one owns tokens and attempts, the farthest user-visible latency. A tool or agent span
+    in between is a border: beyond it another call is described.
+    """
+    found = list(_llm_ancestry(current))
+    if not found or not found[0].is_recording():
+        return None
+    owner = found[0]
+    owned = owner.__dict__.setdefault(_OPERATIONS, [])
+    owned.append(operation)
+    if len(owned) == 1:
+        for span in found[1:]:
+            role = names.DEDUPE_OUTER if span is found[-1] else names.DEDUPE_INNER
+            if span.is_recording():
+                span.set_attribute(names.DEDUPE, role)
+                _tell(role)
+    return owner
+
+
+def stamp(span: Span) -> None:
+    """Write what is known of an adopted span's operations, while it can still be written."""
+    operations = getattr(span, _OPERATIONS, None)
+    if operations and span.is_recording():
+        span.set_attributes(operation_tail(operations))
+
+
+def operation_tail(operations: Sequence[Operation]) -> Attributes:
+    """Say how the operations of one span went; the last one's verdict stands."""
+    last = operations[-1]
+    attributes: Attributes = {
+        names.SPAN_KIND: names.KIND_OPERATION,
+        names.POOL: last.pool,
+        names.ATTEMPTS: sum(operation.attempts for operation in operations),
+        names.DEDUPE: names.DEDUPE_OWNER,
+    }
+    verdict_tail(attributes, last.verdict)
+    if last.trust is not None:
+        attributes[names.TRUST] = last.trust
+    if last.fallback_from is not None:
+        attributes[names.FALLBACK_FROM] = last.fallback_from
+    return attributes
+
+
+def verdict_tail(attributes: Attributes, verdict: Verdict | None) -> None:
+    """Add what a failure was; nothing for success."""
+    if verdict is None:
+        return
+    attributes[names.ERROR_CLASS] = verdict.error_class.value
+    attributes[names.ERROR_GROUP] = verdict.group.value
+    attributes[names.ERROR_REASON] = verdict.reason
+    attributes[names.ERROR_RETRYABLE] = verdict.retryable
+    attributes[names.ERROR_SIDE_EFFECTS] = verdict.side_effects.value
+    attributes[names.ERROR_TAXONOMY] = verdict.taxonomy_version
+    if verdict.limit_dimension is not None:
+        attributes[names.LIMIT_DIMENSION] = verdict.limit_dimension
+    if verdict.retry_after is not None:
+        attributes[names.RETRY_AFTER] = verdict.retry_after
+
+
+def span_started(span: Span, parent_context: context_api.Context | None) -> None:
+    """Remember a span's parent: the SDK keeps only its id."""
+    parent = trace.get_current_span(parent_context)
+    if parent.is_recording():
+        span.__dict__[_PARENT] = parent
+
+
+def listen(listener: Callable[[str], None]) -> Callable[[], None]:
+    """Be told the role of each LLM span that does not own its call; returns the way to stop."""
+    _listeners.append(listener)
+
+    def stop() -> None:
+        if listener in _listeners:
+            _listeners.remove(listener)
+
+    return stop
+
+
+def _llm_ancestry(span: Span | None) -> Iterator[Span]:
+    for _ in range(_MAX_ANCESTORS):
+        if span is None:
+            return
+        attributes = _attributes(span)
+        if _is_llm(attributes):
+            yield span
+        elif _is_border(attributes):
+            return
+        span = getattr(span, _PARENT, None)
+
+
+def _attributes(span: Span) -> Mapping[str, object]:
+    found = getattr(span, "attributes", None)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _is_llm(attributes: Mapping[str, object]) -> bool:
+    return any(attributes.get(name) in values for name, values in _LLM_MARKS.items())
+
+
+def _is_border(attributes: Mapping[str, object]) -> bool:
+    operation = attributes.get(names.OPERATION_NAME)
+    if operation is not None:
+        return operation not in _INFERENCE
+    return (
+        attributes.get("openinference.span.kind") in _BORDER_KINDS
+        or attributes.get("traceloop.span.kind") in ("tool", "agent")
+        or attributes.get(names.SPAN_KIND) in (names.KIND_TASK, names.KIND_TOOL)
+    )
+
+
+def _tell(role: str) -> None:
+    for listener in tuple(_listeners):
+        try:
+            listener(role)
+        except guard.OURS as error:
+            guard.failed("adoption.listener", error)

@@ -1,0 +1,154 @@
+"""What all hooks share: who is told, who decides, how things are named."""
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from penstock.providers import REGISTRY, Registry
+from penstock.telemetry import guard
+from penstock.telemetry.hooks.live import LiveAttempt
+from penstock.telemetry.hooks.outgoing import Outgoing
+from penstock.telemetry.interceptor import Call, Interceptor
+from penstock.telemetry.operations import CURRENT, OperationScope
+from penstock.telemetry.pools import PoolNamer, fingerprint, place_of
+from penstock.telemetry.records import Attempt, AttemptSink, Operation, Task, WorkSink
+from penstock.telemetry.spans import SpanWriter, TracerSource
+
+MAX_AGE_SECONDS: Final = 3600.0
+"""A body that moved no byte for this long was lost: its attempt ends as `collected`."""
+_REAP_EVERY_SECONDS: Final = 60.0
+
+
+class Engine:
+    """Opens operations and attempts, and knows every attempt that is live.
+
+    With `interceptor` None it only senses. All attributes may be changed while hooks are installed.
+    """
+
+    def __init__(
+        self,
+        *,
+        interceptor: Interceptor | None = None,
+        attempt_sinks: Sequence[AttemptSink] = (),
+        work_sinks: Sequence[WorkSink] = (),
+        tracer_source: TracerSource = lambda: None,
+        task_source: Callable[[], Task | None] = lambda: None,
+        pools: PoolNamer | None = None,
+        registry: Registry = REGISTRY,
+        salt: bytes | None = None,
+        max_age_seconds: float = MAX_AGE_SECONDS,
+    ) -> None:
+        self.interceptor = interceptor
+        self.attempt_sinks = tuple(attempt_sinks)
+        self.work_sinks = tuple(work_sinks)
+        self.task_source = task_source
+        self.pools = pools or PoolNamer()
+        self.registry = registry
+        self.writer = SpanWriter(tracer_source)
+        self.max_age_seconds = max_age_seconds
+        self._salt = salt if salt is not None else os.urandom(16)
+        self._live: dict[int, LiveAttempt] = {}
+        self._lock = threading.Lock()
+        self._reaped = time.monotonic()
+
+    @property
+    def live(self) -> int:
+        """Attempts in flight now."""
+        return len(self._live)
+
+    def scope(self) -> OperationScope:
+        """Make the scope of one logical request."""
+        return OperationScope(self.writer, self.work_sinks)
+
+    def pool_of(self, out: Outgoing) -> str:
+        """Name the quota that a request draws on."""
+        return self.pools.name(
+            out.provider.name, out.facts.model, place_of(out.host, out.port), fingerprint(out.credential)
+        )
+
+    def open(self, out: Outgoing, scope: OperationScope) -> Operation:
+        """Open the operation of a send, or find the one that its SDK call has opened."""
+        if scope.operation is not None:
+            return scope.operation
+        return scope.open(
+            Operation(
+                provider=out.provider.name,
+                operation=out.endpoint.operation,
+                model=out.facts.model,
+                pool=self.pool_of(out),
+                started_ns=scope.started_ns,
+                stream=out.facts.stream,
+                task=self.task_source(),
+                max_output_tokens=out.facts.max_output_tokens,
+            )
+        )
+
+    def call(self, out: Outgoing, operation: Operation) -> Call:
+        """Describe a send to the interceptor."""
+        task = operation.task
+        return Call(
+            provider=out.provider.name,
+            host=out.host,
+            pool=operation.pool,
+            model=out.facts.model,
+            operation=out.endpoint.operation,
+            wire=out.endpoint.wire,
+            input_tokens=out.facts.input_tokens,
+            max_output_tokens=out.facts.max_output_tokens,
+            stream=out.facts.stream,
+            timeout_seconds=out.timeout_seconds,
+            task_id=task.id if task else None,
+            task_started=task.started_monotonic if task else None,
+            priority=task.priority if task else "normal",
+            tenant=task.tenant if task else "default",
+            deadline=task.deadline if task else None,
+            idempotency_key=out.idempotency_key,
+            body=out.body,
+        )
+
+    def start(self, out: Outgoing, scope: OperationScope, attempt: Attempt) -> LiveAttempt:
+        """Put an attempt in the air."""
+        if out.facts.prefix:
+            attempt.prefix = hashlib.blake2b(out.facts.prefix, digest_size=8, key=self._salt).hexdigest()
+        live = LiveAttempt(self, scope, attempt, out.provider, out.endpoint)
+        self._live[id(live)] = live
+        live.start()
+        self._reap()
+        return live
+
+    def landed(self, live: LiveAttempt) -> None:
+        """Forget an attempt that has ended."""
+        self._live.pop(id(live), None)
+
+    def forget(self) -> None:
+        """Drop every live attempt without a word: in a forked child they are the parent's."""
+        self._lock = threading.Lock()
+        for live in list(self._live.values()):
+            live.disown()
+        self._live.clear()
+
+    def _reap(self) -> None:
+        now = time.monotonic()
+        if now - self._reaped < min(_REAP_EVERY_SECONDS, self.max_age_seconds):
+            return
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            self._reaped = now
+            oldest_ns = time.time_ns() - int(self.max_age_seconds * 1e9)
+            for live in list(self._live.values()):
+                if live.moved_ns < oldest_ns:
+                    live.collected()
+        except guard.OURS as error:
+            guard.failed("engine.reap", error)
+        finally:
+            self._lock.release()
+
+
+def scope_of(engine: Engine) -> tuple[OperationScope, bool]:
+    """Find the SDK call that a send belongs to; else make a scope for this one send (then True)."""
+    current = CURRENT.get()
+    return (current, False) if current is not None else (engine.scope(), True)

@@ -1,0 +1,74 @@
+"""A request as a hook found it, whatever stack it leaves by."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from penstock.providers import Endpoint, Provider, Registry, RequestFacts
+
+_CREDENTIALS: Final = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
+_AMZ_ATTEMPT: Final = re.compile(r"attempt=(\d{1,4})")
+UNREAD: Final = RequestFacts(model="unknown")
+"""For a body that is itself a stream: reading it would take it from the app."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """What is known of a request before it is sent. `attempt_header` is the SDK's own count, from 1."""
+
+    provider: Provider
+    endpoint: Endpoint
+    facts: RequestFacts
+    host: str
+    port: int | None
+    path: str
+    body: bytes = b""
+    credential: str = field(default="", repr=False)
+    timeout_seconds: float | None = None
+    attempt_header: int | None = None
+    idempotency_key: str | None = None
+
+
+def describe(
+    registry: Registry,
+    *,
+    host: str,
+    port: int | None,
+    path: str,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    timeout_seconds: float | None,
+) -> Outgoing | None:
+    """Read a request; None if it is no LLM call. `headers` finds lower-case names; `body` None is unread."""
+    found = registry.lookup(host, path)
+    if found is None:
+        return None
+    provider, endpoint = found
+    facts = provider.request(endpoint, body) if body is not None else None
+    if body is None and registry.knows(host):
+        facts = UNREAD
+    if facts is None:
+        return None
+    return Outgoing(
+        provider=provider,
+        endpoint=endpoint,
+        facts=facts,
+        host=host,
+        port=port,
+        path=path,
+        body=body or b"",
+        credential=next((headers[name] for name in _CREDENTIALS if name in headers), ""),
+        timeout_seconds=timeout_seconds,
+        attempt_header=_attempt(headers),
+        idempotency_key=headers.get("idempotency-key"),
+    )
+
+
+def _attempt(headers: Mapping[str, str]) -> int | None:
+    """Stainless SDKs count retries from 0; botocore says `attempt=2; max=3`."""
+    count = headers.get("x-stainless-retry-count", "")
+    if count.isdecimal():
+        return int(count) + 1
+    amz = _AMZ_ATTEMPT.match(headers.get("amz-sdk-request", ""))
+    return int(amz[1]) if amz else None

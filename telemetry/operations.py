@@ -1,0 +1,118 @@
+"""Operations: which physical sends belong to one logical request, and when that request is over.
+
+An operation opens with the first attempt under a scope. A scope is one call of an SDK's request loop
+(so that its internal retries share one operation) or, for plain HTTP clients, one send. It is over
+when the loop has returned or raised and the last attempt's body has ended, whichever is later.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextvars import ContextVar, Token
+from typing import TYPE_CHECKING, Final
+
+from penstock.classifiers import SpanKind, Verdict, verdict_of_exception
+from penstock.telemetry import guard
+from penstock.telemetry.records import Attempt, Operation, WorkSink
+from penstock.telemetry.spans import OperationSpan, SpanWriter
+
+if TYPE_CHECKING:
+    from penstock.providers import Outcome
+
+_CANCELS: Final = (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
+
+CURRENT: Final[ContextVar["OperationScope | None"]] = ContextVar("penstock_operation", default=None)
+"""The scope that sends of this task or thread belong to."""
+
+
+class OperationScope:
+    """One logical request while it runs. `operation` is None until its first attempt or refusal."""
+
+    __slots__ = ("_open", "_over", "_sinks", "_writer", "last", "operation", "span", "started_ns")
+
+    def __init__(self, writer: SpanWriter, sinks: Sequence[WorkSink]) -> None:
+        self.started_ns = time.time_ns()
+        self.operation: Operation | None = None
+        self.span: OperationSpan | None = None
+        self.last: Attempt | None = None
+        self._writer = writer
+        self._sinks = sinks
+        self._open = 1  # the loop itself, then each live attempt
+        self._over: list[None] = [None]
+
+    def open(self, operation: Operation) -> Operation:
+        """Open the operation, or go on with the one that an earlier attempt opened."""
+        if self.operation is None:
+            self.operation = operation
+            self.span = self._writer.operation_started(operation)
+        return self.operation
+
+    def attempt_started(self, attempt: Attempt) -> None:
+        """Count a physical send; what an earlier one ended with no longer stands."""
+        self._open += 1
+        self.last = attempt
+        attempt.operation.attempts += 1
+        attempt.operation.verdict = None
+
+    def attempt_ended(self, attempt: Attempt, outcome: "Outcome | None") -> None:
+        """Take over what an attempt learnt; close if nothing else is open."""
+        if attempt is self.last:
+            operation = attempt.operation
+            operation.verdict = attempt.verdict
+            if outcome is not None:
+                operation.usage = outcome.usage
+                operation.response_model = outcome.model
+                operation.response_id = outcome.response_id
+                operation.finish_reason = outcome.finish_reason
+        self._close_one(attempt.ended_ns)
+
+    def refused(self, verdict: Verdict) -> None:
+        """The limiter said no; the loop will turn that into the SDK's error."""
+        if self.operation is not None:
+            self.operation.verdict = verdict
+
+    def returned(self) -> None:
+        """The loop gave the app an answer."""
+        self._close_one(None)
+
+    def raised(self, error: BaseException) -> None:
+        """The loop raised: the last attempt's verdict stands, else the exception is classified."""
+        operation = self.operation
+        try:
+            if operation is not None and (operation.verdict is None or isinstance(error, _CANCELS)):
+                operation.verdict = verdict_of_exception(
+                    error, provider=operation.provider, span_kind=SpanKind.LLM
+                )
+        except guard.OURS as ours:
+            guard.failed("operations.raised", ours)
+        self._close_one(None)
+
+    def _close_one(self, ended_ns: int | None) -> None:
+        self._open -= 1
+        operation = self.operation
+        if operation is None or self._open > 0:
+            return
+        try:
+            self._over.pop()  # atomic: of two threads that close at once, one goes on
+        except IndexError:
+            return
+        operation.ended_ns = ended_ns or time.time_ns()
+        self._writer.operation_ended(operation, self.span, self.last)
+        for sink in self._sinks:
+            try:
+                sink.operation_ended(operation)
+            except guard.OURS as ours:
+                guard.failed("sink.operation_ended", ours)
+
+
+def enter(scope: OperationScope) -> Token[OperationScope | None]:
+    """Make a scope current."""
+    return CURRENT.set(scope)
+
+
+def leave(token: Token[OperationScope | None]) -> None:
+    """Restore what was current before; a scope left in a foreign context stays behind harmlessly."""
+    try:
+        CURRENT.reset(token)
+    except ValueError:
+        CURRENT.set(None)

@@ -1,0 +1,280 @@
+"""Spans of operations and attempts, as the span contract says (names: `semconv`).
+
+Timestamps are the records' own, so that spans and live figures agree to the last digit. A span says
+what failed by class and reason; it never holds text of a prompt, an answer or an error message.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from opentelemetry import context as context_api
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+
+from penstock.providers import Quota, Usage
+from penstock.telemetry import guard
+from penstock.telemetry import semconv as names
+from penstock.telemetry.adoption import Attributes, adopt, operation_tail, stamp, verdict_tail
+from penstock.telemetry.records import Attempt, Operation
+
+TracerSource = Callable[[], Tracer | None]
+"""Asked at each operation: the app's provider may be set long after we were installed."""
+
+QUEUE_SPAN_SECONDS: Final = 0.001
+"""Shorter waits are not worth a span."""
+
+# OTel's well-known provider names, where they differ from ours.
+# opentelemetry.io/docs/specs/semconv/registry/attributes/gen-ai, gen_ai.provider.name
+_OTEL_PROVIDERS: Final = {
+    "azure": "azure.ai.openai",
+    "bedrock": "aws.bedrock",
+    "gemini": "gcp.gemini",
+    "mistral": "mistral_ai",
+    "vertex_ai": "gcp.vertex_ai",
+    "watsonx": "ibm.watsonx.ai",
+    "xai": "x_ai",
+}
+
+
+@dataclass(slots=True)
+class OperationSpan:
+    """An operation's span and the context that its attempts are children in."""
+
+    span: Span
+    context: Context
+    adopted: bool
+
+
+class SpanWriter:
+    """Writes spans by the tracer that is current when an operation starts; none writes nothing."""
+
+    def __init__(self, tracer_source: TracerSource) -> None:
+        self._tracer_source = tracer_source
+
+    def operation_started(self, operation: Operation) -> OperationSpan | None:
+        """Adopt the LLM span that is current, else start our own."""
+        try:
+            tracer = self._tracer_source()
+            if tracer is None:
+                return None
+            parent = context_api.get_current()
+            adopted = adopt(trace.get_current_span(parent), operation)
+            if adopted is not None:
+                operation.adopted = True
+                return OperationSpan(adopted, trace.set_span_in_context(adopted, parent), True)
+            span = tracer.start_span(
+                f"{operation.operation} {operation.model}",
+                context=parent,
+                kind=SpanKind.CLIENT,
+                attributes=_operation_head(operation),
+                start_time=operation.started_ns,
+            )
+            return OperationSpan(span, trace.set_span_in_context(span, parent), False)
+        except guard.OURS as error:
+            guard.failed("spans.operation_started", error)
+            return None
+
+    def operation_ended(
+        self, operation: Operation, handle: OperationSpan | None, last: Attempt | None
+    ) -> None:
+        """End our own span; an adopted one is its owner's to end."""
+        if handle is None:
+            return
+        try:
+            span = handle.span
+            if handle.adopted:
+                stamp(span)
+                return
+            if span.is_recording():
+                attributes = operation_tail((operation,))
+                if last is not None:
+                    _attempt_facts_of_operation(attributes, operation, last)
+                span.set_attributes(attributes)
+                if operation.verdict is not None:
+                    span.set_status(Status(StatusCode.ERROR, operation.verdict.error_class.value))
+            span.end(operation.ended_ns)
+        except guard.OURS as error:
+            guard.failed("spans.operation_ended", error)
+
+    def attempt_started(self, attempt: Attempt, handle: OperationSpan | None) -> Context | None:
+        """Start an attempt's span; returns the context to send in."""
+        if handle is None:
+            return None
+        try:
+            tracer = self._tracer_source()
+            if tracer is None:
+                return None
+            if attempt.queued_seconds >= QUEUE_SPAN_SECONDS:
+                _queue_span(tracer, attempt, handle)
+            span = tracer.start_span(
+                f"attempt {attempt.model}",
+                context=handle.context,
+                kind=SpanKind.CLIENT,
+                attributes=_attempt_head(attempt),
+                start_time=attempt.started_ns,
+            )
+            attempt.span = span
+            return trace.set_span_in_context(span, handle.context)
+        except guard.OURS as error:
+            guard.failed("spans.attempt_started", error)
+            return None
+
+    def attempt_ended(self, attempt: Attempt) -> None:
+        """End an attempt's span."""
+        span = attempt.span
+        if not isinstance(span, Span):
+            return
+        try:
+            if span.is_recording():
+                span.set_attributes(_attempt_tail(attempt))
+                if attempt.verdict is not None:
+                    span.set_status(Status(StatusCode.ERROR, attempt.verdict.error_class.value))
+            span.end(attempt.ended_ns)
+        except guard.OURS as error:
+            guard.failed("spans.attempt_ended", error)
+
+
+def _operation_head(operation: Operation) -> Attributes:
+    attributes: Attributes = {
+        names.SPAN_KIND: names.KIND_OPERATION,
+        names.OPERATION_NAME: operation.operation,
+        names.PROVIDER_NAME: _OTEL_PROVIDERS.get(operation.provider, operation.provider),
+        names.REQUEST_MODEL: operation.model,
+    }
+    if operation.stream:
+        attributes[names.REQUEST_STREAM] = True
+    if operation.max_output_tokens is not None:
+        attributes[names.REQUEST_MAX_TOKENS] = operation.max_output_tokens
+    if operation.task is not None:
+        attributes[names.TASK_ID] = operation.task.id
+        attributes[names.TASK_NAME] = operation.task.name
+    return attributes
+
+
+def _attempt_facts_of_operation(attributes: Attributes, operation: Operation, last: Attempt) -> None:
+    """What our own operation span also says, from its last attempt."""
+    attributes[names.SERVER_ADDRESS] = last.host
+    if last.port is not None:
+        attributes[names.SERVER_PORT] = last.port
+    if last.status is not None:
+        attributes[names.HTTP_STATUS] = last.status
+    if operation.verdict is not None:
+        attributes[names.ERROR_TYPE] = (
+            str(last.status) if last.status else operation.verdict.error_class.value
+        )
+    if operation.response_model is not None:
+        attributes[names.RESPONSE_MODEL] = operation.response_model
+    if operation.response_id is not None:
+        attributes[names.RESPONSE_ID] = operation.response_id
+    if operation.finish_reason is not None:
+        attributes[names.RESPONSE_FINISH_REASONS] = (operation.finish_reason,)
+    if operation.stream and last.first_byte_ns is not None and last.verdict is None:
+        attributes[names.RESPONSE_FIRST_CHUNK] = (last.first_byte_ns - operation.started_ns) / 1e9
+    usage = operation.usage or Usage()
+    _known(attributes, _USAGE_NAMES, usage)
+
+
+_USAGE_NAMES: Final = {
+    "input": names.USAGE_INPUT,
+    "output": names.USAGE_OUTPUT,
+    "cache_read": names.USAGE_CACHE_READ,
+    "cache_write": names.USAGE_CACHE_WRITE,
+}
+_ATTEMPT_USAGE_NAMES: Final = {
+    "input": names.ATTEMPT_INPUT,
+    "output": names.ATTEMPT_OUTPUT,
+    "cache_read": names.ATTEMPT_CACHE_READ,
+    "cache_write": names.ATTEMPT_CACHE_WRITE,
+}
+_QUOTA_NAMES: Final = {
+    "requests": (names.QUOTA_REQUESTS_LIMIT, names.QUOTA_REQUESTS_REMAINING, names.QUOTA_REQUESTS_RESET),
+    "tokens": (names.QUOTA_TOKENS_LIMIT, names.QUOTA_TOKENS_REMAINING, names.QUOTA_TOKENS_RESET),
+}
+
+
+def _attempt_head(attempt: Attempt) -> Attributes:
+    attributes: Attributes = {
+        names.SPAN_KIND: names.KIND_ATTEMPT,
+        names.ATTEMPT_NUMBER: attempt.number,
+        names.POOL: attempt.pool,
+        names.ATTEMPT_PROVIDER: attempt.provider,
+        names.ATTEMPT_MODEL: attempt.model,
+        names.SERVER_ADDRESS: attempt.host,
+    }
+    if attempt.port is not None:
+        attributes[names.SERVER_PORT] = attempt.port
+    if attempt.queued_seconds:
+        attributes[names.QUEUED_SECONDS] = attempt.queued_seconds
+    optional = (
+        (names.PREFIX, attempt.prefix),
+        (names.TRUST, attempt.trust),
+        (names.FALLBACK_FROM, attempt.fallback_from),
+        (names.RETRY_OWNER, attempt.retry_owner),
+    )
+    for name, value in optional:
+        if value is not None:
+            attributes[name] = value
+    return attributes
+
+
+def _attempt_tail(attempt: Attempt) -> Attributes:
+    attributes: Attributes = {}
+    if attempt.end is not None:
+        attributes[names.END] = attempt.end
+    if attempt.status is not None:
+        attributes[names.HTTP_STATUS] = attempt.status
+    if attempt.first_byte_ns is not None:
+        attributes[names.FIRST_BYTE_SECONDS] = (attempt.first_byte_ns - attempt.started_ns) / 1e9
+    if attempt.request_id is not None:
+        attributes[names.REQUEST_ID] = attempt.request_id
+    if attempt.usage is not None:
+        _known(attributes, _ATTEMPT_USAGE_NAMES, attempt.usage)
+    if attempt.quota is not None:
+        _quota(attributes, attempt.quota)
+    verdict_tail(attributes, attempt.verdict)
+    if attempt.verdict is not None:
+        attributes[names.ERROR_TYPE] = (
+            str(attempt.status)
+            if attempt.status and attempt.status >= 400
+            else attempt.verdict.error_class.value
+        )
+    return attributes
+
+
+def _quota(attributes: Attributes, quota: Quota) -> None:
+    for counts, (limit, remaining, reset) in _QUOTA_NAMES.items():
+        window = getattr(quota, counts)
+        if window is None:
+            continue
+        for name, value in (
+            (limit, window.limit),
+            (remaining, window.remaining),
+            (reset, window.reset_seconds),
+        ):
+            if value is not None:
+                attributes[name] = value
+
+
+def _known(attributes: Attributes, fields: Mapping[str, str], usage: Usage) -> None:
+    for field, name in fields.items():
+        value = getattr(usage, field)
+        if value is not None:
+            attributes[name] = value
+
+
+def _queue_span(tracer: Tracer, attempt: Attempt, handle: OperationSpan) -> None:
+    """Show the time in our own queue as a span of its own: it is not in flight."""
+    span = tracer.start_span(
+        f"queue {attempt.pool}",
+        context=handle.context,
+        kind=SpanKind.INTERNAL,
+        attributes={
+            names.SPAN_KIND: names.KIND_QUEUE,
+            names.POOL: attempt.pool,
+            names.QUEUED_SECONDS: attempt.queued_seconds,
+        },
+        start_time=attempt.started_ns - int(attempt.queued_seconds * 1e9),
+    )
+    span.end(attempt.started_ns)
