@@ -1,6 +1,7 @@
 """Which layer failed, decided on evidence: `Evidence` in, `Verdict` out."""
 
 from penstock.classifiers._classify import classify
+from penstock.classifiers._explain import Explanation, Step, explain
 from penstock.classifiers._from_exceptions import evidence_of_exception, verdict_of_exception
 from penstock.classifiers._from_responses import (
     evidence_of_finish,
@@ -10,6 +11,9 @@ from penstock.classifiers._from_responses import (
 )
 from penstock.classifiers._from_spans import evidence_of_span, kind_of_span
 from penstock.classifiers._retry_after import retry_after
+from penstock.classifiers._rows import evidence_of_row, row_of_verdict
+from penstock.classifiers._rule import Rule, Tier, rule
+from penstock.classifiers._user_rules import load_rules, register_entry_points, register_rules, reset_rules
 from penstock.classifiers.evidence import Evidence, SpanKind, Verdict
 from penstock.classifiers.taxonomy import (
     CLASSES,
@@ -28,20 +32,32 @@ __all__ = [
     "ClassFacts",
     "ErrorClass",
     "Evidence",
+    "Explanation",
     "Fault",
     "Group",
     "Layer",
+    "Rule",
     "SideEffects",
     "SpanKind",
+    "Step",
+    "Tier",
     "Verdict",
     "classify",
     "evidence_of_exception",
     "evidence_of_finish",
     "evidence_of_mcp_result",
     "evidence_of_response",
+    "evidence_of_row",
     "evidence_of_span",
     "evidence_of_stream_error",
+    "explain",
     "kind_of_span",
+    "load_rules",
+    "register_entry_points",
+    "register_rules",
+    "reset_rules",
     "retry_after",
+    "row_of_verdict",
+    "rule",
     "verdict_of_exception",
 ]

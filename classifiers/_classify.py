@@ -1,49 +1,121 @@
 """`classify`: evidence in, verdict out."""
 
-from penstock.classifiers._retry_after import retry_after
-from penstock.classifiers.evidence import Evidence, SpanKind, Verdict
-from penstock.classifiers.taxonomy import CLASSES, ErrorClass
+import re
+from typing import Final
 
-_STATUS = {
-    429: ErrorClass.RATE_LIMIT, 402: ErrorClass.QUOTA, 529: ErrorClass.OVERLOADED, 503: ErrorClass.OVERLOADED,
-    408: ErrorClass.TIMEOUT, 504: ErrorClass.TIMEOUT, 524: ErrorClass.TIMEOUT, 401: ErrorClass.AUTH,
-    403: ErrorClass.AUTH, 400: ErrorClass.INVALID_REQUEST, 404: ErrorClass.INVALID_REQUEST,
-    413: ErrorClass.INVALID_REQUEST, 422: ErrorClass.INVALID_REQUEST, 499: ErrorClass.CANCELLED,
-}  # fmt: skip
-_NAMES = {
-    "APITimeoutError": ErrorClass.TIMEOUT, "ReadTimeout": ErrorClass.TIMEOUT,
-    "TimeoutError": ErrorClass.TIMEOUT,
-    "CancelledError": ErrorClass.CANCELLED, "APIConnectionError": ErrorClass.NETWORK,
-    "ConnectionError": ErrorClass.NETWORK, "ConnectError": ErrorClass.NETWORK,
-}  # fmt: skip
+from penstock.classifiers._facts import Facts
+from penstock.classifiers._retry_after import retry_after
+from penstock.classifiers._rule import CONFIDENCE, Rule, Tier
+from penstock.classifiers._table import RuleTable
+from penstock.classifiers.evidence import Evidence, SpanKind, Verdict
+from penstock.classifiers.rules import RULES
+from penstock.classifiers.taxonomy import CLASSES, ErrorClass, SideEffects
+
+_WAITS: Final = frozenset({
+    ErrorClass.RATE_LIMIT, ErrorClass.QUOTA, ErrorClass.OVERLOADED, ErrorClass.TIMEOUT,
+    ErrorClass.SERVER_ERROR, ErrorClass.TOOL, ErrorClass.UNKNOWN,
+})  # fmt: skip
+_SCOPES: Final = (
+    ("org", re.compile(r"\b(?:organi[sz]ation|workspace|team)\b")),
+    ("project", re.compile(r"\bproject\b|perproject")),
+    ("key", re.compile(r"\b(?:api key|trial key|key limit)\b")),
+    ("account", re.compile(r"\b(?:accounts?|subscription)\b")),
+    ("model", re.compile(r"\bmodel\b|permodel")),
+)
+
+_table = RuleTable(RULES)
+
+
+def active() -> RuleTable:
+    """Give the table in use."""
+    return _table
+
+
+def use(table: RuleTable) -> None:
+    """Put another table in use."""
+    global _table
+    _table = table
 
 
 def classify(evidence: Evidence) -> Verdict:
     """Decide what failed. Pure; never raises; `unknown` rather than a guess."""
-    found, decided = ErrorClass.UNKNOWN, "none"
-    if evidence.span_kind is SpanKind.TOOL:
-        found, decided = ErrorClass.TOOL, "span_kind=tool"
-    elif evidence.code == "insufficient_quota":
-        found, decided = ErrorClass.QUOTA, "code=insufficient_quota"
-    elif evidence.status is not None and evidence.status >= 400:
-        found = _STATUS.get(
-            evidence.status, ErrorClass.SERVER_ERROR if evidence.status >= 500 else ErrorClass.INVALID_REQUEST
-        )
-        decided = f"status={evidence.status}"
-    else:
-        for name in evidence.exception_types:
-            if name in _NAMES:
-                found, decided = _NAMES[name], f"exception={name}"
-                break
-    facts = CLASSES[found]
+    try:
+        facts = Facts(evidence, _table.known)
+        return verdict(evidence, facts, decide(facts))
+    except Exception:  # noqa: BLE001 - a foreign object inside may do anything
+        return verdict(evidence, None, None)
+
+
+def decide(facts: Facts) -> Rule | None:
+    """Find the rule that decides; None when none holds."""
+    return next(_table.matching(facts), None)
+
+
+def verdict(evidence: Evidence, facts: Facts | None, rule: Rule | None) -> Verdict:
+    """Spell out what a rule means for this evidence."""
+    if facts is None or rule is None:
+        return _unknown(evidence)
+    error_class = rule.error_class
+    detail = _detail(rule, facts)
+    known = CLASSES[error_class]
+    effects = detail.side_effects or rule.side_effects or known.side_effects
+    if evidence.stream_started and facts.kind is not SpanKind.TOOL:
+        effects = SideEffects.CERTAIN
+    wait = None
+    if error_class in _WAITS:
+        wait = retry_after(evidence.headers, evidence.body, facts.plain.raw, now_unix=evidence.now_unix)
+    limited = error_class in (ErrorClass.RATE_LIMIT, ErrorClass.QUOTA)
+    retryable = detail.retryable if detail.retryable is not None else rule.retryable
     return Verdict(
-        error_class=found,
-        reason="unspecified",
-        retryable=facts.retryable,
-        fault=facts.fault,
-        side_effects=facts.side_effects,
-        retry_after=retry_after(evidence.headers, evidence.body, evidence.message, now_unix=evidence.now_unix)
-        if facts.retryable
-        else None,
-        evidence=(decided,),
+        error_class=error_class,
+        reason=detail.reason,
+        retryable=known.retryable if retryable is None else retryable,
+        fault=detail.fault or rule.fault or known.fault,
+        side_effects=effects,
+        retry_after=wait,
+        limit_dimension=detail.limit_dimension or rule.limit_dimension,
+        scope=detail.scope or rule.scope or (_scope(facts) if limited else None),
+        evidence=_evidence(rule, facts),
+        confidence=CONFIDENCE[rule.tier],
+    )
+
+
+def _detail(rule: Rule, facts: Facts) -> Rule:
+    """Find the reason in the words when the deciding rule only knew the class."""
+    if rule.reason != "unspecified":
+        return rule
+    same = (
+        r for r in _table.matching(facts) if r.error_class is rule.error_class and r.reason != "unspecified"
+    )
+    return next(same, rule)
+
+
+def _scope(facts: Facts) -> str | None:
+    text = facts.plain.text
+    return next((scope for scope, pattern in _SCOPES if pattern.search(text)), None)
+
+
+def _evidence(rule: Rule, facts: Facts) -> tuple[str, ...]:
+    """Name what decided: the rule, and the machine word or status it saw. Never message text."""
+    seen = [f"rule={rule.id}"]
+    if rule.tier is Tier.OWNER:
+        seen.append("owner=tool")
+    if rule.signals:
+        seen += [f"signal={s}" for s in facts.signals if s in rule.keys][:1]
+    if facts.finish is not None:
+        seen.append(f"finish={facts.finish}")
+    if facts.status is not None:
+        seen.append(f"status={facts.status}")
+    return tuple(seen)
+
+
+def _unknown(evidence: Evidence) -> Verdict:
+    known = CLASSES[ErrorClass.UNKNOWN]
+    return Verdict(
+        error_class=ErrorClass.UNKNOWN,
+        reason="insufficient_evidence",
+        retryable=known.retryable,
+        fault=known.fault,
+        side_effects=SideEffects.CERTAIN if evidence.stream_started else known.side_effects,
+        confidence=0.2,
     )

@@ -12,9 +12,9 @@ from typing import Final
 
 CODE_KEYS: Final = frozenset({
     "code", "type", "status", "reason", "error_code", "errorcode", "err_code", "error_type", "errortype",
-    "__type", "quotaid", "finish_reason", "finishreason", "stop_reason", "stopreason", "blockreason",
-    "limit_source", "name", "object", "limit_type", "quotametric",
+    "__type", "quotaid", "blockreason", "limit_source", "name", "limit_type", "quotametric",
 })  # fmt: skip
+_FINISH_KEYS: Final = frozenset({"finish_reason", "finishreason", "stop_reason", "stopreason"})
 MESSAGE_KEYS: Final = frozenset({
     "message", "msg", "error", "detail", "details", "title", "description", "error_message", "errormessage",
     "error_msg", "raw", "text", "reason", "cause", "error_description", "errors", "localizedmessage", "body",
@@ -41,6 +41,7 @@ class Envelope:
     codes: tuple[str, ...] = ()
     status: int | None = None
     message: str = ""
+    finish: str | None = None
 
 
 EMPTY: Final = Envelope()
@@ -83,6 +84,7 @@ def read(body: object) -> Envelope:
     found: list[tuple[int, str]] = []
     words: list[str] = []
     status: tuple[int, int] | None = None
+    finish: str | None = None
     queue: list[tuple[int, object]] = [(0, body)]
     for depth, node in queue:
         for key, value in _items(node):
@@ -96,13 +98,18 @@ def read(body: object) -> Envelope:
             number = _status(value) if key in _INNER_STATUS_KEYS else None
             if number is not None and (status is None or depth >= status[0]):
                 status = (depth, number)
+            if key in _FINISH_KEYS and isinstance(value, str):
+                finish = value
             if key in CODE_KEYS and isinstance(value, str | int) and not isinstance(value, bool):
                 found.append((depth, str(value)[:120]))
             if isinstance(value, str) and (key in MESSAGE_KEYS or not key):
                 words.append(value[:_TEXT])
     found.sort(key=lambda pair: -pair[0])
     return Envelope(
-        tuple(dict.fromkeys(code for _, code in found)), status[1] if status else None, "\n".join(words)
+        tuple(dict.fromkeys(code for _, code in found)),
+        status[1] if status else None,
+        "\n".join(words),
+        finish,
     )
 
 

@@ -1,0 +1,144 @@
+"""Who may have failed: providers by their many spellings, services that tools dial, marks of a tool call."""
+
+import re
+from functools import lru_cache
+from typing import Final
+
+_SPELLINGS: Final = {
+    "azure": "azure_openai azure_ai azure_ai_inference azure_ai_openai azure.ai.openai azure.ai.inference "
+    "az_ai_openai azure_foundry",
+    "gemini": "google google_genai gcp.gemini gcp_gemini gcp.gen_ai google_ai_studio google_generativeai",
+    "vertex_ai": "vertexai vertex gcp.vertex_ai google_vertex",
+    "bedrock": "aws.bedrock aws_bedrock amazon_bedrock aws amazon",
+    "mistral": "mistral_ai mistralai",
+    "xai": "x_ai x.ai grok",
+    "dashscope": "qwen alibaba aliyun bailian tongyi alibaba_cloud modelstudio",
+    "zhipu": "zhipuai z_ai z.ai zai glm bigmodel",
+    "moonshot": "kimi moonshotai",
+    "huggingface": "hf hugging_face",
+    "cloudflare": "workers_ai cloudflare_workers_ai",
+    "new-api": "one_api new_api oneapi newapi",
+    "nvidia_nim": "nim nvidia",
+}
+_ALIASES: Final = {spelling: name for name, spellings in _SPELLINGS.items() for spelling in spellings.split()}
+TOOL_SERVICES: Final = frozenset(
+    [
+        "mcp",
+        "github",
+        "gitlab",
+        "notion",
+        "tavily",
+        "duckduckgo",
+        "serper",
+        "serpapi",
+        "brave",
+        "bing",
+        "exa",
+        "firecrawl",
+        "playwright",
+        "selenium",
+        "puppeteer",
+        "browserbase",
+        "browser",
+        "rapidapi",
+        "search",
+        "google_search",
+        "slack",
+        "discord",
+        "jira",
+        "confluence",
+        "atlassian",
+        "linear",
+        "asana",
+        "trello",
+        "airtable",
+        "sqlite",
+        "postgres",
+        "postgresql",
+        "mysql",
+        "mongodb",
+        "redis",
+        "snowflake",
+        "bigquery",
+        "elasticsearch",
+        "neo4j",
+        "supabase",
+        "stripe",
+        "shopify",
+        "salesforce",
+        "hubspot",
+        "zapier",
+        "apify",
+        "parallel",
+        "jina",
+        "wikipedia",
+        "arxiv",
+        "wolfram",
+        "wolframalpha",
+        "openweathermap",
+        "gmail",
+        "google_drive",
+        "google_sheets",
+        "google_calendar",
+        "outlook",
+        "figma",
+        "sentry",
+        "kubernetes",
+        "docker",
+        "e2b",
+        "filesystem",
+        "shell",
+        "bash",
+        "yfinance",
+        "yahoo",
+        "youtube",
+        "reddit",
+        "twitter",
+        "context7",
+        "composio",
+        "pinecone",
+        "qdrant",
+        "weaviate",
+        "chroma",
+        "milvus",
+        "searxng",
+        "crawl4ai",
+        "scrapingbee",
+        "grafana",
+        "datadog",
+        "pagerduty",
+        "zendesk",
+        "todoist",
+        "obsidian",
+        "home_assistant",
+        "python_repl",
+        "sql",
+        "database",
+        "http",
+        "web",
+    ]
+)
+"""Services that a tool dials. A failure of theirs is a tool's, whoever recorded the span."""
+TOOL_SIGNALS: Final = frozenset({
+    "_32000", "_32001", "_32002", "_32600", "_32601", "_32602", "_32603", "toolexception", "mcperror",
+    "mcpexception", "toolexecutionerror", "tool_execution_error", "toolerror", "ai_toolexecutionerror",
+    "mcptoolcallerror", "mcpconnectionerror", "toolcallerror", "mcpservererror", "tool_error",
+    "functionexecutionerror",
+})  # fmt: skip
+TOOL_WORDS: Final = re.compile(
+    r"\b(?:mcp (?:error|server|tool)|toolexception|the tool use was rejected|tool ran into|error in tool|"
+    r"error (?:executing|calling|running|invoking) (?:the )?(?:mcp )?tool|"
+    r"(?:failed|unable) to (?:execute|call|run|invoke) (?:the )?(?:mcp )?tool|"
+    r"tool (?:execution|call|invocation) (?:failed|error|timed out)|tool (?:result|output) error|"
+    r"tool (?!use |calls? )(?:\S+ ){1,2}?(?:failed|raised|returned an error|threw)(?: with)?|"
+    r"error while trying to use the tool|is_?error (?:true|false))\b"
+)
+
+
+@lru_cache(maxsize=512)
+def provider_name(name: str | None) -> str:
+    """Fold the spellings of one provider's name; empty when there is none."""
+    if not name:
+        return ""
+    folded = name.lower().strip().replace(" ", "_")
+    return _ALIASES.get(folded) or _ALIASES.get(folded.replace("-", "_")) or folded

@@ -1,0 +1,56 @@
+"""A message's plain form: lower case, punctuation gone, words one space apart, stack frames dropped.
+
+Punctuation, quoting and JSON escapes differ between the same error's many prints; words do not. One
+table-driven pass over bytes keeps 2 kB at a few microseconds.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+_RAW_PART: Final = 8192
+_PLAIN_PART: Final = 2048
+_TABLE: Final = bytes(
+    ord(chr(b).lower()) if chr(b).isalnum() or b == ord("_") or b > 127 else ord(" ") for b in range(256)
+)
+_DELETED: Final = b"'"
+_FRAMES: Final = re.compile(
+    r"^[ \t|+]*(?:File \"[^\"\n]{0,300}\", line \d+.*(?:\n[ \t|]{4,}.*){0,2}|[-> ]*at .*|\^+)$\n?",
+    re.MULTILINE,
+)
+_WIDE: Final = re.compile("[\u2018\u2019]")
+_WIDE_BREAKS: Final = re.compile(
+    "[\u00a0-\u00bf\u2010-\u2017\u201a-\u206f\u2190-\u2bff\u3000-\u303f\uff00-\uff0f\uff1a-\uff20]"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """`text` to match patterns on, `words` in it, `raw` clipped (for number-bearing hints), `wide`
+    when it holds letters beyond ASCII.
+    """
+
+    text: str
+    words: frozenset[str]
+    raw: str
+    wide: bool
+
+
+EMPTY: Final = Plain("", frozenset(), "", False)
+
+
+def plain(message: str) -> Plain:
+    """Reduce a message of any length; head and tail stand for a long one."""
+    raw = message
+    if len(raw) > 2 * _RAW_PART:
+        raw = f"{raw[:_RAW_PART]}\n{raw[-_RAW_PART:]}"
+    if "\n" in raw and ('File "' in raw or "\n    at " in raw or "^^" in raw):
+        raw = _FRAMES.sub("", raw)
+    if len(raw) > 2 * _PLAIN_PART:
+        raw = f"{raw[:_PLAIN_PART]}\n{raw[-_PLAIN_PART:]}"
+    cooked = raw.replace("\\n", " ").replace("\\", "") if "\\" in raw else raw
+    wide = not cooked.isascii()
+    if wide:
+        cooked = _WIDE_BREAKS.sub(" ", _WIDE.sub("", cooked))
+    words = cooked.encode("utf-8", "replace").translate(_TABLE, _DELETED).decode("utf-8", "replace").split()
+    return Plain(" ".join(words), frozenset(words), raw, wide)

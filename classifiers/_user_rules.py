@@ -1,0 +1,116 @@
+"""Rules of the user's own: in code, from a TOML file, from an entry point.
+
+They stand before the built-in rules of the same tier, so they can correct them.
+
+    [[rule]]
+    id = "acme.busy"
+    verdict = "overloaded.capacity"
+    tier = "signal"
+    providers = "acme"
+    signals = "ACME_BUSY"
+    source = "our gateway"
+"""
+
+import inspect
+import tomllib
+from collections.abc import Iterable, Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Final
+
+from penstock.classifiers import _classify
+from penstock.classifiers._rule import Rule, Tier, rule
+from penstock.classifiers._table import RuleTable
+from penstock.classifiers.rules import RULES
+from penstock.errors import UsageError
+
+ENTRY_POINT: Final = "penstock.classifiers"
+_FIELDS: Final = frozenset(inspect.signature(rule).parameters) - {"name"} | {"id"}
+
+_added: list[Rule] = []
+
+
+def register_rules(rules: Iterable[Rule]) -> None:
+    """Put rules before the built-in ones; a rule with a known id takes that rule's place."""
+    fresh = list(rules)
+    names = {r.id for r in fresh}
+    _added[:] = [*fresh, *(r for r in _added if r.id not in names)]
+    _activate()
+
+
+def reset_rules() -> None:
+    """Go back to the built-in rules."""
+    _added.clear()
+    _activate()
+
+
+def load_rules(path: str | Path) -> tuple[Rule, ...]:
+    """Read rules from a TOML file: `[[rule]]` tables with the fields of `rule()`.
+
+    Raises:
+        UsageError: if the file cannot be read, or a rule in it makes no sense.
+    """
+    try:
+        data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"cannot read rules from {path}: {error}") from error
+    tables = data.get("rule")
+    if not isinstance(tables, list) or not tables:
+        raise UsageError(f"{path} has no [[rule]] table: write one with id, verdict and a condition")
+    return tuple(_rule_of_table(table, number, path) for number, table in enumerate(tables, 1))
+
+
+def register_entry_points() -> None:
+    """Add the rules of installed packages: entry points in group `penstock.classifiers` that are rules,
+    or functions that return them.
+    """
+    for point in entry_points(group=ENTRY_POINT):
+        found = point.load()
+        register_rules(found() if callable(found) else found)
+
+
+def _rule_of_table(table: Mapping[str, Any], number: int, path: object) -> Rule:
+    where = f"{path}, rule {number}"
+    unknown = set(table) - _FIELDS
+    if unknown:
+        raise UsageError(f"{where}: unknown field {min(unknown)!r}; known are {', '.join(sorted(_FIELDS))}")
+    fields = dict(table)
+    name, verdict = fields.pop("id", None), fields.pop("verdict", None)
+    if not isinstance(name, str) or not isinstance(verdict, str):
+        raise UsageError(f'{where}: id and verdict are needed, as in verdict = "rate_limit.rpm"')
+    if not fields.keys() & {"signals", "statuses", "finishes", "words", "substrings", "headers"}:
+        raise UsageError(
+            f"{where} ({name}): give a condition: signals, statuses, finishes, headers, words or substrings"
+        )
+    tier = str(fields.pop("tier", "signal")).upper()
+    if tier not in Tier.__members__:
+        raise UsageError(
+            f"{where} ({name}): tier is one of {', '.join(Tier.__members__).lower()}, not {tier.lower()!r}"
+        )
+    if "text" in fields and "words" not in fields:
+        raise UsageError(f"{where} ({name}): text needs words, of which one must be in the message")
+    fields.setdefault("source", str(path))
+    fields.setdefault("example", {})
+    fields.setdefault("not_example", {})
+    try:
+        made = rule(name, verdict, tier=Tier[tier], **_tuples(fields))
+        _ = made.pattern, made.exclusion
+    except Exception as error:
+        raise UsageError(f"{where} ({name}): {error}") from error
+    return made
+
+
+def _tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: tuple(value)
+        if key == "substrings"
+        else " ".join(map(str, value))
+        if isinstance(value, list)
+        else value
+        for key, value in fields.items()
+    }
+
+
+def _activate() -> None:
+    replaced = {r.id for r in _added}
+    _classify.use(RuleTable([*_added, *(r for r in RULES if r.id not in replaced)]))
