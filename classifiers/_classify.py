@@ -42,8 +42,8 @@ def classify(evidence: Evidence) -> Verdict:
     try:
         facts = Facts(evidence, _table.known)
         return verdict(evidence, facts, decide(facts))
-    except Exception:  # noqa: BLE001 - a foreign object inside may do anything
-        return verdict(evidence, None, None)
+    except Exception as error:  # noqa: BLE001 - a foreign object inside may do anything
+        return _unknown(evidence, f"internal_error={type(error).__name__}")
 
 
 def decide(facts: Facts) -> Rule | None:
@@ -51,9 +51,9 @@ def decide(facts: Facts) -> Rule | None:
     return next(_table.matching(facts), None)
 
 
-def verdict(evidence: Evidence, facts: Facts | None, rule: Rule | None) -> Verdict:
+def verdict(evidence: Evidence, facts: Facts, rule: Rule | None) -> Verdict:
     """Spell out what a rule means for this evidence."""
-    if facts is None or rule is None:
+    if rule is None:
         return _unknown(evidence)
     error_class = rule.error_class
     detail = _detail(rule, facts)
@@ -109,7 +109,7 @@ def _evidence(rule: Rule, facts: Facts) -> tuple[str, ...]:
     return tuple(seen)
 
 
-def _unknown(evidence: Evidence) -> Verdict:
+def _unknown(evidence: Evidence, *seen: str) -> Verdict:
     known = CLASSES[ErrorClass.UNKNOWN]
     return Verdict(
         error_class=ErrorClass.UNKNOWN,
@@ -117,5 +117,6 @@ def _unknown(evidence: Evidence) -> Verdict:
         retryable=known.retryable,
         fault=known.fault,
         side_effects=SideEffects.CERTAIN if evidence.stream_started else known.side_effects,
+        evidence=seen,
         confidence=0.2,
     )

@@ -21,11 +21,12 @@ _STATUS: Final = re.compile(
     r"(?: error| status| code| status code| a)? ([45]\d\d)\b"
     r"|^([45]\d\d)\b"
     r"|\b([45]\d\d) (?:too many|unauthorized|bad gateway|bad request|internal|service|forbidden|not found|"
-    r"payment|gateway|resource_exhausted|unavailable|invalid_argument|permission_denied|client error|server error|"
-    r"resource|type error|status code)\b"
+    r"payment|gateway|resource_exhausted|unavailable|invalid_argument|permission_denied|client error|"
+    r"server error|resource|type error|status code)\b"
 )
-_EXPLICIT_JSON_RPC: Final = re.compile(r"-(32[0-7]\d\d)\b")
-_STATUS: Final = re.compile(r"\b(?:status code|error code|statuscode|status_code|http) (4\d\d|5\d\d)\b")
+_EXPLICIT_STATUS: Final = re.compile(
+    r"\b(?:status code|error code|statuscode|status_code|http) (4\d\d|5\d\d)\b"
+)
 _STATUS_WORDS: Final = frozenset(
     str(number) for number in (*range(400, 432), 451, 498, 499, *range(500, 512), *range(520, 531), 529, 598)
 )
