@@ -1,9 +1,10 @@
 """Read files into the store: decode in bounded chunks, a process a core for large files, then resolve."""
 
+import gc
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
@@ -156,10 +157,11 @@ def _write(
     sinks: Iterator[Sink], writer: PartWriter, progress: Progress, told: Decoded, size: int | None
 ) -> None:
     seen = 0
-    for sink in sinks:
-        writer.write(sink)
-        progress(told.file_bytes - seen, len(sink.rows), size)
-        seen = told.file_bytes
+    with _few_collections():
+        for sink in sinks:
+            writer.write(sink)
+            progress(told.file_bytes - seen, len(sink.rows), size)
+            seen = told.file_bytes
     writer.close()
 
 
@@ -187,13 +189,24 @@ def _in_processes(
     return [Path(job[3]) for job in jobs]
 
 
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Decoding makes millions of objects and no cycles: the collector would only look, again and again."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 def _decode_job(job: tuple[str, int, int, str, int]) -> Decoded:
     path, start, stop, target, number = job
     told = Decoded()
     writer = PartWriter(Path(target), number)
-    for sink in decode_range(path, start, stop, 0, told):
-        told.add(sink)
-        writer.write(sink)
+    with _few_collections():
+        for sink in decode_range(path, start, stop, 0, told):
+            told.add(sink)
+            writer.write(sink)
     writer.close()
     return told
 

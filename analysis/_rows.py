@@ -1,14 +1,14 @@
 """One span in any dialect -> one row of `COLUMNS`."""
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import orjson
 
 from penstock.analysis._columns import COLUMNS, INDEX
-from penstock.analysis._dialect import dialects
+from penstock.analysis._plan import BASE, COLUMN_OF, JSON_OF, MILLISECONDS, ROLES, Plan, Roles, compile_plan
+from penstock.analysis._values import READERS, as_text
 from penstock.analysis._verdicts import judge
 
 Attributes = Mapping[str, object]
@@ -21,7 +21,9 @@ _BLANK: Final[Row] = [None] * len(COLUMNS)
 _FIRST_TOKEN_EVENTS: Final = frozenset(
     {"First Token Stream Event", "gen_ai.content.completion.chunk", "ai.stream.firstChunk"}
 )
-_MILLISECONDS: Final = {"ai.response.msToFirstChunk": 1e-3}
+_MOST_PLANS: Final = 4096
+_UNSEEN: Final = object()
+_PLANS: Final[dict[object, object]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +53,18 @@ def row_of(
     `ids` are trace, span, parent; `times` start and end in nanoseconds; `status` OTLP's code and the
     description.
     """
-    row = _BLANK.copy()
-    row[_TRACE : _TRACE + 3] = ids
-    row[_NAME], row[_KIND] = name, kind
-    row[_START], row[_END] = times
-    row[_STATUS], row[_MESSAGE] = status
-    row[_SERVICE], row[_INSTANCE], row[_SCOPE] = origin.service, origin.instance, origin.scope
-    row[_SOURCE], row[_RECORD] = origin.source, origin.record
-    rest = _promote(row, attributes)
+    base = (
+        *ids, name, kind, *times, *status,
+        origin.service, origin.instance, origin.scope, origin.source, origin.record,
+    )  # fmt: skip
+    row, rest, roles = _fill(base, attributes)
     for event in events:
         _read_event(row, event, times[0])
-    role = row[_ROLE] = _role(attributes, row)
+    role = row[_ROLE] = _role(attributes, row, roles)
     if trace_state:
         row[_SAMPLED] = _sampling(trace_state)
     if rest:
-        row[_ATTRS] = orjson.dumps(rest, default=str, option=orjson.OPT_NON_STR_KEYS).decode(
-            "utf-8", "replace"
-        )
+        row[_ATTRS] = _dumps(rest)
     if role != "other":
         _complete(row, attributes)
     row[_FAILED] = _is_failure(row, attributes)
@@ -76,35 +73,49 @@ def row_of(
     return row
 
 
+def _fill(base: tuple[object, ...], attributes: Attributes) -> tuple[Row, dict[str, object], Roles]:
+    """Lay out a row: by the plan of the attributes' shape, or one by one where there is none."""
+    values = attributes.values()
+    shape = (tuple(attributes), tuple(map(type, values)))
+    plan = _PLANS.get(shape, _UNSEEN)
+    if plan is _UNSEEN:
+        plan = compile_plan(*shape)
+        if len(_PLANS) < _MOST_PLANS:
+            _PLANS[shape] = plan
+    if isinstance(plan, Plan):
+        row = plan.fill((None, *base, *values))
+        if row is not None:
+            return row, plan.rest((None, *base, *values)), plan.roles
+    row = _BLANK.copy()
+    for index, value in zip(BASE, base, strict=True):
+        row[index] = value
+    return row, _promote(row, attributes), ROLES
+
+
 def _promote(row: Row, attributes: Attributes) -> dict[str, object]:
     """Move known attributes into their columns, best spelling first; return the others."""
     rest: dict[str, object] = {}
-    second_best: list[tuple[int, int, object, str, object]] = []
-    columns, json = _COLUMN_OF, _JSON_OF
+    found: list[tuple[int, int, object, str, object]] = []
     for key, value in attributes.items():
-        if (rule := columns.get(key)) is not None:
+        if (rule := COLUMN_OF.get(key)) is not None:
             index, rank = rule
-            if (read := _READERS[index](value)) is None:
-                if value is not None and value != "":
-                    rest[key] = value
-            elif rank == 0:
-                row[index] = read
-            else:
-                second_best.append((rank, index, read, key, value))
-        elif key in json:
-            second_best += _from_json(key, value)
-            rest[key] = value
-        elif key in _MILLISECONDS and isinstance(value, int | float):
-            second_best.append((0, _FIRST_TOKEN, value * _MILLISECONDS[key], key, value))
-        else:
-            rest[key] = value
-    if second_best:
-        second_best.sort(key=lambda found: found[0])
-        for _, index, read, key, value in second_best:
-            if row[index] is None:
-                row[index] = read
-            elif row[index] != read and key not in json:
+            if (read := READERS[index](value)) is not None:
+                found.append((rank, index, read, key, value))
+            elif value is not None and value != "":
                 rest[key] = value
+        elif key in JSON_OF:
+            found += _from_json(key, value)
+            rest[key] = value
+        elif key in MILLISECONDS and isinstance(value, int | float):
+            found.append((0, _FIRST_TOKEN, value * MILLISECONDS[key], key, value))
+        elif value is not None:
+            rest[key] = value
+    found.sort(key=lambda one: one[0])
+    for _, index, read, key, value in found:
+        if row[index] is None:
+            row[index] = read
+        elif key not in JSON_OF:
+            rest[key] = value
     return rest
 
 
@@ -117,8 +128,8 @@ def _from_json(key: str, value: object) -> list[tuple[int, int, object, str, obj
     if not isinstance(value, Mapping):
         return []
     found: list[tuple[int, int, object, str, object]] = []
-    for name, index in _JSON_OF[key].items():
-        if (read := _READERS[index](value.get(name))) is not None:
+    for name, index in JSON_OF[key].items():
+        if (read := READERS[index](value.get(name))) is not None:
             found.append((1, index, read, key, value))
     return found
 
@@ -127,14 +138,14 @@ def _read_event(row: Row, event: Event, start: int | None) -> None:
     name, when, attributes = event
     if name == "exception":
         kind, text = attributes.get("exception.type"), attributes.get("exception.message")
-        row[_EXC_TYPE] = _text(kind) or row[_EXC_TYPE]
-        row[_EXC_MESSAGE] = _text(text) or row[_EXC_MESSAGE]
+        row[_EXC_TYPE] = as_text(kind) or row[_EXC_TYPE]
+        row[_EXC_MESSAGE] = as_text(text) or row[_EXC_MESSAGE]
     elif name in _FIRST_TOKEN_EVENTS and row[_FIRST_TOKEN] is None and when is not None and start:
         row[_FIRST_TOKEN] = max(0, when - start) / 1e9
 
 
-def _role(attributes: Attributes, row: Row) -> str:
-    for attribute, values in dialects().roles:
+def _role(attributes: Attributes, row: Row, roles: Roles) -> str:
+    for attribute, values in roles:
         said = attributes.get(attribute)
         if said is not None:
             word = str(said).strip('"').lower()
@@ -183,12 +194,16 @@ def _judge(row: Row, role: str, attributes: Attributes, events: Sequence[Event])
     """Name the failure where the span does not; a cancellation is no failure."""
     if row[_CLASS] is not None:
         return
-    verdict = judge(role, attributes, _text(row[_MESSAGE]), events, _text(row[_NAME]))
+    verdict = judge(role, attributes, as_text(row[_MESSAGE]), events, as_text(row[_NAME]))
     row[_CLASS], row[_REASON], row[_RETRYABLE] = verdict.error_class.value, verdict.reason, verdict.retryable
     row[_DIMENSION] = row[_DIMENSION] or verdict.limit_dimension
     if row[_RETRY_AFTER] is None:
         row[_RETRY_AFTER] = verdict.retry_after
     row[_FAILED] = verdict.error_class.value != "cancelled"
+
+
+def _dumps(rest: dict[str, object]) -> str:
+    return orjson.dumps(rest, default=str, option=orjson.OPT_NON_STR_KEYS).decode("utf-8", "replace")
 
 
 def _sampling(trace_state: str) -> float | None:
@@ -205,64 +220,6 @@ def _sampling(trace_state: str) -> float | None:
     return None
 
 
-def _text(value: object) -> str | None:
-    if isinstance(value, str):
-        return value or None
-    if isinstance(value, list | tuple):
-        return _text(value[0]) if value else None
-    return None if value is None else str(value)
-
-
-def _plain(value: object) -> str | None:
-    """Text, a list's first element, or a list that travelled as JSON text (`["stop"]`)."""
-    text = _text(value)
-    if text and text[0] in '["' and text[-1] in ']"':
-        try:
-            return _text(orjson.loads(text))
-        except orjson.JSONDecodeError:
-            return text
-    return text
-
-
-def _int(value: object) -> int | None:
-    number = _float(value)
-    return None if number is None or abs(number) >= 2**62 else int(number)
-
-
-def _small(value: object) -> int | None:
-    number = _int(value)
-    return None if number is None or abs(number) >= 2**31 else number
-
-
-def _float(value: object) -> float | None:
-    if isinstance(value, list | tuple):
-        value = value[0] if value else None
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _bool(value: object) -> bool | None:
-    if isinstance(value, bool):
-        return value
-    return {"true": True, "false": False, "1": True, "0": False}.get(str(value).lower())
-
-
-_BY_TYPE: Final[dict[str, Callable[[object], object]]] = {
-    "string": _plain,
-    "int8": _small,
-    "int32": _small,
-    "int64": _int,
-    "float64": _float,
-    "bool": _bool,
-}
-_READERS: Final = [_BY_TYPE[kind] for kind in COLUMNS.values()]
-_COLUMN_OF: Final = dialects().columns
-_JSON_OF: Final = dialects().json
 _PROVIDERS: Final = {
     "openai.chat": "openai",
     "openai.responses": "openai",

@@ -14,6 +14,10 @@ _KINDS: Final = {
     "http": SpanKind.LLM,
 }
 
+_MOST: Final = 10_000
+_SEEN: Final[dict[object, Verdict]] = {}
+"""Failures repeat: the same words were judged before. (Headers and body come from these words.)"""
+
 
 def judge(
     role: str,
@@ -29,4 +33,13 @@ def judge(
         [{"name": event, "attributes": held} for event, _, held in events],
         name=name or "",
     )
-    return classify(replace(evidence, span_kind=_KINDS[role]))
+    known = (
+        role, evidence.provider, evidence.status, evidence.code, evidence.type, evidence.message,
+        evidence.exception_types, evidence.finish_reason, evidence.stream_started,
+    )  # fmt: skip
+    verdict = _SEEN.get(known)
+    if verdict is None:
+        verdict = classify(replace(evidence, span_kind=_KINDS[role]))
+        if len(_SEEN) < _MOST:
+            _SEEN[known] = verdict
+    return verdict

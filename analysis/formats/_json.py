@@ -6,7 +6,7 @@ from typing import Final
 
 import orjson
 
-from penstock.analysis.formats import _clickhouse, _console, _jaeger, _otlp_json, _phoenix
+from penstock.analysis.formats import _clickhouse, _console, _jaeger, _otlp_json, _otlp_typed, _phoenix
 from penstock.analysis.formats._sink import Sink
 from penstock.analysis.formats._text import Chunk
 
@@ -31,7 +31,8 @@ def decode_lines(chunk: Chunk, sink: Sink) -> None:
     while start < len(data):
         stop = data.find(b"\n", start)
         stop = len(data) if stop < 0 else stop
-        if line := data[start:stop].strip(_MARGIN):
+        line = data[start:stop].strip(_MARGIN)
+        if line and not _otlp_typed.read_line(line, chunk.offset + start, sink):
             _decode(line, chunk.offset + start, sink, truncated=chunk.last and stop == len(data))
         start = stop + 1
 

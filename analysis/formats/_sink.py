@@ -43,25 +43,21 @@ class Sink:
         """Hand the rows over as one Arrow batch."""
         import pyarrow as pa
 
-        schema = arrow_schema()
-        columns = zip(*self.rows, strict=True) if self.rows else ([] for _ in schema)
-        arrays = [
-            pa.array(_clean(values, column), column.type)
-            for values, column in zip(columns, schema, strict=True)
-        ]
+        schema, count = arrow_schema(), len(self.rows)
+        columns = zip(*self.rows, strict=True) if self.rows else iter([()] * len(schema))
+        arrays = [_array(values, count, column.type) for values, column in zip(columns, schema, strict=True)]
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _clean(values: Sequence[object], column: "pa.Field") -> Sequence[object]:
-    """Lone surrogates are legal JSON and no legal text."""
-    if str(column.type) != "string":
-        return values
+def _array(values: Sequence[object], count: int, kind: "pa.DataType") -> "pa.Array":
+    import pyarrow as pa
+
+    if values.count(None) == count:
+        return pa.nulls(count, kind)
     try:
-        for value in values:
-            if isinstance(value, str) and not value.isascii():
-                value.encode()
-    except UnicodeEncodeError:
-        return [
+        return pa.array(values, kind)
+    except UnicodeEncodeError:  # lone surrogates are legal JSON and no legal text
+        whole = (
             value.encode("utf-8", "replace").decode() if isinstance(value, str) else value for value in values
-        ]
-    return values
+        )
+        return pa.array(list(whole), kind)
