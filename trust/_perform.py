@@ -14,7 +14,7 @@ from typing import Any, Final
 from opentelemetry import trace as otel
 from opentelemetry.trace import Span, Status, StatusCode
 
-from penstock.errors import TrustError, TrustTooLow
+from penstock.errors import TrustError, TrustTooLow, UsageError
 from penstock.telemetry import guard as mishaps
 from penstock.telemetry import semconv as names
 from penstock.trust import _lineage, _settings
@@ -115,6 +115,8 @@ def _recheck(policy: Policy, work: Work) -> Generator[Step, Any, str]:
     with _lineage.apart() as own, _lineage.primary_only():
         try:
             confirmed = yield Step(lambda: policy.recheck(*work.args, **work.kwargs))  # type: ignore[misc]
+        except UsageError:
+            raise
         except Exception as error:  # noqa: BLE001 - told in the refusal, or to the one who is asked
             return f"the re-check failed with {type(error).__name__}"
     found = own.trust()
