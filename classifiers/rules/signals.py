@@ -376,7 +376,7 @@ SIGNALS: Final[tuple[Rule, ...]] = (
     _signal(
         "request.url", "invalid_request.url_fetch_failed", source=_OPENAI,
         signals="invalid_image_url image_download_failed AI_DownloadError DownloadError image_url_unreachable "
-        "failed_to_download_image InvalidParameter.DataInspection URL_ERROR URL_ROBOTED URL_TIMEOUT",
+        "failed_to_download_image URL_ERROR URL_ROBOTED URL_TIMEOUT",
         example={"status_code": 400, "body": {"error": {"code": "invalid_image_url", "message": "Error"}}},
         not_example={"status_code": 400, "body": {"error": {"code": "invalid_image", "message": "Error"}}},
     ),

@@ -213,7 +213,7 @@ MONEY: Final[tuple[Rule, ...]] = (
         "quota exceeded for|resource exhausted|retry in|retry after|try again in|per minute|throttling|allocated quota|server|"
         "please wait",
         limit_dimension="billing",
-        example="You exceeded your current quota, please check your plan and billing details.",
+        example="user quota is not enough",
         not_example="Quota exceeded for aiplatform.googleapis.com/generate_content_requests_per_minute_per_project",
     ),
 )  # fmt: skip
@@ -268,9 +268,9 @@ CAPACITY: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.vertex_shared", "rate_limit.shared_capacity", source="https://cloud.google.com/vertex-ai/generative-ai/docs/error-code-429",
-        words="vertex", text="vertex ai generative ai docs error code 429",
+        words="vertex", text="vertex ai generative ai docs error code 429|vertex ~(dynamic|shared) ~quota",
         limit_dimension="shared_pool", fault="provider_capacity", scope="shared",
-        example="Resource exhausted. Please refer to https://cloud.google.com/vertex-ai/generative-ai/docs/error-code-429",
+        example="Vertex uses a dynamic shared quota: resource exhausted",
         not_example="Resource has been exhausted (e.g. check quota).",
     ),
     _text(
@@ -423,6 +423,12 @@ ACCESS: Final[tuple[Rule, ...]] = (
         not_example="The model `x` does not exist or you do not have access to it.",
     ),
     _text(
+        "text.not_on_demand", "invalid_request.model_not_available", source=_AWS,
+        words="throughput", text="on demand throughput", statuses="0 200 400",
+        example="Invocation of model ID anthropic.claude-x with on-demand throughput isn't supported. Retry your request with the ID",
+        not_example="Provisioned throughput exceeded",
+    ),
+    _text(
         "text.no_model", "invalid_request.model_not_found", source=f"{_OPENAI}; {_SERVERS}; {_OPENROUTER}",
         words="model models deployment endpoint endpoints engine unknown pull channel 404 route resource deprecated decommissioned retired "
         "model_name provider checkpoint url path page api", statuses="0 200 400 401 403 404 405 410 422 424 500 501 503",
@@ -440,12 +446,6 @@ ACCESS: Final[tuple[Rule, ...]] = (
         "by this model|for this model|with the \\S+ model|output",
         example="The model `gpt-5-foo` does not exist or you do not have access to it.",
         not_example="Unsupported parameter: 'max_tokens' is not supported with this model.",
-    ),
-    _text(
-        "text.not_on_demand", "invalid_request.model_not_available", source=_AWS,
-        words="throughput", text="on demand throughput", statuses="0 200 400",
-        example="Invocation of model ID anthropic.claude-x with on-demand throughput isn't supported. Retry your request with the ID",
-        not_example="Provisioned throughput exceeded",
     ),
     _text(
         "text.no_model_wide", "invalid_request.model_not_found", source="https://github.com/songquanpeng/one-api",
@@ -598,7 +598,7 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
         "text.gateway_timeout", "timeout.gateway", source="nginx, Cloudflare, AWS ALB", words="gateway 504 524 upstream cloudflare origin",
         text="gateway time ?out|gateway timed out|(504|524) \\w+ ?(time|timeout)|upstream (request )?(timed? ?out|timeout)|origin ~(time ?out|timed out)|error (504|524)|(504|524) (server error|error|a timeout)|status (code )?(504|524)|endpoint request timed out",
         unless="not an upstream timeout",
-        example="<h1>504 Gateway Time-out</h1>", not_example="502 Bad Gateway",
+        example="upstream request timeout", not_example="502 Bad Gateway",
     ),
     _text(
         "text.deadline", "timeout.deadline", source=_GEMINI, words="deadline", text="deadline ~(exceeded|expired|passed|reached|of)|exceeded ~deadline", statuses="0 200 408 499 500 502 503 504",
@@ -673,7 +673,7 @@ REQUEST: Final[tuple[Rule, ...]] = (
         "(extra|additional) ?(inputs|fields|properties|parameters)|(must|should) be (one of|greater|less|a valid|between|at least|at most|of type|an? (array|string|object|integer|number|list)|positive|in the range)|field required|supported range|is not one of|"
         "cannot (be )?(both|specify|use)|failed to deserialize|please use a valid|could not parse the json body|not a valid (json|value|parameter|role)|invalid (role|message|messages|body|schema|content)|response_format ~(unavailable|not supported|must)|parsing the body|invalid json (payload|body|in request)|invalid_request|bad request|input should be|not supported|not implemented|at most \\d+",
         unless="validation errors? for \\w+ (\\S+ )?(tool|schema)|connection|api key|llm output|rate limit|timeout ~exceeded",
-        example="Please use a valid role: user, model.", not_example="Rate limit exceeded",
+        example={"status_code": 400, "message": "Please use a valid role: user, model."}, not_example="Rate limit exceeded",
     ),
 )  # fmt: skip
 

@@ -46,7 +46,7 @@ TOOLS: Final[tuple[Rule, ...]] = (
         text="(operation|request|call|task|execution|tool) (was |has been |is )?(aborted|cancelled|canceled)|"
         "client cancelled",
         unless="timed? ?out|timeout|transaction|order|payment",
-        example=_on_tool("AbortError: This operation was aborted"),
+        example=_on_tool("The request was canceled"),
         not_example=_on_tool("Order 17 was cancelled already: conflict"),
     ),
     _tool(
@@ -211,7 +211,7 @@ TOOLS: Final[tuple[Rule, ...]] = (
         "(4\\d\\d|5\\d\\d) (client|server) error|forbidden|bad gateway|service unavailable|internal server error|"
         "(403|404|500|502|503) \\w+",
         unless="mcp error|traceback", retryable=False,
-        example=_on_tool("Request failed with status code 404"),
+        example=_on_tool("upstream said: Forbidden"),
         not_example=_on_tool("tool execution failed"),
     ),
     _tool(
