@@ -261,7 +261,8 @@ class Limiter:
     def _again(self, ticket: Ticket, kind: Kind, verdict: Verdict, now: float) -> bool:
         """Put a failed attempt back where it was, if it is safe and its time is not over."""
         home = ticket.home
-        movable = kind is Kind.EXHAUSTED and bool(home.settings.fallback)
+        elsewhere = home.settings.fallback and not ticket.call.primary_only
+        movable = kind is Kind.EXHAUSTED and bool(elsewhere)
         if not movable and not may_repeat(kind, verdict, idempotent=ticket.call.idempotency_key is not None):
             return False
         if kind is Kind.FAULT and not self._budget.spend():

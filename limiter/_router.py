@@ -39,6 +39,8 @@ class Router:
     def candidates(self, home: Pool, call: Call) -> list[Pool]:
         """List the fallbacks that may serve this call, in order; those that can't are closed to it."""
         found: list[Pool] = []
+        if call.primary_only:
+            return found
         for fallback in home.settings.fallback:
             pool = self._pool_of(fallback.pool)
             if pool is not home and _fits(fallback, pool.settings, call):
@@ -92,6 +94,7 @@ def route_to(home: Pool, pool: Pool, reason: str) -> Route:
         api_key=os.environ.get(settings.api_key_env) if settings.api_key_env else None,
         trust="fallback",
         reason=reason,
+        tier=1 + next((n for n, f in enumerate(home.settings.fallback) if f.pool == pool.name), 0),
     )
 
 
