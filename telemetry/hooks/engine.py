@@ -107,6 +107,7 @@ class Engine:
             deadline=task.deadline if task else None,
             idempotency_key=out.idempotency_key,
             body=out.body,
+            credential=out.credential,
         )
 
     def start(self, out: Outgoing, scope: OperationScope, attempt: Attempt) -> LiveAttempt:

@@ -52,7 +52,7 @@ class LiveAttempt:
 
     __slots__ = (
         "_context", "_engine", "_error_body", "_on_end", "_over", "_reader", "_scope", "_streams",
-        "attempt", "endpoint", "headers", "moved_ns", "provider",
+        "attempt", "endpoint", "headers", "moved_ns", "provider", "tap",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +68,7 @@ class LiveAttempt:
         self.endpoint = endpoint
         self.moved_ns = attempt.started_ns
         self.headers: Mapping[str, str] = {}
+        self.tap: Callable[[bytes], None] | None = None
         self._on_end: Callable[[Attempt], None] | None = None
         self._engine = engine
         self._scope = scope
@@ -119,6 +120,8 @@ class LiveAttempt:
         """Read decoded bytes of the body as they pass."""
         try:
             if self._reader is not None:
+                if self.tap is not None:
+                    self.tap(chunk)
                 self._reader.feed(chunk)
             elif self._error_body is not None and len(self._error_body) < ERROR_BODY_LIMIT:
                 self._error_body += chunk[: ERROR_BODY_LIMIT - len(self._error_body)]

@@ -13,7 +13,7 @@ No method raises. Where our own code fails, the send goes on as if we were not t
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from penstock.classifiers import SpanKind, classify, evidence_of_response
@@ -43,7 +43,7 @@ class Sending:
 
     __slots__ = (
         "_again", "_engine", "_handed", "_interceptor", "_own_scope", "_sent_at", "_settled", "operation",
-        "out", "queued_seconds", "route", "scope", "ticket",
+        "out", "queued_seconds", "route", "scope", "tap", "ticket",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, out: Outgoing, scope: OperationScope, own_scope: bool) -> None:
@@ -52,6 +52,7 @@ class Sending:
         self.operation: Operation = engine.open(out, scope)
         self.ticket: Ticket | None = None
         self.route: Route | None = None
+        self.tap: Callable[[bytes], None] | None = None
         self.queued_seconds = 0.0
         self._engine = engine
         self._interceptor: Interceptor | None = None
@@ -83,7 +84,7 @@ class Sending:
         """Note an admission; True to send."""
         self.queued_seconds = admission.queued_seconds
         if isinstance(admission, Granted):
-            self.route = admission.route
+            self.route, self.tap = admission.route, admission.tap
             return True
         return False
 
@@ -160,7 +161,9 @@ class Sending:
                 if route.base_url is not None:
                     target = urlsplit(route.base_url)
                     attempt.host, attempt.port = target.hostname or out.host, target.port
-            return self._engine.start(out, self.scope, attempt)
+            live = self._engine.start(out, self.scope, attempt)
+            live.tap = self.tap
+            return live
         except guard.OURS as error:
             guard.failed("sending.launch", error)
             return None
