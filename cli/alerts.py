@@ -68,13 +68,14 @@ def _export(
         typer.echo(files[alerts.FORMATS[output or "prometheus"][0]], nl=False)
         return
     names = [alerts.FORMATS[output][0]] if output else list(files)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in names:
-            (folder / name).write_text(files[name], encoding="utf-8")
-            typer.echo(folder / name)
-    except OSError as error:
-        raise UsageError(f"cannot write to {folder}: {error.strerror}") from error
+    for name in names:
+        path = folder / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            path.write_text(files[name], encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"cannot write {path}: {error.strerror}") from error
+        typer.echo(path)
 
 
 def _check() -> None:

@@ -110,7 +110,7 @@ def _alerts_annotation() -> Any:
 
 
 def _cuts_annotation() -> Any:
-    cuts = PANEL.increase(m.CHANGES, 'direction="down"', by="pool, what", window="$__interval")
+    cuts = PANEL.increase(m.CHANGES, 'direction="down"', by="pool, what", window="2m")
     builder = dashboard.AnnotationQuery().name("Limiter cuts").datasource(DATASOURCE).expr(f"{cuts} > 0")
     builder.title_format("{{what}} cut").text_format("{{pool}}").tag_keys("pool,what").step("30s")
     return builder.enable(False).hide(False).icon_color("orange")

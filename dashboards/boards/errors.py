@@ -48,7 +48,7 @@ _TIMEOUTS = Panel(
 _AMPLIFICATION = Panel(
     title="Retry amplification", kind=Kind.LINES, unit="none",
     queries=(Query(q.amplification, "{{pool}}"),),
-    meaning="Attempts ÷ operations.",
+    meaning="Attempts ÷ operations, retries of every layer included.",
     action="Above the line, retries feed the overload they react to: one owner, and a retry budget.",
     objective=o.RETRY_AMPLIFICATION, alert="PenstockRetryAmplification",
 )  # fmt: skip

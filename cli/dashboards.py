@@ -1,0 +1,187 @@
+"""`penstock dashboards`: list, export, push and check the shipped dashboards."""
+
+import json
+import os
+import re
+from collections import Counter
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from penstock import dashboards
+from penstock.errors import UsageError
+
+TOKEN_VARIABLE: Final = "GRAFANA_TOKEN"  # noqa: S105 - the name of a variable
+
+FolderArgument = Annotated[Path, typer.Argument(help="Folder to write to.")]
+FormatOption = Annotated[str, typer.Option("--format", help="text or json.")]
+OnlyOption = Annotated[list[str] | None, typer.Option("--only", help="Only this uid; repeat for more.")]
+PrometheusOption = Annotated[str, typer.Option("--prometheus", help="URL of your Prometheus.")]
+SinceOption = Annotated[str, typer.Option(help="How far back to look, such as 15m.")]
+ScrapeOption = Annotated[str, typer.Option(help="Your scrape interval; rates are taken over four of them.")]
+JobOption = Annotated[str, typer.Option(help="Regular expression of jobs to look at.")]
+UrlOption = Annotated[str, typer.Option("--url", envvar="GRAFANA_URL", help="URL of your Grafana.")]
+FolderOption = Annotated[str, typer.Option("--folder", help="Title of the folder to save in.")]
+FolderUidOption = Annotated[str, typer.Option(help="The folder's uid.")]
+ApplyOption = Annotated[bool, typer.Option("--apply", help="Save; without it the difference is shown.")]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Save although somebody else saved meanwhile.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    group = typer.Typer(help="Grafana dashboards: list, export, push, check.", no_args_is_help=True)
+    for command in (_list, _export, _push, _check):
+        group.command(command.__name__.removeprefix("_"))(command)
+    app.add_typer(group, name="dashboards")
+
+
+def _list(output: FormatOption = "text") -> None:
+    """List every dashboard with the question it answers."""
+    _known_format(output)
+    boards = dashboards.shipped()
+    if output == "json":
+        rows = [{"uid": b.uid, "title": b.title, "description": b.description} for b in boards]
+        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    for board in boards:
+        typer.echo(f"{board.uid:<22} {board.description}")
+
+
+def _export(folder: FolderArgument, only: OnlyOption = None) -> None:
+    """Write the dashboards as JSON, ready for provisioning or Grafana's import page."""
+    written = {f"{board.uid}.json": board.text for board in _chosen(only)}
+    if not only:
+        written |= {f"provisioning/{name}": text for name, text in dashboards.provisioning().items()}
+    for name, text in written.items():
+        path = folder / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"cannot write {path}: {error.strerror}") from error
+        typer.echo(path)
+
+
+def _check(
+    prometheus: PrometheusOption,
+    only: OnlyOption = None,
+    since: SinceOption = "15m",
+    scrape_interval: ScrapeOption = "15s",
+    job: JobOption = ".+",
+    output: FormatOption = "text",
+) -> None:
+    """Say which panels would be empty on your data. Exit 1 if any would."""
+    _known_format(output)
+    scrape = _seconds(scrape_interval)
+    filling = dashboards.Filling(f"{int(4000 * scrape)}ms", f"{int(1000 * scrape)}ms", job)
+    asked = [e for board in _chosen(only) for e in dashboards.expressions(board.model)]
+    findings = dashboards.check(dashboards.Prometheus(prometheus), asked, filling, _seconds(since))
+    empty = [finding for finding in findings if finding.empty]
+    if output == "json":
+        typer.echo(json.dumps([_row(finding) for finding in findings], indent=2, ensure_ascii=False))
+    else:
+        for finding in empty:
+            typer.echo(_line(finding))
+        typer.echo(f"{len(findings) - len(empty)} of {len(findings)} expressions have data")
+    if empty:
+        raise typer.Exit(1)
+
+
+def _push(
+    url: UrlOption,
+    folder: FolderOption = "Penstock",
+    folder_uid: FolderUidOption = "penstock",
+    only: OnlyOption = None,
+    apply: ApplyOption = False,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Show what saving the dashboards in a Grafana would change; save with --apply.
+
+    The token of a service account with the Editor role is read from GRAFANA_TOKEN.
+    """
+    grafana = dashboards.Grafana(url, _token())
+    place = dashboards.Folder(folder_uid, folder)
+    steps = [grafana.plan(board, place) for board in _chosen(only)]
+    for step in steps:
+        typer.echo(f"{step.change:<8} {step.board.uid}")
+        typer.echo(step.diff, nl=False)
+    wanted = [step for step in steps if step.change is not dashboards.Change.SAME]
+    if not apply:
+        counts = Counter(str(step.change) for step in steps)
+        typer.echo(", ".join(f"{n} {name}" for name, n in counts.items()) + "; nothing saved: add --apply")
+        return
+    if wanted and grafana.ensure_folder(place):
+        typer.echo(f"created folder {place.title}")
+    _save(grafana, wanted, place, overwrite)
+
+
+def _save(
+    grafana: dashboards.Grafana, steps: list[dashboards.Step], place: dashboards.Folder, overwrite: bool
+) -> None:
+    message = f"penstock {version('penstock')}"
+    conflicts = 0
+    for step in steps:
+        if grafana.save(step, place, message=message, overwrite=overwrite):
+            typer.echo(f"saved    {step.board.uid}")
+        else:
+            conflicts += 1
+            typer.echo(
+                f"conflict {step.board.uid}: somebody saved it meanwhile; look again, or add --overwrite"
+            )
+    if conflicts:
+        raise typer.Exit(1)
+
+
+def _token() -> str:
+    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    if not token:
+        raise UsageError(f"{TOKEN_VARIABLE} is not set; put a Grafana service account's token there")
+    return token
+
+
+def _chosen(only: list[str] | None) -> list[dashboards.Shipped]:
+    boards = dashboards.shipped()
+    unknown = set(only or ()) - {board.uid for board in boards}
+    if unknown:
+        known = ", ".join(board.uid for board in boards)
+        raise UsageError(f"no dashboard {', '.join(sorted(unknown))}; there are {known}")
+    return [board for board in boards if not only or board.uid in only]
+
+
+def _row(finding: dashboards.Finding) -> dict[str, object]:
+    expression = finding.expression
+    return {
+        "dashboard": expression.dashboard,
+        "panel": expression.where,
+        "expr": expression.expr,
+        "empty": finding.empty,
+        "reason": finding.reason,
+        "missing_metrics": list(finding.missing),
+        "needs": expression.needs,
+        "series": finding.series,
+    }
+
+
+def _line(finding: dashboards.Finding) -> str:
+    why = finding.reason
+    if finding.missing:
+        why += f": {', '.join(finding.missing)} not found"
+    if finding.expression.needs:
+        why += f" (needs {finding.expression.needs})"
+    return f"{finding.expression.dashboard}  {finding.expression.where}  {why}"
+
+
+def _known_format(output: str) -> None:
+    if output not in ("text", "json"):
+        raise UsageError(f"unknown format {output!r}; choose text or json")
+
+
+def _seconds(text: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text)
+    if match is None or float(match[1]) == 0:
+        raise UsageError(f"{text!r} is not a duration; write one such as 15s or 10m")
+    return float(match[1]) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]

@@ -1,0 +1,43 @@
+"""The committed dashboards, read without the SDK that made them."""
+
+import json
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """One dashboard as it is imported."""
+
+    uid: str
+    title: str
+    description: str
+    text: str
+
+    @property
+    def model(self) -> dict[str, Any]:
+        """Grafana's JSON, decoded."""
+        model: dict[str, Any] = json.loads(self.text)
+        return model
+
+
+def shipped() -> tuple[Shipped, ...]:
+    """Return the dashboards, overview first, then by name."""
+    room = files("penstock.dashboards")
+    found = []
+    for entry in room.iterdir():
+        if entry.name.endswith(".json"):
+            text = entry.read_text(encoding="utf-8")
+            model = json.loads(text)
+            found.append(Shipped(model["uid"], model["title"], model["description"], text))
+    return tuple(sorted(found, key=lambda board: ("overview" not in board.uid, board.uid)))
+
+
+def provisioning() -> dict[str, str]:
+    """Return Grafana's provisioning files, by path below its provisioning folder."""
+    room = files("penstock.dashboards") / "provisioning"
+    return {
+        f"{folder}/penstock.yaml": (room / folder / "penstock.yaml").read_text(encoding="utf-8")
+        for folder in ("dashboards", "datasources")
+    }
