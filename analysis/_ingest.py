@@ -29,31 +29,40 @@ PARALLEL_FROM: Final = 2 * RANGE
 
 
 class PartWriter:
-    """Writes the spans of one part as Parquet, each with its row id."""
+    """Writes the spans of one part as Parquet, each with its row id, in groups that are worth their head."""
+
+    _GROUP: Final = 10_000
 
     def __init__(self, path: Path, number: int) -> None:
         self._path, self._next = path, number * PART_ROWS
         self._file: pq.ParquetWriter | None = None
+        self._held = Sink(0)
 
     def write(self, sink: Sink) -> None:
-        """Append a batch."""
+        """Take a chunk's rows."""
+        self._held.rows += sink.rows
+        if len(self._held.rows) >= self._GROUP:
+            self._flush()
+
+    def close(self) -> None:
+        """Finish the part, an empty one too."""
+        if self._held.rows or self._file is None:
+            self._flush()
+        assert self._file is not None
+        self._file.close()
+
+    def _flush(self) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        batch = sink.batch()
+        batch = self._held.batch()
+        self._held = Sink(0)
         ids = pa.array(range(self._next, self._next + batch.num_rows), pa.int64())
         self._next += batch.num_rows
         whole = batch.append_column("row_id", ids)
         if self._file is None:
             self._file = pq.ParquetWriter(self._path, whole.schema, compression="zstd", compression_level=1)
         self._file.write_batch(whole)
-
-    def close(self) -> None:
-        """Finish the part, an empty one too."""
-        if self._file is None:
-            self.write(Sink(0))
-        assert self._file is not None
-        self._file.close()
 
 
 def ingest(path: Path, store: Path, progress: Progress) -> tuple[Path, _store.Manifest]:

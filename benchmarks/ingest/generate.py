@@ -1,7 +1,9 @@
 """Write a large OTLP/JSON file as the Collector's file exporter does: 512 spans a line, about 1.5 kB a span.
 
-    python benchmarks/ingest/generate.py --spans 200000 spans.jsonl
+python benchmarks/ingest/generate.py --spans 200000 spans.jsonl
 """
+
+# ruff: noqa: E501 - spans read as the tables they are
 
 import argparse
 import random
@@ -13,7 +15,12 @@ import orjson
 
 BATCH: Final = 512
 START_NS: Final = 1_760_000_000_000_000_000
-MODELS: Final = (("openai", "gpt-5"), ("openai", "gpt-5-mini"), ("anthropic", "claude-sonnet-4-5"), ("gcp.gemini", "gemini-3-pro"))
+MODELS: Final = (
+    ("openai", "gpt-5"),
+    ("openai", "gpt-5-mini"),
+    ("anthropic", "claude-sonnet-4-5"),
+    ("gcp.gemini", "gemini-3-pro"),
+)
 CHILDREN: Final = 8
 
 
@@ -27,7 +34,10 @@ def attribute(key: str, value: object) -> dict[str, object]:
         case float():
             return {"key": key, "value": {"doubleValue": value}}
         case list():
-            return {"key": key, "value": {"arrayValue": {"values": [{"stringValue": item} for item in value]}}}
+            return {
+                "key": key,
+                "value": {"arrayValue": {"values": [{"stringValue": item} for item in value]}},
+            }
         case _:
             return {"key": key, "value": {"stringValue": value}}
 
@@ -46,10 +56,29 @@ def spans(count: int, seed: int) -> Iterator[dict[str, Any]]:
             length = rng.randrange(300_000_000, 6_000_000_000)
             failed = rng.random() < 0.075
             tool = step % 4 == 3
-            children.append(_span(rng, trace, root, at, at + length, _tool(rng, step) if tool else _call(rng, step, failed), failed))
+            children.append(
+                _span(
+                    rng,
+                    trace,
+                    root,
+                    at,
+                    at + length,
+                    _tool(rng, step) if tool else _call(rng, step, failed),
+                    failed,
+                )
+            )
             at += rng.randrange(100_000_000, 800_000_000)
         yield from children
-        yield _span(rng, trace, None, clock, at + 6_000_000_000, {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "planner"}, False, root)
+        yield _span(
+            rng,
+            trace,
+            None,
+            clock,
+            at + 6_000_000_000,
+            {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "planner"},
+            False,
+            root,
+        )
         made += CHILDREN + 1
 
 
@@ -90,7 +119,14 @@ def _tool(rng: random.Random, step: int) -> dict[str, object]:
 
 
 def _span(
-    rng: random.Random, trace: str, parent: str | None, start: int, end: int, held: dict[str, object], failed: bool, own: str | None = None
+    rng: random.Random,
+    trace: str,
+    parent: str | None,
+    start: int,
+    end: int,
+    held: dict[str, object],
+    failed: bool,
+    own: str | None = None,
 ) -> dict[str, Any]:
     found: dict[str, Any] = {
         "traceId": trace, "spanId": own or f"{rng.getrandbits(64):016x}", "parentSpanId": parent or "", "flags": 257,
@@ -108,13 +144,17 @@ def _span(
 
 def write(path: Path, count: int, seed: int = 1, batch: int = BATCH) -> int:
     """Write about `count` spans and return how many."""
-    resource = {"attributes": [attribute("service.name", "agents"), attribute("service.instance.id", "host-1")]}
+    resource = {
+        "attributes": [attribute("service.name", "agents"), attribute("service.instance.id", "host-1")]
+    }
     written, held = 0, []
     with path.open("wb") as out:
 
         def flush() -> None:
             scope = {"scope": {"name": "opentelemetry.instrumentation.openai_v2"}, "spans": held}
-            out.write(orjson.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": [scope]}]}) + b"\n")
+            out.write(
+                orjson.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": [scope]}]}) + b"\n"
+            )
 
         for span in spans(count, seed):
             held.append(span)

@@ -1,0 +1,86 @@
+"""Every format gives the same truth."""
+
+from collections import defaultdict
+from itertools import pairwise
+
+import pytest
+
+from penstock.analysis import concurrency, errors, summary
+from penstock.analysis.verbs.concurrency import percentile
+
+LOSES_NANOSECONDS = {"console", "jaeger", "phoenix lines", "phoenix parquet"}
+
+
+def oracle(intervals):
+    """Weigh each level by walking all change points, the slow way."""
+    times = sorted({at for interval in intervals for at in interval})
+    held = defaultdict(int)
+    for begin, end in pairwise(times):
+        held[sum(start <= begin and stop >= end for start, stop in intervals)] += end - begin
+    return dict(held)
+
+
+def test_every_format_gives_the_recording_truth(encode, recorded, opened, request):
+    truth = recorded(7)
+    with opened(encode(truth.spans)) as spans:
+        told = errors(spans).data
+        page = summary(spans).data
+        live = concurrency(spans).data
+    for level in ("attempts", "operations", "tools"):
+        assert told[level] == truth.level(level)
+    assert sum(group["count"] for group in told["groups"]) == sum(truth.failed_attempts.values())
+    assert {key: page["tokens"][key] for key in ("input", "output")} == dict(truth.tokens)
+    assert told["quality"]["bad_records"] == 0
+    assert told["quality"]["orphans"] == 0
+    exact = request.node.callspec.params["encode"] not in LOSES_NANOSECONDS
+    if exact:
+        for group in live["groups"]:
+            held = oracle([(s, e) for pool, provider, s, e in truth.live if pool == group["pool"]])
+            assert group["max"] == max(held)
+            assert [group[f"p{p}"] for p in (50, 95, 99)] == [percentile(held, p) for p in (50, 95, 99)]
+            assert group["seconds"] == sum(held.values()) / 1e9
+    assert sum(group["attempts"] for group in live["groups"]) == truth.attempts
+
+
+def test_groups_name_provider_model_pool_class_and_reason(recorded, opened, formats):
+    truth = recorded(3)
+    with opened(formats.lines(truth.spans)) as spans:
+        groups = errors(spans).data["groups"]
+    assert set(groups[0]) == {"provider", "model", "pool", "class", "reason", "count"}
+    assert all(group["pool"] == f"{group['provider']}:{group['model']}" for group in groups)
+    assert all(group["reason"] == f"{group['class']}_reason" for group in groups)
+
+
+def test_a_cancelled_call_is_no_error(recorded, opened, formats):
+    truth = recorded(5, calls=80)
+    with opened(formats.lines(truth.spans)) as spans:
+        told = errors(spans).data
+    assert any(span.attributes.get("penstock.error.class") == "cancelled" for span in truth.spans)
+    assert "cancelled" not in told["attempts"]["by_class"]
+    assert "cancelled" not in told["operations"]["by_class"]
+
+
+def test_several_files_are_one_recording(recorded, opened, formats):
+    truth = recorded(11, calls=60)
+    half = len(truth.spans) // 2
+    with opened(formats.lines(truth.spans[:half]), formats.lines(truth.spans[half:], 9)) as spans:
+        told = errors(spans).data
+    assert told["attempts"] == truth.level("attempts")
+    assert told["operations"] == truth.level("operations")
+    assert told["quality"]["files"] == 2
+    assert told["quality"]["orphans"] == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_quick_decoder_agrees_with_the_reference(seed, recorded, formats):
+    import orjson
+
+    from penstock.analysis.formats import Sink, _json, _otlp_typed
+
+    truth = recorded(seed)
+    quick, slow = Sink(0), Sink(0)
+    for i, line in enumerate(formats.lines(truth.spans, 5).splitlines()):
+        assert _otlp_typed.read_line(line, i, quick)
+        _json.take(orjson.loads(line), i, slow)
+    assert quick.rows == slow.rows
+    assert len(quick.rows) == len(truth.spans)
