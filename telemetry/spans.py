@@ -13,6 +13,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
+from penstock.classifiers import ErrorClass, Verdict
 from penstock.providers import Quota, Usage
 from penstock.telemetry import guard
 from penstock.telemetry import semconv as names
@@ -92,8 +93,7 @@ class SpanWriter:
                 if last is not None:
                     _attempt_facts_of_operation(attributes, operation, last)
                 span.set_attributes(attributes)
-                if operation.verdict is not None:
-                    span.set_status(Status(StatusCode.ERROR, operation.verdict.error_class.value))
+                _status(span, operation.verdict)
             span.end(operation.ended_ns)
         except guard.OURS as error:
             guard.failed("spans.operation_ended", error)
@@ -129,8 +129,7 @@ class SpanWriter:
         try:
             if span.is_recording():
                 span.set_attributes(_attempt_tail(attempt))
-                if attempt.verdict is not None:
-                    span.set_status(Status(StatusCode.ERROR, attempt.verdict.error_class.value))
+                _status(span, attempt.verdict)
             span.end(attempt.ended_ns)
         except guard.OURS as error:
             guard.failed("spans.attempt_ended", error)
@@ -161,9 +160,7 @@ def _attempt_facts_of_operation(attributes: Attributes, operation: Operation, la
     if last.status is not None:
         attributes[names.HTTP_STATUS] = last.status
     if operation.verdict is not None:
-        attributes[names.ERROR_TYPE] = (
-            str(last.status) if last.status else operation.verdict.error_class.value
-        )
+        attributes[names.ERROR_TYPE] = _error_type(attempt.status, attempt.verdict)
     if operation.response_model is not None:
         attributes[names.RESPONSE_MODEL] = operation.response_model
     if operation.response_id is not None:
@@ -241,6 +238,17 @@ def _attempt_tail(attempt: Attempt) -> Attributes:
             else attempt.verdict.error_class.value
         )
     return attributes
+
+
+def _status(span: Span, verdict: Verdict | None) -> None:
+    """A failure is an error, a cancelled call is none."""
+    if verdict is not None and verdict.error_class is not ErrorClass.CANCELLED:
+        span.set_status(Status(StatusCode.ERROR, verdict.error_class.value))
+
+
+def _error_type(status: int | None, verdict: Verdict) -> str:
+    """OTel's error.type: the status where the server sent one, else what went wrong."""
+    return str(status) if status is not None and status >= 400 else verdict.error_class.value
 
 
 def _quota(attributes: Attributes, quota: Quota) -> None:

@@ -2,6 +2,7 @@
 
 from opentelemetry.trace import Span, format_trace_id
 
+from penstock.classifiers import ErrorClass
 from penstock.telemetry.guard import logger
 from penstock.telemetry.records import Attempt
 
@@ -9,7 +10,7 @@ from penstock.telemetry.records import Attempt
 def log_failure(attempt: Attempt) -> None:
     """Write one line at WARNING on logger `penstock`."""
     verdict = attempt.verdict
-    if verdict is None or attempt.ended_ns is None:
+    if verdict is None or verdict.error_class is ErrorClass.CANCELLED or attempt.ended_ns is None:
         return
     facts: dict[str, object | None] = {
         "provider": attempt.provider,

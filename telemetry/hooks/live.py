@@ -120,9 +120,9 @@ class LiveAttempt:
         """Read decoded bytes of the body as they pass."""
         try:
             if self._reader is not None:
-                if self.tap is not None:
-                    self.tap(chunk)
                 self._reader.feed(chunk)
+                if self.tap is not None:
+                    guard.quietly("interceptor.tap", self.tap, chunk)
             elif self._error_body is not None and len(self._error_body) < ERROR_BODY_LIMIT:
                 self._error_body += chunk[: ERROR_BODY_LIMIT - len(self._error_body)]
         except guard.OURS as error:
