@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, TextIO
 
 import typer
 from rich.console import Console
@@ -82,10 +82,10 @@ def _opening(options: Options) -> Text:
     )
 
 
-def _reporter(stream: object) -> Callable[[Sequence[Arm]], None]:
+def _reporter(stream: TextIO) -> Callable[[Sequence[Arm]], None]:
     """Make a one-line progress report for where there is no screen."""
-    console = Console(file=stream, highlight=False)  # type: ignore[arg-type]
-    last = time.monotonic()
+    console = Console(file=stream, highlight=False)
+    began = last = time.monotonic()
 
     def report(arms: Sequence[Arm]) -> None:
         nonlocal last
@@ -93,13 +93,13 @@ def _reporter(stream: object) -> Callable[[Sequence[Arm]], None]:
             return
         last = time.monotonic()
         parts = [f"{arm.name} {arm.finished}✓ {arm.failed}✗ {arm.refused}×429" for arm in arms]
-        console.print(f"{arms[0].seconds:4.0f} s  " + "   ".join(parts))
+        console.print(f"{last - began:4.0f} s  " + "   ".join(parts))
 
     return report
 
 
 def _screen(arms: Sequence[Arm], options: Options) -> Table:
-    table = Table(title=f"{max(arm.seconds for arm in arms):.0f} s", title_justify="left", expand=False)
+    table = Table(title=f"{max(arm.seconds for arm in arms):.0f} s", title_justify="left")
     table.add_column("")
     for heading in ("tasks done", "failed", "in flight", "cap", "queued", "429s"):
         table.add_column(heading, justify="right")

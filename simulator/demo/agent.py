@@ -1,8 +1,8 @@
 """The app under test: agents that plan, call tools and fan out, on the real `openai` and `anthropic` clients.
 
 One script, three habits of calling a model. It knows the provider's base URLs from the usual
-environment variables and prints one JSON line for every task that ends. How it is started decides
-the rest: `penstock run` sees its attempts, `penstock run --limit` queues them.
+environment variables and prints a JSON line when it starts and one for every task that ends. How it is
+started decides the rest: `penstock run` sees its attempts, `penstock run --limit` queues them.
 """
 
 import argparse
@@ -159,6 +159,11 @@ async def run_task(number: int, provider: str, ask: Ask, stages: list[Stage]) ->
         "calls": sum(stage.calls for stage in stages),
         "seconds": round(time.monotonic() - began, 3),
     }
+    report(line)
+
+
+def report(line: dict[str, object]) -> None:
+    """Tell whoever started this script, at once."""
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
 
@@ -175,6 +180,7 @@ async def main() -> None:
     asks = clients(HABITS[options.habit])
     providers = [("openai", "anthropic")[number % 2] for number in range(options.tasks)]
     plans = [plan(rng, options.calls) for _ in providers]
+    report({"started": options.tasks})
     await asyncio.gather(
         *(run_task(n, provider, asks[provider], plans[n]) for n, provider in enumerate(providers))
     )

@@ -66,10 +66,10 @@ class Arm:
 
     @property
     def seconds(self) -> float:
-        """Time from the app's start until its last task ended, or until now."""
-        if self.began is None:
+        """Time from the app's first call until its last task ended; imports don't count."""
+        if self.began is None or self.ended is None:
             return 0.0
-        return (self.ended or time.monotonic()) - self.began
+        return self.ended - self.began
 
     async def open_quota(self, scenario: Path, seed: int) -> None:
         """Start this arm's simulator on a free port."""
@@ -95,7 +95,6 @@ class Arm:
             "OPENAI_API_KEY": "demo",
             "ANTHROPIC_API_KEY": "demo",
         }
-        self.began = time.monotonic()
         self._app = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "penstock", "run", "--spans", str(self.spans), *run,
             sys.executable, str(AGENT), *agent,
@@ -110,8 +109,12 @@ class Arm:
         assert app.stderr is not None
         complaints = asyncio.ensure_future(app.stderr.read())
         async for line in app.stdout:
-            self.tasks.append(json.loads(line))
+            told = json.loads(line)
             self.ended = time.monotonic()
+            if "started" in told:
+                self.began = self.ended
+            else:
+                self.tasks.append(told)
         self.exit_code = await app.wait()
         said = (await complaints).decode(errors="replace").strip()
         if self.exit_code:
