@@ -18,7 +18,7 @@ _FINISH_KEYS: Final = frozenset({"finish_reason", "finishreason", "stop_reason",
 MESSAGE_KEYS: Final = frozenset({
     "message", "msg", "error", "detail", "details", "title", "description", "error_message", "errormessage",
     "error_msg", "raw", "text", "reason", "cause", "error_description", "errors", "localizedmessage", "body",
-    "data", "content", "responsebody",
+    "data", "content", "responsebody", "quotaid",
 })  # fmt: skip
 _INNER_STATUS_KEYS: Final = frozenset(
     {"code", "status", "status_code", "statuscode", "http_status", "httpstatus"}

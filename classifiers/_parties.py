@@ -123,11 +123,11 @@ TOOL_SIGNALS: Final = frozenset({
     "_32000", "_32001", "_32002", "_32600", "_32601", "_32602", "_32603", "toolexception", "mcperror",
     "mcpexception", "toolexecutionerror", "tool_execution_error", "toolerror", "ai_toolexecutionerror",
     "mcptoolcallerror", "mcpconnectionerror", "toolcallerror", "mcpservererror", "tool_error",
-    "functionexecutionerror",
+    "functionexecutionerror", "toolcallexception",
 })  # fmt: skip
 TOOL_WORDS: Final = re.compile(
     r"\b(?:mcp (?:error|server|tool)|toolexception|the tool use was rejected|tool ran into|error in tool|"
-    r"error (?:executing|calling|running|invoking) (?:the )?(?:mcp )?tool|"
+    r"(?:during|in) tool call|error (?:executing|calling|running|invoking) (?:the )?(?:mcp )?tool|"
     r"(?:failed|unable) to (?:execute|call|run|invoke) (?:the )?(?:mcp )?tool|"
     r"tool (?:execution|call|invocation) (?:failed|error|timed out)|tool (?:result|output) error|"
     r"tool (?!use |calls? )(?:\S+ ){1,2}?(?:failed|raised|returned an error|threw)(?: with)?|"

@@ -18,6 +18,9 @@ _FRAMES: Final = re.compile(
     r"^[ \t|+]*(?:File \"[^\"\n]{0,300}\", line \d+.*(?:\n[ \t|]{4,}.*){0,2}|[-> ]*at .*|\^+)$\n?",
     re.MULTILINE,
 )
+# Google names windows GenerateRequestsPerDayPerProjectPerModel.
+_WINDOW_NAME: Final = re.compile(r"\w*Per(?:Minute|Day|Hour)\w*")
+_HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _WIDE: Final = re.compile("[\u2018\u2019]")
 _WIDE_BREAKS: Final = re.compile(
     "[\u00a0-\u00bf\u2010-\u2017\u201a-\u206f\u2190-\u2bff\u3000-\u303f\uff00-\uff0f\uff1a-\uff20]"
@@ -49,6 +52,8 @@ def plain(message: str) -> Plain:
     if len(raw) > 2 * _PLAIN_PART:
         raw = f"{raw[:_PLAIN_PART]}\n{raw[-_PLAIN_PART:]}"
     cooked = raw.replace("\\n", " ").replace("\\", "") if "\\" in raw else raw
+    if "PerMinute" in cooked or "PerDay" in cooked:
+        cooked = _WINDOW_NAME.sub(lambda match: _HUMP.sub(" ", match[0]), cooked)
     wide = not cooked.isascii()
     if wide:
         cooked = _WIDE_BREAKS.sub(" ", _WIDE.sub("", cooked))

@@ -99,7 +99,8 @@ def stands_out(signal: str) -> bool:
     """
     humps = sum(1 for a, b in pairwise(signal) if b.isupper() and not a.isupper())
     errno = signal.isupper() and signal.startswith(("E", "UND")) and len(signal) > 5
-    return "_" in signal or humps >= 2 or (humps == 1 and len(signal) >= 9) or errno
+    named = signal.endswith(("Error", "Exception")) and len(signal) >= 8
+    return "_" in signal or named or humps >= 2 or (humps == 1 and len(signal) >= 9) or errno
 
 
 def rule(

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from penstock.classifiers._facts import Facts
+from penstock.classifiers._parties import TOOL_SIGNALS
 from penstock.classifiers._rule import Rule, Tier, signal_key, stands_out
 from penstock.classifiers.evidence import SpanKind
 from penstock.classifiers.taxonomy import ErrorClass
@@ -39,7 +40,7 @@ class RuleTable:
         for position, rule in enumerate(self.rules):
             self._file(position, rule)
         signals = [s for rule in self.rules for s in rule.signals if stands_out(s)]
-        self.known = frozenset(signal_key(s) for s in signals)
+        self.known = frozenset(signal_key(s) for s in signals) | TOOL_SIGNALS
         self.signals = frozenset(signal_key(s) for rule in self.rules for s in rule.signals)
         self._words = frozenset(word for rule in self.rules for word in rule.words)
 

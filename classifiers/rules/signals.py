@@ -153,13 +153,6 @@ SIGNALS: Final[tuple[Rule, ...]] = (
                  "message": "You have been rate limited. Your rate limit is 60 queries per minute."}}},
         not_example={"status_code": 402, "body": {"error": {"type": "credit_limit", "message": "Credit limit exceeded"}}},
     ),
-    _signal(
-        "gemini.per_day", "rate_limit.rpd", source="https://ai.google.dev/gemini-api/docs/rate-limits",
-        words="generaterequestsperdayperprojectpermodel generaterequestsperdayperprojectpermodel",
-        text=r"generaterequestsperday\w*", unless="limit 0", limit_dimension="requests_per_day", scope="project",
-        example={"status_code": 429, "message": "quota exceeded quotaId: GenerateRequestsPerDayPerProjectPerModel-FreeTier, limit: 20"},
-        not_example={"status_code": 429, "message": "quotaId: GenerateRequestsPerDayPerProjectPerModel-FreeTier limit: 0"},
-    ),
     # Money.
     _signal(
         "quota.spend", "quota.spend_limit", source=_ANTHROPIC,
@@ -442,7 +435,7 @@ SIGNALS: Final[tuple[Rule, ...]] = (
         signals="ECONNRESET EPIPE ConnectionResetError BrokenPipeError UND_ERR_SOCKET ECONNABORTED ReadError "
         "ServerDisconnectedError ConnectionAbortedError RemoteDisconnected ClientOSError WriteError "
         "ConnectionClosedError ConnectionClosed SocketException ERR_CONNECTION_RESET ERR_CONNECTION_CLOSED "
-        "ConnectionClosedOK ERR_NETWORK_CHANGED ERR_SOCKET_CLOSED",
+        "ConnectionClosedOK ERR_NETWORK_CHANGED ERR_SOCKET_CLOSED SSLEOFError",
         unless="timeout of|timed? ?out|exceeded",
         example={"message": "request to https://api.anthropic.com failed, reason: read ECONNRESET"},
         not_example={"message": "timeout of 60000ms exceeded code: ECONNABORTED"},

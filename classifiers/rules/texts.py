@@ -37,7 +37,7 @@ CALLER: Final[tuple[Rule, ...]] = (
         "roles role alternate prefill functionresponse signature conversation reasoning turn function_call",
         text="(tool_use|tooluse) ids ~(without|found)|unexpected (tool_use_id|tooluse|tool_result|role)|"
         "(tool_use|tool_calls|tool_call|tool_call_id|tool_result|toolresult|tooluse) ~(must be followed|must have|"
-        "not followed|must be a response|without|missing|mismatch|immediately after|preceding|did not have|"
+        "not followed|must be a response|without|missing|mismatch|immediately after|preceding|did not have|do not have|"
         "does not match|not found in|has no|no corresponding)|must be followed by tool messages|"
         "corresponding (tool_result|tool_use|tool_calls|toolresult)|role tool must be a response|"
         "number of (toolresult|toolresult blocks|function response|function response parts|toolresult blocks at)|"
@@ -63,7 +63,7 @@ CALLER: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.context", "context_length.input_too_long", source=f"{_OPENAI}; {_SERVERS}",
-        words="context prompt tokens token input length long n_ctx max_model_len window max_tokens",
+        words="context size prompt tokens token input length long n_ctx max_model_len window max_tokens",
         text="(maximum|max|model|models|supported|available|the) (context|sequence|input|prompt) (length|size|window|tokens|limit)|"
         "context (length|size|window|limit|overflow) ~(exceed\\w*|overflow\\w*|too|full|reached|is|of|was|limit|by)|"
         "(exceed\\w*|exceeding|over|overflow\\w*|larger than|longer than|greater than|beyond|outside|past|reached|surpass\\w*|"
@@ -77,7 +77,7 @@ CALLER: Final[tuple[Rule, ...]] = (
         "tokens ~(exceeds?|exceed|exceeded) ~(maximum|limit|max|context)|(auto ?)?compact(ion|ing)? ~(fail\\w*|context)|"
         "prompt contains \\d+ tokens|request (has|contains) \\d+ input tokens|ran out of room|"
         "(prompt|input) ~exceeds ~(limit|maximum|length)|supports at most \\d+ tokens|"
-        "completion ~max_tokens ~exceed|maximum tokens you requested exceeds",
+        "completion ~max_tokens ~exceed|max size \\d+ tokens|maximum tokens you requested exceeds",
         unless="per (minute|min|second|hour|day)|tpm|tpd|rate limit|afford|number of images|image dimensions|"
         "(invalid|unsupported) value ~(max_tokens|max_output_tokens|max_completion_tokens)|"
         "max_tokens ~(must be|should be|is too large|larger than max|at most|greater than)|no such tool|thinking budget|budget_tokens|"
@@ -95,7 +95,7 @@ CALLER: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.filter", "content_filter.prompt", source="https://learn.microsoft.com/azure/ai-services/openai/concepts/content-filter",
-        words="filter filtered filtering filters policy policies moderation safety blocked flagged inappropriate sensitive "
+        words="nsfw finish_reason filter filtered filtering filters policy policies moderation safety blocked flagged inappropriate sensitive "
         "prohibited recitation guardrail guardrails inspection unsafe harmful 敏感 violates violated copyrighted",
         substrings=(),
         text="content (management |moderation |safety |usage )?(filter\\w*|polic\\w+|moderation)|(filtered|blocked|flagged|rejected|refused|triggered|violat\\w+) ~"
@@ -103,7 +103,7 @@ CALLER: Final[tuple[Rule, ...]] = (
         "(safety|moderation|guardrail|guardrails|policy) ~(filter|block\\w*|violat\\w+|flag\\w*|triggered|reject\\w*|reasons?|ratings|settings|intervened)|"
         "(inappropriate|unsafe|harmful|sensitive|prohibited|illegal|objectionable|disallowed|copyrighted) (content|material|text|information|words?|input|data)|"
         "(prompt|input|output|response|content|request|message|image|completion) ~(was|were|is|has been|been|got|be) ~(blocked|flagged|filtered|moderated|rejected as)|"
-        "finish ?reason ~(safety|recitation|content_filter|prohibited_content)|recitation|responsible ai|data inspection|"
+        "finish ?reason ~(safety|recitation|content_filter|prohibited_content)|recitation|responsible ai|data inspection|nsfw|finish_reason is [38]|"
         "block_?reason",
         unless="email|ip address|(repository|push|branch) ~blocked|cors|firewall|cloudflare ray|you have been blocked|rate limit|"
         "privacy settings|data policy|no endpoints|privacy|org(anization)? policy|network policy|retry policy|constraint",
@@ -149,7 +149,7 @@ MONEY: Final[tuple[Rule, ...]] = (
         words="daily day today free allocation allowance",
         text="(used up|exhausted|exceeded|reached|used all|no more) ~(daily|free) (free )?(allocation|allowance|credits|usage|neurons|spend|budget|cap)|"
         "daily (free )?(allocation|allowance|credits?|budget|cap|free quota) ~(used|exhausted|exceeded|reached|limit)",
-        unless="per day|per model|requests per day",
+        unless=f"{_WINDOW_WORDS}|per day|per model|hourly",
         limit_dimension="billing",
         example="you have used up your daily free allocation of 10,000 neurons, please upgrade",
         not_example="Rate limit exceeded: free-models-per-day",
@@ -178,19 +178,19 @@ MONEY: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.balance", "quota.credit_balance", source=f"{_ANTHROPIC}; {_OPENROUTER}; https://api-docs.deepseek.com",
-        words="credit credits balance billing funds fund payment arrears prepayment recharge prepaid invoices invoice unpaid "
+        words="regain calls credit credits balance billing funds fund payment arrears prepayment recharge prepaid invoices invoice unpaid "
         "afford paid overdue charge topup top pay purchase subscription wallet",
         text="(credit|credits|balance|funds|fund|prepayment|prepaid|wallet|quota balance) ~(too low|insufficient|exhausted|depleted|run out|ran out|"
         "empty|negative|not enough|is low|required|used up|limit exceeded|limit reached|expired|overdue|below|zero|0|are needed|"
         "limit was exceeded|needed|has been exhausted|is not enough)|"
         "(insufficient|not enough|no|low|negative|zero|out of|run out of|ran out of|lack of|lacks|exhausted|depleted|requires? more|more|add|purchase|buy|top up|without) "
         "(available |remaining |prepaid |your |account |api |included |user )?(credits?|balance|funds?|prepaid)|"
-        "(only|can only) afford|(payment|billing) ~(required|failed|overdue|declined|past due|issue|not active|inactive|is not enabled|disabled|must be enabled|information|method)|"
+        "(only|can only) afford|(payment|billing) ~(required|failed|overdue|declined|past due|issue|not active|inactive|is not enabled|disabled|must be enabled)|(payment|billing) (issue|information|method)|"
         "(unpaid|overdue|outstanding|past due) (invoices?|bills?|balance|payment)|(pay|failure to pay) ~(invoices?|bills?)|"
         "(please |need to )?(recharge|top up)|in arrears|arrearage|account is in good standing|account ~good standing|"
-        "exceeded your current quota ~check your plan|no (active|valid) subscription|subscription ~(expired|required|inactive|has ended|not active)|"
+        "no (active|valid) subscription|subscription ~(expired|required|inactive|has ended|not active)|"
         "requires? (a )?(paid|active) (plan|account|subscription)|upgrade to a paid (plan|account)|credits? ~used all|"
-        "(enable|set up|requires) billing|(please )?check (your )?plan and billing|insufficient user quota|valid payment",
+        "(enable|set up|requires) billing|insufficient user quota|valid payment|account is not active|regain access|out of calls|not active ~billing",
         unless=f"{_WINDOW_WORDS}|add 10 credits|enable billing ~rate|billing unlock|load balanc\\w+|less than 5 0 in credit|less than 5 in credit|(throttled|throttling)|overload\\w*|"
         "(file|module|model|page) ~not found|quota metric",
         limit_dimension="billing",
@@ -211,7 +211,7 @@ MONEY: Final[tuple[Rule, ...]] = (
         "plan and billing details",
         unless=f"{_WINDOW_WORDS}|token limit|check quota|per (model|project|user|region)|quota (metric|exceeded for)|quotaid|"
         "quota exceeded for|resource exhausted|retry in|retry after|try again in|per minute|throttling|allocated quota|server|"
-        "please wait",
+        "please wait|gemini api docs rate limits",
         limit_dimension="billing",
         example="user quota is not enough",
         not_example="Quota exceeded for aiplatform.googleapis.com/generate_content_requests_per_minute_per_project",
@@ -270,12 +270,12 @@ CAPACITY: Final[tuple[Rule, ...]] = (
         "text.vertex_shared", "rate_limit.shared_capacity", source="https://cloud.google.com/vertex-ai/generative-ai/docs/error-code-429",
         words="vertex", text="vertex ai generative ai docs error code 429|vertex ~(dynamic|shared) ~quota",
         limit_dimension="shared_pool", fault="provider_capacity", scope="shared",
-        example="Vertex uses a dynamic shared quota: resource exhausted",
+        example="Vertex: dynamic quota exhausted",
         not_example="Resource has been exhausted (e.g. check quota).",
     ),
     _text(
         "text.request_over_window", "rate_limit.request_too_large_for_tpm", source=f"{_OPENAI}; https://console.groq.com/docs/rate-limits",
-        words="tokens tpm token", text="(request|prompt|input|message) ~too large ~(tokens?|tpm|model|for|in|on)|"
+        words="tokens tpm token", text="(request|prompt|input|message) too large(?: \\S+){1,16}? (tokens per|tpm)|"
         "(input or output tokens|tokens) must be reduced|reduce your message size",
         unless="context|payload|megabytes|mb|bytes", statuses="0 200 400 413 429 500", retryable=False,
         limit_dimension="tokens_per_minute",
@@ -418,7 +418,7 @@ ACCESS: Final[tuple[Rule, ...]] = (
         "(organization|account|project) ~(must be verified|not verified|is not authorized|not allowed|not authorized|does not have access|does not have)|gated (repo|model)|"
         "has not been used in project|api ~(has not been|not been|is not|not) ~(enabled|used)|is blocked|request (was )?blocked|you have been blocked|is not allowed to|"
         "key ~not allowed|only allowed to|(team|key|user) ~not allowed ~model|host_not_allowed|cloudflare ray",
-        unless="not exist or|does not exist|billing|is not allowed for|extra inputs|additional properties|not allowed in|unknown model|content",
+        unless="not exist or|does not exist|billing|marked by provider as legacy|deprecated|is not allowed for|extra inputs|additional properties|not allowed in|unknown model|content",
         example="You don't have access to the model with the specified model ID.",
         not_example="The model `x` does not exist or you do not have access to it.",
     ),
@@ -438,7 +438,7 @@ ACCESS: Final[tuple[Rule, ...]] = (
         "no (allowed )?(endpoints?|providers?|channels?|deployments?|instances?) (\\S+ ){0,3}?(found|available|support|for|that|matching|serving)|try pulling it first|"
         "(could not|couldnt|cannot|cant|failed to|unable to) (find|locate|resolve) (the |a |any )?(model|deployment)|must (provide|specify) a model|you must provide a model|"
         "(resource|deployment|endpoint|route|url|page|path|operation) (\\S+ ){0,4}?(not found|does not exist|cannot be found|was not found)|not found for api version|not a (valid )?(chat )?model|"
-        "model_not_found|on demand throughput|model identifier is invalid|404 page not found|cannot (post|get) v1|(legacy|deprecated|retired) model|no models? loaded|model ~(sunset|expired)|404 not found|model_id",
+        "model_not_found|on demand throughput|model identifier is invalid|404 page not found|cannot (post|get) v1|(legacy|deprecated|retired) model|no models? loaded|model ~(sunset|expired)|404 not found|model_id|too large to be loaded",
         unless="tool ~not found|no (tool|function) (named|called)|agent \\S+ not found|api key|(image|file|audio|document|tools?|tool use|streaming|vision|images|system|thinking|temperature|function calling|functions?|response_format|json mode|structured output\\w*|parameter|logprobs|reasoning|effort|prefill) (input |content |calling |messages? |is |are )*(not supported|unsupported)|"
         "(does not|doesnt) support|supports at most|requires? more (system )?memory|out of memory|loading model|crashed|unexpectedly|"
         "overloaded|temporarily|capacity|parse|currently unavailable|not supported with this model|high demand|with this model|"
@@ -472,20 +472,20 @@ MODEL: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.unknown_tool", "model.unknown_tool", source="LangChain, OpenAI Agents, Vercel AI SDK",
-        words="tool function tools functions", statuses="0 200 400", spans="agent llm unknown",
+        words="tool function tools functions action actions", statuses="0 200 400", spans="agent llm unknown",
         text="(is )?not (a )?(valid|available|known|registered|recognized) tool|(tool|function) (\\S+ ){0,4}?(not found|does not exist|doesnt exist|is not (available|registered|defined|recognized|found|in the list))|"
         "unknown (tool|function)|(called|call|use|invoke|using) (an? )?(unavailable|unknown|non ?existent|nonexistent|undefined|invalid|unregistered) (tool|function)|no (such )?(tool|function) (named|called|found|with)|"
-        "(attempted|tried) to (call|use) (a |an )?(tool|function) (\\S+ ){0,5}?not|no tool named|tool call validation failed ~not in request|which was not in request",
+        "(attempted|tried) to (call|use) (a |an )?(tool|function) (\\S+ ){0,5}?not|action \\S+ (dont|does not|doesnt) exist|only available actions|no tool named|tool call validation failed ~not in request|which was not in request",
         unless="tool_use_id|tool_call_id|call_id|mcp server|server not found|no tool (output|call)|tool result|not found in messages|command not found",
         example="Observation: calculator is not a valid tool, try another one.",
         not_example="No tool output found for function call call_abc",
     ),
     _text(
         "text.tool_args", "model.tool_args_invalid", source="LangChain, CrewAI, Vercel AI SDK",
-        words="arguments argument args tool input", statuses="0 200 400", spans="agent llm unknown",
+        words="arguments argument args tool input parameter", statuses="0 200 400", spans="agent llm unknown",
         text="(invalid|malformed|missing|bad|wrong|incorrect) (tool |function |json |input )*(arguments?|args|tool input|tool inputs)|(arguments?|args|tool input) ~(validation|invalid|malformed|not valid json|schema|missing)|"
         "error while trying to use the tool|(tool|function) (call )?(arguments|args|parameters) (\\S+ ){0,4}?(invalid|parse|match|valid|valid json)|validation errors? for \\w*(tool|schema|input|args|arguments)\\w*|received tool input did not match|"
-        "(failed|unable|could not) to parse (the )?(tool|function) (call )?(arguments|input|args)",
+        "(failed|unable|could not) to parse (the )?(tool|function) (call )?(arguments|input|args)|(without|missing) (a )?value for required parameter",
         unless="tool_use ids|extra_body|schema for function|invalid schema|http|invalid_request_error",
         example="Invalid arguments for tool weatherTool: Type validation failed", not_example="Invalid schema for function 'x'",
     ),
@@ -501,11 +501,11 @@ MODEL: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.empty", "model.empty_response", source="LangChain, Gemini, CrewAI: empty answers",
-        words="empty no content none blank null nothing without candidates choices", statuses="0 200 500", spans="agent llm unknown",
+        words="empty no any content none blank null nothing without candidates choices", statuses="0 200 500", spans="agent llm unknown",
         text="(empty|blank|null|none|no) (response|reply|content|message|output|completion|answer|text|assistant message|choices|candidates|generations?|result)s? ?(was |were )?(from|returned|received|generated|by|retrying|content|produced|found|provided|in response|text|or|after|detected)|"
         "(response|reply|content|output|completion|model|llm|candidate|assistant|answer|message|choices|candidates) ~(is|was|were|returned|returns|contained|returning|came back|produced|gave) (an )?(empty|blank|null|none|no content|no text|nothing)|empty (reply|response)|"
         "(returned|received|got|generated|produced) (an |a )?(empty|blank|null) (response|reply|message|content|completion|text|output|assistant)|"
-        "none or empty|no (response|output|text) (was )?(generated|returned|produced)|response had no (text|content|parts)|did not (return|produce|generate) (any )?(content|output|response|text)|no valid part|response contained no|without any (content|text|output)",
+        "none or empty|no (response|output|text) (was )?(generated|returned|produced)|response had no (text|content|parts)|did not (return|produce|generate) (any )?(content|output|response|text)|no valid part|response contained no|without any (content|text|output)|(no|any) assistant messages?",
         unless="empty reply from server|messages ~empty|contents must not|must not be empty|body ~empty|no response from server|connection|input",
         example="Invalid response from LLM call - None or empty.", not_example="curl: (52) Empty reply from server",
     ),
@@ -530,7 +530,7 @@ MODEL: Final[tuple[Rule, ...]] = (
         words="parse parsing parsed parser json thought action format decode", statuses="0 200", spans="agent llm unknown",
         text="(could not|couldnt|failed|unable|cannot|cant|error|invalid|errors?|not able) ~(parse|parsing|decode|extract) (the |an? |any |valid )?(\\S+ ){0,3}?(llm|model|output|response|json|completion|answer|reply|agent|action|object|result|content|thought|ai|code|text)|"
         "(llm|model|output|response|agent|ai|completion|answer|reply) ~(invalid json|not valid json|is not json|unparsable|unparseable|parsing|not parse|could not be parsed|malformed|wrong format|invalid format)|"
-        "invalid json (response|output|from)|(missing|invalid|no) ~(action|thought|final answer) ~(after|format|input|in)|output pars\\w+|json ~(decode|parse|parsing) (error|failed|failure)|not valid json|no json (object )?(found|in)|"
+        "invalid json(?! payload| body| in request)|(missing|invalid|no) ~(action|thought|final answer) ~(after|format|input|in)|output pars\\w+|json ~(decode|parse|parsing) (error|failed|failure)|not valid json|no json (object )?(found|in)|"
         "(invalid|wrong) (format|output format)|expecting (value|property name|delimiter)|unexpected (token|end of json|identifier|non whitespace character)|error parsing|invalid or incomplete llm output",
         unless="request body|parse (error|failure) ~config|parsing the body|could not parse the json body|config|yaml|html|doctype|connection|file",
         example="Could not parse LLM output: `I think`", not_example="We could not parse the JSON body of your request",
@@ -618,10 +618,10 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.refused", "network.connect", source="POSIX errno",
-        words="refused unreachable connect connection network fetch reach econnrefused proxy actively offline", statuses="0 200 500 502 503", side_effects="none",
+        words="internet sending refused unreachable connect connection network fetch reach econnrefused proxy actively offline", statuses="0 200 500 502 503", side_effects="none",
         text="connection ~refused|(network|host|server|internet) (is )?(unreachable|not reachable|down|offline)|no route to host|(unable|failed|could not|couldnt|cannot|cant|error|not able|problem) (to )?(connect|reach|establish|fetch|communicat\\w+)|fetch failed|failed to fetch|"
         "(connect|connection) error|error (connecting|communicating|reaching|fetching)|connection attempts failed|cannot connect|proxy (error|connection)|actively refused|failed to open socket|network error|could not be reached|tcp handshake|is ollama running|"
-        "(is the )?server running|internet connection|connection (could not|cannot) be|connection failed|getting$",
+        "(is the )?server running|internet connection|not connected to the internet|error sending request|connection (could not|cannot) be|connection failed|getting$",
         unless="tool server|reset|image|download|connection error to (db|database)|url fetch",
         example="connect: connection refused", not_example="read ECONNRESET",
     ),
@@ -665,15 +665,15 @@ REQUEST: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.param", "invalid_request.bad_param", source=f"{_OPENAI}; {_ANTHROPIC}; {_GEMINI}",
-        words="parameter param parameters invalid unsupported unknown missing required field value schema extra_forbidden extra permitted "
+        words="malformed key parameter param parameters invalid unsupported unknown missing required field value schema extra_forbidden extra permitted "
         "expected must unrecognized not_supported_error range property argument deserialize inputs supported temperature top_p json",
         statuses="0 200 400 404 405 415 422 500",
         text="(unsupported|invalid|unknown|missing|unexpected|unrecognized|bad|required|extra|illegal|wrong) (request |required |function |body |input |json |value for )*(parameter|param|parameters|argument|arguments|field|value|values|property|properties|inputs?|schema|enum|type|request body|request argument\\w*|name|request|format|payload|type for)|"
         "(parameter|param|field|argument|value|property|inputs?|temperature|top_p|max_tokens|budget_tokens|\\w+_\\w+) ~(not supported|is unsupported|must be|should be|is invalid|is required|not permitted|not allowed|out of range|cannot be|invalid|deprecated|is too large|has to be)|"
         "(extra|additional) ?(inputs|fields|properties|parameters)|(must|should) be (one of|greater|less|a valid|between|at least|at most|of type|an? (array|string|object|integer|number|list)|positive|in the range)|field required|supported range|is not one of|"
-        "cannot (be )?(both|specify|use)|failed to deserialize|please use a valid|could not parse the json body|not a valid (json|value|parameter|role)|invalid (role|message|messages|body|schema|content)|response_format ~(unavailable|not supported|must)|parsing the body|invalid json (payload|body|in request)|invalid_request|bad request|input should be|not supported|not implemented|at most \\d+",
+        "cannot (be )?(both|specify|use)|failed to deserialize|please use a valid|could not parse the json body|not a valid (json|value|parameter|role)|invalid (role|message|messages|body|schema|content)|response_format ~(unavailable|not supported|must)|parsing the body|invalid json (payload|body|in request)|invalid_request|bad request|malformed (input|request|json)|required key|input should be|not supported|not implemented|at most \\d+",
         unless="validation errors? for \\w+ (\\S+ )?(tool|schema)|connection|api key|llm output|rate limit|timeout ~exceeded",
-        example={"status_code": 400, "message": "Please use a valid role: user, model."}, not_example="Rate limit exceeded",
+        example={"status_code": 400, "message": "Invalid parameter: messages"}, not_example="Rate limit exceeded",
     ),
 )  # fmt: skip
 
@@ -711,7 +711,7 @@ SERVER: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.internal", "server_error.internal", source=f"{_OPENAI}; {_ANTHROPIC}", words="internal server 500 unexpected error upstream processing unprocessed occurred",
-        statuses="0 200 500 501 502 503 520 530",
+        statuses="0 200 500 501 502 520 530",
         text="internal (server )?(error|failure|exception|service error)|server(s)? (had|encountered|has|experienced|returned|side) (an |a )?(\\S+ )?(error|issue|problem|exception)|internalservererror|http 1 1 500|status (code )?5\\d\\d|error (code )?5\\d\\d|"
         "(500|501) (server error|internal|error)|unexpected (server |internal )?error|(error|problem|issue) (occurred )?while processing your request|something went wrong|upstream (error|request failed|service error|failure)|provider returned error|unable to process (the |your )?request|"
         "an (unknown |unexpected |internal )?error (has )?occurred|unknown error",

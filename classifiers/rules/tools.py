@@ -62,7 +62,7 @@ TOOLS: Final[tuple[Rule, ...]] = (
         words="tool function tools functions", signals="",
         text="unknown (tool|function)|(tool|function) (name )?(\\S+ ){0,3}?(not found|does not exist|doesnt exist|"
         "is not (a )?(valid|available|known|registered|defined|recognized)|not (registered|available|recognized|defined))|"
-        "no (such )?(tool|function) (named|called|found|with name)|is not a valid tool|"
+        "no such tool|no (tool|function) (named|called|found|with name)|is not a valid tool|"
         "(tool|function) ~not found in (agent|list|registry|available)|unavailable tool|no tool named|"
         "(couldnt|could not|cannot|cant) find (a |the )?tool",
         unless="mcp server|server not found|command not found|(page|file|row|record|user|object|resource|item) not found",
