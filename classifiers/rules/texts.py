@@ -267,13 +267,6 @@ CAPACITY: Final[tuple[Rule, ...]] = (
         not_example="Error code: 429 - {'error': {'message': 'Rate limit reached for gpt-4'}}",
     ),
     _text(
-        "text.vertex_shared", "rate_limit.shared_capacity", source="https://cloud.google.com/vertex-ai/generative-ai/docs/error-code-429",
-        words="vertex", text="vertex ai generative ai docs error code 429|vertex ~(dynamic|shared) ~quota",
-        limit_dimension="shared_pool", fault="provider_capacity", scope="shared",
-        example="Vertex: dynamic quota exhausted",
-        not_example="Resource has been exhausted (e.g. check quota).",
-    ),
-    _text(
         "text.request_over_window", "rate_limit.request_too_large_for_tpm", source=f"{_OPENAI}; https://console.groq.com/docs/rate-limits",
         words="tokens tpm token", text="(request|prompt|input|message) too large(?: \\S+){1,16}? (tokens per|tpm)|"
         "(input or output tokens|tokens) must be reduced|reduce your message size",
