@@ -92,4 +92,5 @@ class Metered:
         self._registry.create(m.REFUSALS, *product(m.REFUSALS, pool=(pool,), reason=REFUSAL_REASONS))
         self._registry.create(m.WOULD, *product(m.WOULD, pool=(pool,), action=WOULD_ACTIONS))
         self._registry.create(m.ABSORBED, (pool, "rate_limit"), (pool, "overloaded"))
+        self._registry.create(m.CHANGES, (pool, "cap", "down", "concurrency"), (pool, "rate", "down", "rate"))
         self._registry.create(m.WAIT, (pool,))

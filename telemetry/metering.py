@@ -27,7 +27,14 @@ _WATCHED: Final = (
     ErrorClass.NETWORK.value,
     ErrorClass.SERVER_ERROR.value,
 )
+_OPERATION_CLASSES: Final = (
+    *_WATCHED,
+    ErrorClass.AUTH.value,
+    ErrorClass.MODEL.value,
+    ErrorClass.UNKNOWN.value,
+)
 _TASK_CLASSES: Final = (*_WATCHED, ErrorClass.TOOL.value, ErrorClass.MODEL.value, ErrorClass.UNKNOWN.value)
+_TRUSTS: Final = (PRIMARY, "fallback", "cache_stale")
 _TOKEN_TYPES: Final = ("input", "output", "cache_read", "cache_write")
 QUANTILES: Final = ("0.5", "0.95", "0.99")
 _SECOND_NS: Final = 1_000_000_000
@@ -90,6 +97,7 @@ class Metering:
         """Count a logical request by its final verdict."""
         names = self._names(operation.provider, operation.pool, operation.model)
         kind = operation.operation
+        self._welcome_operation(names, kind)
         self.registry.inc(
             m.OPERATIONS, (names.provider, names.pool, names.model, kind, class_of(operation.verdict))
         )
@@ -142,6 +150,7 @@ class Metering:
         self._trackers: dict[str, LevelTracker] = {}
         self._quota_seen: dict[str, float] = {}
         self._names_known: dict[tuple[str, str, str], _Names] = {}
+        self._kinds_known: set[tuple[_Names, str]] = set()
         self.registry.set(m.BUILD, (self._version,), 1.0)
         self.registry.create(m.TASKS, *product(m.TASKS, **{"class": _TASK_CLASSES}))
         for metric in (m.TASK_SECONDS, m.FANOUT, m.FANOUT_LIVE):
@@ -169,9 +178,19 @@ class Metering:
         create(m.CACHE_MISSES, *product(m.CACHE_MISSES, pool=pool, result=("hit", "miss")))
         create(m.CACHE_BURSTS, *product(m.CACHE_BURSTS, pool=pool, kind=("hit", "miss")))
         create(m.CACHE_BURST_TOKENS, pool)
+        create(m.ANSWERS, *product(m.ANSWERS, pool=pool, trust=_TRUSTS))
         create(m.FIRST_BYTE, pool)
         create(m.ATTEMPT_SECONDS, (names.pool, OK))
         create(m.LIVE, pool)
+
+    def _welcome_operation(self, names: _Names, kind: str) -> None:
+        """Make the series of a pool's first operation of a kind stand at 0."""
+        if (names, kind) in self._kinds_known:
+            return
+        self._kinds_known.add((names, kind))
+        base = {"provider": (names.provider,), "pool": (names.pool,), "model": (names.model,)}
+        outcomes = {"operation": (kind,), "class": _OPERATION_CLASSES}
+        self.registry.create(m.OPERATIONS, *product(m.OPERATIONS, **base, **outcomes))
 
     def _count_outcome(self, attempt: Attempt, names: _Names, seconds: float) -> None:
         outcome = class_of(attempt.verdict)

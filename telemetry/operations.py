@@ -44,6 +44,8 @@ class OperationScope:
         """Open the operation, or go on with the one that an earlier attempt opened."""
         if self.operation is None:
             self.operation = operation
+            if operation.task is not None:
+                operation.task.operations += 1
             self.span = self._writer.operation_started(operation)
         return self.operation
 

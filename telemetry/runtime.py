@@ -117,6 +117,7 @@ class Telemetry:
             adoption.listen(lambda role: self.registry.inc(m.SPANS_DEDUPED, (role,))),
         ]
         self.registry.create(m.SPANS_DROPPED, ("file",))
+        self.registry.create(m.HOOK_ERRORS, ("httpx.launch",), ("httpx.answered",))
         self.registry.create(m.SPANS_DEDUPED, ("inner",), ("outer",))
         open_desk(self._desk)
         undo.append(lambda: close_desk(self._desk))
