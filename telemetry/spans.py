@@ -160,7 +160,7 @@ def _attempt_facts_of_operation(attributes: Attributes, operation: Operation, la
     if last.status is not None:
         attributes[names.HTTP_STATUS] = last.status
     if operation.verdict is not None:
-        attributes[names.ERROR_TYPE] = _error_type(attempt.status, attempt.verdict)
+        attributes[names.ERROR_TYPE] = _error_type(last.status, operation.verdict)
     if operation.response_model is not None:
         attributes[names.RESPONSE_MODEL] = operation.response_model
     if operation.response_id is not None:
@@ -232,11 +232,7 @@ def _attempt_tail(attempt: Attempt) -> Attributes:
         _quota(attributes, attempt.quota)
     verdict_tail(attributes, attempt.verdict)
     if attempt.verdict is not None:
-        attributes[names.ERROR_TYPE] = (
-            str(attempt.status)
-            if attempt.status and attempt.status >= 400
-            else attempt.verdict.error_class.value
-        )
+        attributes[names.ERROR_TYPE] = _error_type(attempt.status, attempt.verdict)
     return attributes
 
 

@@ -16,43 +16,43 @@ class Driver(Protocol):
     name: str
     module: str
 
-    def plain(self, url: str, retries: int, timeout: float) -> None: ...
+    def plain(self, url: str, retries: int, timeout_seconds: float) -> None: ...
 
-    def stream(self, url: str, retries: int, timeout: float) -> Iterator[object]: ...
+    def stream(self, url: str, retries: int, timeout_seconds: float) -> Iterator[object]: ...
 
-    async def plain_async(self, url: str, retries: int, timeout: float) -> None: ...
+    async def plain_async(self, url: str, retries: int, timeout_seconds: float) -> None: ...
 
-    def stream_async(self, url: str, retries: int, timeout: float) -> AsyncIterator[object]: ...
+    def stream_async(self, url: str, retries: int, timeout_seconds: float) -> AsyncIterator[object]: ...
 
 
 class OpenAI:
     name, module = "openai", "openai"
 
-    def _client(self, kind: str, url: str, retries: int, timeout: float) -> Any:
+    def _client(self, kind: str, url: str, retries: int, timeout_seconds: float) -> Any:
         import openai
 
         return getattr(openai, kind)(
-            base_url=f"{url}/v1", api_key="sk-matrix", max_retries=retries, timeout=timeout
+            base_url=f"{url}/v1", api_key="sk-matrix", max_retries=retries, timeout=timeout_seconds
         )
 
-    def plain(self, url: str, retries: int, timeout: float) -> None:
-        with self._client("OpenAI", url, retries, timeout) as client:
+    def plain(self, url: str, retries: int, timeout_seconds: float) -> None:
+        with self._client("OpenAI", url, retries, timeout_seconds) as client:
             client.chat.completions.create(model="gpt-5", messages=MESSAGES)
 
-    def stream(self, url: str, retries: int, timeout: float) -> Iterator[object]:
+    def stream(self, url: str, retries: int, timeout_seconds: float) -> Iterator[object]:
         with (
-            self._client("OpenAI", url, retries, timeout) as client,
+            self._client("OpenAI", url, retries, timeout_seconds) as client,
             client.chat.completions.create(model="gpt-5", messages=MESSAGES, stream=True) as chunks,
         ):
             yield from chunks
 
-    async def plain_async(self, url: str, retries: int, timeout: float) -> None:
-        async with self._client("AsyncOpenAI", url, retries, timeout) as client:
+    async def plain_async(self, url: str, retries: int, timeout_seconds: float) -> None:
+        async with self._client("AsyncOpenAI", url, retries, timeout_seconds) as client:
             await client.chat.completions.create(model="gpt-5", messages=MESSAGES)
 
-    async def stream_async(self, url: str, retries: int, timeout: float) -> AsyncIterator[object]:
+    async def stream_async(self, url: str, retries: int, timeout_seconds: float) -> AsyncIterator[object]:
         async with (
-            self._client("AsyncOpenAI", url, retries, timeout) as client,
+            self._client("AsyncOpenAI", url, retries, timeout_seconds) as client,
             await client.chat.completions.create(model="gpt-5", messages=MESSAGES, stream=True) as chunks,
         ):
             async for chunk in chunks:
@@ -62,31 +62,31 @@ class OpenAI:
 class Anthropic:
     name, module = "anthropic", "anthropic"
 
-    def _client(self, kind: str, url: str, retries: int, timeout: float) -> Any:
+    def _client(self, kind: str, url: str, retries: int, timeout_seconds: float) -> Any:
         import anthropic
 
         return getattr(anthropic, kind)(
-            base_url=url, api_key="sk-matrix", max_retries=retries, timeout=timeout
+            base_url=url, api_key="sk-matrix", max_retries=retries, timeout=timeout_seconds
         )
 
-    def plain(self, url: str, retries: int, timeout: float) -> None:
-        with self._client("Anthropic", url, retries, timeout) as client:
+    def plain(self, url: str, retries: int, timeout_seconds: float) -> None:
+        with self._client("Anthropic", url, retries, timeout_seconds) as client:
             client.messages.create(model="claude-x", max_tokens=64, messages=MESSAGES)
 
-    def stream(self, url: str, retries: int, timeout: float) -> Iterator[object]:
+    def stream(self, url: str, retries: int, timeout_seconds: float) -> Iterator[object]:
         with (
-            self._client("Anthropic", url, retries, timeout) as client,
+            self._client("Anthropic", url, retries, timeout_seconds) as client,
             client.messages.create(model="claude-x", max_tokens=64, messages=MESSAGES, stream=True) as chunks,
         ):
             yield from chunks
 
-    async def plain_async(self, url: str, retries: int, timeout: float) -> None:
-        async with self._client("AsyncAnthropic", url, retries, timeout) as client:
+    async def plain_async(self, url: str, retries: int, timeout_seconds: float) -> None:
+        async with self._client("AsyncAnthropic", url, retries, timeout_seconds) as client:
             await client.messages.create(model="claude-x", max_tokens=64, messages=MESSAGES)
 
-    async def stream_async(self, url: str, retries: int, timeout: float) -> AsyncIterator[object]:
+    async def stream_async(self, url: str, retries: int, timeout_seconds: float) -> AsyncIterator[object]:
         async with (
-            self._client("AsyncAnthropic", url, retries, timeout) as client,
+            self._client("AsyncAnthropic", url, retries, timeout_seconds) as client,
             await client.messages.create(
                 model="claude-x", max_tokens=64, messages=MESSAGES, stream=True
             ) as chunks,

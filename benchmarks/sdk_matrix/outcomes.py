@@ -72,7 +72,11 @@ CELLS = (
                 "status": 200,
                 "body": {
                     "type": "error",
-                    "error": {"type": "overloaded_error", "code": "server_is_overloaded", "message": "Overloaded"},
+                    "error": {
+                        "type": "overloaded_error",
+                        "code": "server_is_overloaded",
+                        "message": "Overloaded",
+                    },
                 },
             },
         ),
@@ -97,4 +101,4 @@ CELLS = (
         act="cancel",
         asynchronous=True,
     ),
-)  # fmt: skip
+)
