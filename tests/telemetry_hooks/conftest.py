@@ -1,0 +1,187 @@
+"""Real SDK clients against the simulator on loopback; what the hooks saw is kept in lists."""
+
+import gc
+from dataclasses import dataclass, field
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from penstock.simulator import serve
+from penstock.telemetry import guard
+from penstock.telemetry.hooks import Engine, install, uninstall
+from penstock.telemetry.interceptor import Granted, Next
+
+MESSAGES = [{"role": "user", "content": "Say where the water goes."}]
+SOON = {"retry-after-ms": "5", "retry-after": "1"}
+
+
+@dataclass
+class Seen:
+    """A sink of every kind."""
+
+    attempts: list = field(default_factory=list)
+    operations: list = field(default_factory=list)
+    live: int = 0
+    peak: int = 0
+
+    def attempt_started(self, attempt):
+        self.live += 1
+        self.peak = max(self.peak, self.live)
+
+    def attempt_ended(self, attempt):
+        self.live -= 1
+        self.attempts.append(attempt)
+
+    def operation_ended(self, operation):
+        self.operations.append(operation)
+
+    def tool_ended(self, call):
+        pass
+
+    def task_ended(self, task):
+        pass
+
+    def classes(self):
+        return [a.verdict.error_class.value if a.verdict else None for a in self.attempts]
+
+    def ends(self):
+        return [a.end for a in self.attempts]
+
+
+class Spans:
+    """Finished spans of a provider of its own."""
+
+    def __init__(self):
+        self.exporter = InMemorySpanExporter()
+        self.provider = TracerProvider()
+        self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
+
+    def tracer(self):
+        return self.provider.get_tracer("penstock")
+
+    def kind(self, kind):
+        return [
+            s for s in self.exporter.get_finished_spans() if s.attributes.get("penstock.span.kind") == kind
+        ]
+
+    def all(self):
+        return list(self.exporter.get_finished_spans())
+
+
+class Ticket:
+    """Replays admissions, one a wait; the last one again and again."""
+
+    def __init__(self, call, admissions):
+        self.call = call
+        self._admissions = list(admissions)
+
+    def wait(self):
+        admission = self._admissions.pop(0) if len(self._admissions) > 1 else self._admissions[0]
+        if isinstance(admission, BaseException):
+            raise admission
+        return admission
+
+    async def wait_async(self):
+        return self.wait()
+
+
+class Decider:
+    """An interceptor that does what it is told and remembers what it heard."""
+
+    def __init__(self, *admissions, retries=0):
+        self.admissions = admissions or (Granted(),)
+        self.retries = retries
+        self.calls, self.answers, self.settlements = [], [], []
+
+    def admit(self, call):
+        self.calls.append(call)
+        return Ticket(call, self.admissions)
+
+    def answer(self, ticket, answer):
+        self.answers.append(answer)
+        if answer.verdict is not None and self.retries > 0:
+            self.retries -= 1
+            return Next.RETRY
+        return Next.PASS
+
+    def settle(self, ticket, settlement):
+        self.settlements.append(settlement)
+
+
+@pytest.fixture(scope="session")
+def shared_sim():
+    with serve() as sim:
+        yield sim
+
+
+@pytest.fixture
+def sim(shared_sim):
+    yield shared_sim
+
+
+@pytest.fixture
+def spans():
+    return Spans()
+
+
+@pytest.fixture
+def hook():
+    """Install an engine; at the end nothing is live and none of our code failed."""
+    engines = []
+    before = dict(guard.errors)
+
+    def install_engine(**options):
+        seen = Seen()
+        engine = Engine(attempt_sinks=[seen], work_sinks=[seen], **options)
+        install(engine)
+        engines.append((engine, seen))
+        return seen
+
+    yield install_engine
+    uninstall()
+    gc.collect()
+    for engine, seen in engines:
+        assert engine.live == 0
+        assert seen.live == 0
+    assert dict(guard.errors) == before
+
+
+@pytest.fixture
+def decider():
+    return Decider
+
+
+@pytest.fixture
+def chat(sim):
+    """Make clients of the simulator and the arguments of a call."""
+
+    class Chat:
+        messages = MESSAGES
+        limited = {"status": 429, "headers": SOON}  # noqa: RUF012
+        ok = {"status": 200, "output_tokens": 8}  # noqa: RUF012
+        request = {"model": "gpt-5", "messages": MESSAGES}  # noqa: RUF012
+        claude = {"model": "claude-x", "messages": MESSAGES, "max_tokens": 64}  # noqa: RUF012
+
+        def openai(self, **options):
+            import openai
+
+            return openai.OpenAI(base_url=f"{sim.url}/v1", api_key="sk-test", **options)
+
+        def openai_async(self, **options):
+            import openai
+
+            return openai.AsyncOpenAI(base_url=f"{sim.url}/v1", api_key="sk-test", **options)
+
+        def anthropic(self, **options):
+            import anthropic
+
+            return anthropic.Anthropic(base_url=sim.url, api_key="sk-test", **options)
+
+        def anthropic_async(self, **options):
+            import anthropic
+
+            return anthropic.AsyncAnthropic(base_url=sim.url, api_key="sk-test", **options)
+
+    return Chat()
