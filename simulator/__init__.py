@@ -1,6 +1,7 @@
 """A provider that says no: a quota model, over real HTTP or in virtual time."""
 
 from penstock.simulator._site import Config
+from penstock.simulator._spelling import refusal_body, response_headers
 from penstock.simulator.profiles import PROFILES, profile
 from penstock.simulator.quota import Accepted, Dimension, Fault, Quota, Refusal, Refused, Request, Window
 from penstock.simulator.scenario import (
@@ -40,5 +41,7 @@ __all__ = [
     "profile",
     "read_event",
     "read_scenario",
+    "refusal_body",
+    "response_headers",
     "serve",
 ]

@@ -11,8 +11,8 @@ import orjson
 from penstock.providers import Usage
 from penstock.simulator import _anthropic, _openai
 from penstock.simulator._answers import CHARACTERS_A_TOKEN, Answer, Asked, Wire, arguments
-from penstock.simulator._headers import quota_headers, retry_headers
 from penstock.simulator._script import Outcome, Script
+from penstock.simulator._spelling import refusal_body, response_headers
 from penstock.simulator.quota import Accepted, Fault, Quota, Refusal, Refused, Request
 from penstock.simulator.scenario import Distribution, Pool
 from penstock.simulator.truth import Entry
@@ -55,9 +55,8 @@ class Provider:
         self._output_tokens = output_tokens
         self._tool_call_share = tool_call_share
         self._cache: dict[int, None] = {}
-        chat = _openai.AzureChat() if pool.headers == "azure" else _openai.OpenAIChat()
         self._wires: dict[str, Wire] = {
-            "chat/completions": chat,
+            "chat/completions": _openai.AzureChat() if pool.headers == "azure" else _openai.OpenAIChat(),
             "embeddings": _openai.OpenAIEmbeddings(),
             "messages": _anthropic.AnthropicMessages(),
         }
@@ -150,22 +149,18 @@ class Provider:
     def _refusal(
         self, now: float, wall_ns: int, wire: Wire, asked: Asked, entry: Entry, refused: Refused
     ) -> Reply:
-        config = self.quota.config
-        headers = self._headers(now, wall_ns, entry) | retry_headers(config, refused, wall_ns / 1e9)
+        headers = self._headers(now, wall_ns, entry, refused)
         headers["content-type"] = "application/json"
-        worded = refused if self._tells_in_body(wire) else _without_wait(refused)
-        status, body = wire.refusal(worded, asked.model, entry.request_id)
+        status, body = refusal_body(
+            self.quota.config, refused, wire=wire, model=asked.model, request_id=entry.request_id
+        )
         entry.status, entry.kind, entry.retry_after = status, refused.kind.value, refused.retry_after
         return Reply(entry, status, headers, [body], refused.seconds, refused.seconds)
 
-    def _tells_in_body(self, wire: Wire) -> bool:
-        """OpenAI's text names the wait unless nothing does; Anthropic's only where the body must."""
-        told = self.quota.config.retry_after
-        return told == "body" if isinstance(wire, _anthropic.AnthropicMessages) else told != "none"
-
-    def _headers(self, now: float, wall_ns: int, entry: Entry) -> dict[str, str]:
-        config = self.quota.config
-        headers = quota_headers(config, self.quota.windows(now), wall_ns / 1e9)
+    def _headers(
+        self, now: float, wall_ns: int, entry: Entry, refused: Refused | None = None
+    ) -> dict[str, str]:
+        headers = response_headers(self.quota.config, self.quota.windows(now), wall_ns / 1e9, refused)
         if entry.path == "messages":
             headers["request-id"] = entry.request_id
             headers["anthropic-organization-id"] = "simulated"
@@ -303,12 +298,6 @@ def _kind(outcome: Outcome) -> Refusal:
     if outcome.kind is not None:
         return Refusal(outcome.kind)
     return Refusal.REQUESTS if outcome.status == 429 else Refusal.OUTAGE
-
-
-def _without_wait(refused: Refused) -> Refused:
-    return Refused(
-        refused.kind, refused.status, None, refused.seconds, refused.limit, refused.used, refused.requested
-    )
 
 
 def _count(text: str | None) -> int:

@@ -207,6 +207,11 @@ class Quota:
             waits.append(math.inf)
         return min(now + max(waits, default=0.0), self._boundary)
 
+    def too_large(self, now: float, request: Request) -> bool:
+        """Say whether the request exceeds what a bucket can ever hold."""
+        self._advance(now)
+        return any(need > self._buckets[d].capacity + SLACK for d, need in self._needs(request).items())
+
     def windows(self, now: float) -> dict[Dimension, Window]:
         """Tell each limited dimension's state, as exact numbers."""
         self._advance(now)

@@ -1,0 +1,1 @@
+"""Limiters side by side, in virtual time, against the simulator's quota model."""

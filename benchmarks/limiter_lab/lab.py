@@ -1,0 +1,129 @@
+"""Run policies over scenarios and seeds, each beside the oracle of its scenario and seed."""
+
+import asyncio
+import dataclasses
+import gc
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+from benchmarks.limiter_lab import oracle
+from benchmarks.limiter_lab.clock import VirtualLoop, run
+from benchmarks.limiter_lab.measure import Result, measure, row
+from benchmarks.limiter_lab.policies import POLICIES, Skipped
+from benchmarks.limiter_lab.workload import Agents, Policy
+from benchmarks.limiter_lab.world import World
+from penstock.simulator import Scenario
+from penstock.simulator.scenario import ErrorRates
+
+Maker = Callable[[World], list[Policy]]
+
+WEAK_ORACLE: Final = 0.97
+_BIN_SECONDS: Final = 60
+_DEMAND_SECONDS: Final = 600.0
+
+
+def compare(
+    scenario: Scenario, policies: Sequence[str], seeds: Sequence[int]
+) -> Iterator[tuple[dict[str, Any], Result | None]]:
+    """Yield a row for each policy and seed, and its run; a peer that cannot run gives its reason."""
+    tokens = oracle.token_bound(scenario)
+    granted = oracle.granted_per_second(scenario)
+    for seed in seeds:
+        best, over_bound = None, 0.0
+        for name in policies:
+            reason = skip_reason(name, scenario)
+            if reason:
+                yield {"scenario": scenario.name, "policy": name, "seed": seed, "skipped": reason}, None
+                continue
+            if best is None:
+                best = play(scenario, seed, lambda world: [oracle.Oracle(world)] * processes(world), tokens)
+                over_bound = _over_bound(scenario, seed, best, granted, tokens)
+            try:
+                result = best if name == "oracle" else play(scenario, seed, POLICIES[name].make, tokens)
+            except Skipped as skipped:
+                yield {"scenario": scenario.name, "policy": name, "seed": seed, "skipped": str(skipped)}, None
+                continue
+            yield row(scenario.name, name, seed, result, best, over_bound), result
+
+
+def skip_reason(name: str, scenario: Scenario) -> str | None:
+    """Say why a policy cannot run here, or None."""
+    if scenario.workload.store == "redis":
+        return 'store = "redis" needs a real server and the wall clock'
+    if name == "oracle":
+        return None
+    return POLICIES[name].missing()
+
+
+def processes(world: World) -> int:
+    """How many limiter instances the agents are spread over."""
+    return world.scenario.workload.processes
+
+
+def play(scenario: Scenario, seed: int, make: Maker, tokens: bool = False) -> Result:
+    """Run one policy over one scenario with one seed."""
+    loop = VirtualLoop()
+    world = World(scenario, seed, loop)
+    agents: list[Agents] = []
+
+    async def main() -> None:
+        agents.append(Agents(world, make(world), seed))
+        working = loop.create_task(agents[0].work())
+        await asyncio.wait((working, world.broken), return_when=asyncio.FIRST_COMPLETED)
+        if world.broken.done():
+            world.broken.result()
+        working.result()
+
+    began = time.perf_counter()
+    # Nothing here makes cycles worth collecting while it runs; a pass over a day's calls costs seconds.
+    gc.disable()
+    try:
+        run(loop, main())
+    finally:
+        gc.enable()
+    spent = time.perf_counter() - began
+    return dataclasses.replace(measure(world, agents[0].tasks, tokens=tokens), compute_seconds=spent)
+
+
+def _over_bound(scenario: Scenario, seed: int, best: Result, granted: list[float], tokens: bool) -> float:
+    """Put the oracle's answered calls beside what quota and demand allow."""
+    open_loop = scenario.workload.mode == "open"
+    wanted = _wanted(scenario, seed, open_loop)
+    if open_loop:
+        most = oracle.bound(granted, wanted, backlog=True)
+    else:
+        most = oracle.bound(_binned(granted), _binned(wanted), backlog=False)
+    return best.calls / most if most else 1.0
+
+
+def _wanted(scenario: Scenario, seed: int, open_loop: bool) -> list[float]:
+    """What the agents would send each second if nothing ever said no."""
+    seconds = len(oracle.granted_per_second(dataclasses.replace(scenario, pools=())))
+    horizon = scenario.horizon_seconds if open_loop else min(scenario.horizon_seconds, _DEMAND_SECONDS)
+    free = tuple(
+        dataclasses.replace(
+            pool,
+            requests_per_minute=0.0,
+            tokens_per_minute=0.0,
+            input_tokens_per_minute=0.0,
+            output_tokens_per_minute=0.0,
+            concurrency=0.0,
+            slope_percent_per_15s=0.0,
+            error_rates=ErrorRates(),
+            events=(),
+        )
+        for pool in scenario.pools[:1]
+    )
+    unbound = dataclasses.replace(scenario, pools=free, horizon_seconds=horizon)
+    result = play(unbound, seed, lambda world: [oracle.Oracle(world)] * processes(world))
+    seen = [float(result.seconds.accepted[second]) for second in range(seconds)]
+    if not open_loop and horizon < scenario.horizon_seconds:
+        # Agents in a closed loop are as busy later as they were once they had started.
+        tail = seen[int(horizon / 2) : int(horizon)]
+        seen[int(horizon) :] = [sum(tail) / len(tail)] * (seconds - int(horizon))
+    return seen
+
+
+def _binned(values: Sequence[float]) -> list[float]:
+    return [sum(values[at : at + _BIN_SECONDS]) for at in range(0, len(values), _BIN_SECONDS)]
