@@ -23,7 +23,17 @@ from penstock.telemetry.records import Operation, Task, ToolCall
 from penstock.telemetry.tasks import tail
 
 _LIMIT: Final = 4096
-_OURS: Final = frozenset({names.KIND_TASK, names.KIND_OPERATION, names.KIND_ATTEMPT, names.KIND_QUEUE})
+_OURS: Final = frozenset(
+    {
+        names.KIND_TASK,
+        names.KIND_OPERATION,
+        names.KIND_ATTEMPT,
+        names.KIND_QUEUE,
+        # A tool or a guard alone at the top of a trace is a part of some user action, not the whole.
+        names.KIND_TOOL,
+        names.KIND_GUARD,
+    }
+)
 
 
 @dataclass(slots=True)

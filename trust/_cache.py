@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from penstock.errors import UsageError
+from penstock.telemetry import guard
 from penstock.telemetry.interceptor import Answer, Call, Interceptor, Next, Settlement, Ticket
 from penstock.trust._cache_ticket import BYPASS, CacheTicket
 from penstock.trust._flights import Flights
@@ -53,7 +54,11 @@ class ResponseCache:
         validity = asked_validity() or self._default
         if validity is None:
             return self.inner.admit(call)
-        key = request_key(self._secret, call, validity)
+        try:
+            key = request_key(self._secret, call, validity)
+        except Exception as error:  # noqa: BLE001 - a fingerprint of the app's own that cannot be told now
+            guard.failed("trust.cache.fingerprint", error)
+            key = None
         if key is None:
             self.on_lookup(BYPASS)
             return self.inner.admit(call)

@@ -27,12 +27,16 @@ LOST: Final = Trust(
 
 
 class Cell:
-    """The origins of one task's answers. Thread-safe. What it learns, the enclosing cell learns too."""
+    """The origins of one task's answers. Thread-safe.
 
-    __slots__ = ("_lock", "_origins", "_outer")
+    What it learns, `outer` learns too; what `within` learns, counts here too.
+    """
 
-    def __init__(self, outer: "Cell | None" = None) -> None:
+    __slots__ = ("_lock", "_origins", "_outer", "_within")
+
+    def __init__(self, outer: "Cell | None" = None, within: "Cell | None" = None) -> None:
         self._outer = outer
+        self._within = within
         self._lock = threading.Lock()
         self._origins: dict[tuple[Level, int, str, str], Origin] = {}
 
@@ -49,7 +53,10 @@ class Cell:
     def trust(self) -> Trust:
         """Sum up what went in so far."""
         with self._lock:
-            return Trust.from_origins(self._origins.values())
+            origins = [*self._origins.values()]
+        if self._within is not None:
+            origins += self._within.trust().origins
+        return Trust.from_origins(origins)
 
     def verify(self, by: str) -> None:
         """Raise every weaker input so far to `verified`; answers to come count as they are."""
@@ -61,6 +68,8 @@ class Cell:
                 for origin in self._origins.values()
             ]
             self._origins = {(o.level, o.tier, o.pool, o.model): o for o in raised}
+        if self._within is not None:
+            self._within.verify(by)
 
 
 class _Process:
@@ -94,10 +103,14 @@ def forget_process() -> None:
 def _cell_of(task: Task) -> Cell:
     while task.parent is not None:  # a task inside a task is a sub-agent of the same user action
         task = task.parent
+    if isinstance(task.lineage, Cell):
+        return task.lineage
     # Without the lock, two first answers at once could each make a cell, and one would be lost.
     with _process.lock:
         if not isinstance(task.lineage, Cell):
-            task.lineage = Cell()
+            # Nobody said where a trace's root begins: what was answered outside any task counts too,
+            # or a span around the payment alone would wash off the answers that led to it.
+            task.lineage = Cell(within=_process.ambient if task.root else None)
             _process.scoped = True
         return task.lineage
 
@@ -122,7 +135,11 @@ def trust() -> Trust:
     Outside any task, all answers that this process got outside tasks count. Where tasks are in use
     but none is open here, the lineage was lost and the level is `unknown`.
     """
-    found = scoped_cell()
+    return trust_in(scoped_cell())
+
+
+def trust_in(found: Cell | None) -> Trust:
+    """Sum up a context's cell; None is a context without one."""
     if found is not None:
         return found.trust()
     return LOST if _process.scoped else _process.ambient.trust()
@@ -145,6 +162,7 @@ def lineage() -> Iterator[Cell]:
     Inside, `trust()` starts afresh; the enclosing task still learns of every answer. Work started
     inside, in asyncio tasks or followed threads, belongs to it.
     """
+    _process.scoped = True
     with _entered(Cell(outer=scoped_cell())) as inner:
         yield inner
 
@@ -158,7 +176,6 @@ def apart() -> Iterator[Cell]:
 
 @contextmanager
 def _entered(inner: Cell) -> Iterator[Cell]:
-    _process.scoped = True
     token = _scope.set(inner)
     try:
         yield inner

@@ -7,18 +7,15 @@ the inputs, claim the key, run, record.
 import asyncio
 import contextvars
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
-
-from opentelemetry import trace as otel
-from opentelemetry.trace import Span, Status, StatusCode
+from typing import Any
 
 from penstock.errors import TrustError, TrustTooLow, UsageError
 from penstock.telemetry import guard as mishaps
-from penstock.telemetry import semconv as names
 from penstock.trust import _lineage, _settings
 from penstock.trust._course import Course, Step
+from penstock.trust._guard_record import GuardRecord
 from penstock.trust._ledger import Entry, Ledger, ended, new_claim, replay
 from penstock.trust._levels import Trust
 from penstock.trust._policy import Outcome, Policy, Question
@@ -48,23 +45,23 @@ def idempotency_key() -> str | None:
 def perform(policy: Policy, work: Work, *, judged: Outcome | None = None) -> Course:
     """Run the work once, if its inputs can be trusted; `judged` says that this is settled."""
     key = policy.key_of(work.arguments, work.args, work.kwargs)
-    with _span(policy, key) as span:
+    with GuardRecord(policy, key) as record:
         if key is None:
-            outcome = judged or (yield from _judge(policy, work, span))
+            outcome = judged or (yield from _judge(policy, work, record))
             result = yield Step(lambda: work.function(*work.args, **work.kwargs))
-            _report(span, outcome)
+            record.report(outcome)
             return result
         ledger = policy.ledger or _settings.current().ledger
         found = yield from _asked(ledger.find, key)
         if found is not None:
-            return _replayed(policy, key, found, span)
-        outcome = judged or (yield from _judge(policy, work, span))
+            return _replayed(policy, key, found, record)
+        outcome = judged or (yield from _judge(policy, work, record))
         claim = new_claim()
         found = yield from _claim(ledger, key, claim)
         if found is not None:
-            return _replayed(policy, key, found, span)
-        result = yield from _claimed(policy, ledger, key, claim, work, span)
-        _report(span, outcome)
+            return _replayed(policy, key, found, record)
+        result = yield from _claimed(policy, ledger, key, claim, work, record)
+        record.report(outcome)
         return result
 
 
@@ -74,19 +71,17 @@ def admit(policy: Policy, work: Work) -> Course:
     ledger = policy.ledger or _settings.current().ledger
     if key is not None and (yield from _asked(ledger.find, key)) is not None:
         return None
-    with _span(policy, key) as span:
-        outcome = yield from _judge(policy, work, span)
+    with GuardRecord(policy, key) as record:
+        outcome = yield from _judge(policy, work, record)
         if key is None:  # with a key, the work itself is reported when it runs
-            _report(span, outcome)
+            record.report(outcome)
         return outcome
 
 
-def _judge(policy: Policy, work: Work, span: Span) -> Generator[Step, Any, Outcome]:
+def _judge(policy: Policy, work: Work, record: GuardRecord) -> Generator[Step, Any, Outcome]:
     """Admit, re-check, ask or refuse."""
-    trust = _lineage.trust()
-    span.set_attribute(names.TRUST, trust.level)
-    if trust.weakest is not None and trust.weakest.pool:
-        span.set_attribute(names.GUARD_ANSWERED_BY, trust.weakest.pool)
+    trust = _lineage.trust_in(record.cell)
+    record.saw(trust)
     if trust.level.meets(policy.requires):
         return Outcome.RAN
     why = ""
@@ -101,7 +96,7 @@ def _judge(policy: Policy, work: Work, span: Span) -> Generator[Step, Any, Outco
         if (yield Step(lambda: policy.ask(question))) is True:  # type: ignore[misc]
             return Outcome.ASKED
         why = "the one who was asked said no"
-    _report(span, Outcome.REFUSED)
+    record.report(Outcome.REFUSED)
     raise TrustTooLow(_refusal(policy, trust, why), level=trust.level, required=policy.requires)
 
 
@@ -141,7 +136,9 @@ def _take_back(ledger: Ledger, key: str, claim: Entry) -> None:
             ledger.end(key, None)
 
 
-def _claimed(policy: Policy, ledger: Ledger, key: str, claim: Entry, work: Work, span: Span) -> Course:
+def _claimed(
+    policy: Policy, ledger: Ledger, key: str, claim: Entry, work: Work, record: GuardRecord
+) -> Course:
     """Run claimed work and record its end. What leaves the end open is reported as unknown."""
     token = _key.set(key)
     try:
@@ -150,7 +147,7 @@ def _claimed(policy: Policy, ledger: Ledger, key: str, claim: Entry, work: Work,
         yield Step(lambda: ledger.end(key, None), blocking=True)
         raise
     except BaseException:
-        _report(span, Outcome.UNKNOWN)
+        record.report(Outcome.UNKNOWN)
         raise
     finally:
         _key.reset(token)
@@ -172,13 +169,13 @@ def _asked(method: Callable[..., Entry | None], *args: object) -> Generator[Step
     return entry
 
 
-def _replayed(policy: Policy, key: str, entry: Entry, span: Span) -> object:
+def _replayed(policy: Policy, key: str, entry: Entry, record: GuardRecord) -> object:
     try:
         result = replay(key, entry, policy.codec)
     except TrustError:
-        _report(span, Outcome.UNKNOWN)
+        record.report(Outcome.UNKNOWN)
         raise
-    _report(span, Outcome.REPLAYED)
+    record.report(Outcome.REPLAYED)
     return result
 
 
@@ -187,28 +184,3 @@ def _refusal(policy: Policy, trust: Trust, why: str) -> str:
     if why:
         return f"{told}; {why}"
     return f"{told}; give it recheck= or ask=, or lower requires="
-
-
-@contextmanager
-def _span(policy: Policy, key: str | None) -> Any:
-    attributes = {
-        names.SPAN_KIND: names.KIND_GUARD,
-        names.GUARD_ACTION: policy.action,
-        names.GUARD_REQUIRES: str(policy.requires),
-    }
-    if key is not None:
-        attributes[names.GUARD_KEY] = _settings.fingerprint(key)
-    # The work's own exception may hold what must not leave the process: its text is not recorded.
-    span = otel.get_tracer("penstock").start_span(f"irreversible {policy.action}", attributes=attributes)
-    with otel.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
-        yield span
-
-
-def _report(span: Span, outcome: Outcome) -> None:
-    span.set_attribute(names.GUARD_OUTCOME, outcome)
-    if outcome in _BAD:
-        span.set_status(Status(StatusCode.ERROR, outcome))
-    _settings.current().on_outcome(outcome)
-
-
-_BAD: Final = (Outcome.REFUSED, Outcome.UNKNOWN)

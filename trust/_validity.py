@@ -64,8 +64,11 @@ def cached(
     the answers depend on beyond the request itself: `{"prompt": "v7", "docs": digest}`.
 
     Raises:
-        UsageError: a TTL that is not above 0.
+        UsageError: a TTL that is not above 0, or a fingerprint that is no text, bytes or number.
     """
+    for name, mark in (valid_if or {}).items():
+        if not callable(mark):
+            _value(name, mark)
     validity = Validity(
         ttl_seconds=ttl_seconds,
         stale_seconds=stale_seconds,

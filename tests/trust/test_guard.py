@@ -2,12 +2,12 @@ import asyncio
 import inspect
 
 import pytest
-from opentelemetry import trace as otel
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from penstock.errors import OutcomeUnknown, TrustError, TrustTooLow, UsageError
+from penstock.telemetry.desk import Desk, close_desk, open_desk
 from penstock.telemetry.interceptor import Refused
 from penstock.trust import (
     Level,
@@ -32,12 +32,14 @@ PRIMARY = Origin(level=Level.PRIMARY, pool="gpt-5")
 
 
 @pytest.fixture
-def spans(monkeypatch):
+def spans():
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(otel, "get_tracer", lambda name: provider.get_tracer(name))
+    desk = Desk(tracer_source=lambda: provider.get_tracer("test"), work_sinks=())
+    open_desk(desk)
     yield exporter
+    close_desk(desk)
     provider.shutdown()
 
 
@@ -120,6 +122,13 @@ def test_a_recheck_that_a_fallback_answered_confirms_nothing():
         cell().add(FALLBACK)
         with pytest.raises(TrustTooLow, match="re-check itself was answered by fallback"):
             irreversible(recheck=verify)(lambda: 1)()
+
+
+def test_a_recheck_outside_any_task_does_not_lose_the_lineage_of_the_process():
+    cell().add(FALLBACK)
+    work = irreversible(recheck=lambda: True)(lambda: 1)
+    assert work() == work() == 1
+    assert trust().level is Level.FALLBACK
 
 
 def test_a_recheck_that_fails_refuses_and_an_interrupt_passes():

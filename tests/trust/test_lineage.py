@@ -241,6 +241,16 @@ def test_a_sub_agents_answer_lowers_its_root_task():
     assert trust().level is Level.PRIMARY
 
 
+def test_a_span_around_the_payment_alone_does_not_wash_off_the_answers_before_it():
+    answer()
+    root = task()
+    root.root = True
+    follow_tasks(lambda: root)
+    assert trust().level is Level.FALLBACK
+    verified("Ada")
+    assert trust().level is Level.VERIFIED
+
+
 def attempt(**fields: object) -> Attempt:
     operation = Operation(provider="openai", operation="chat", model="gpt-5", pool="p", started_ns=0)
     base = {"provider": "openai", "host": "h", "port": 1, "pool": "p", "model": "gpt-5", "started_ns": 0}
