@@ -21,6 +21,10 @@ COMMANDS: Final[dict[str, str]] = {
 }
 
 USAGE_EXIT: Final = 2
+INTERRUPTED_EXIT: Final = 130
+
+# Typer carries click inside itself or beside itself, by version; its usage errors are reached through it.
+_ClickUsageError: Final[type[Exception]] = typer.BadParameter.__bases__[0]
 
 
 def build(argv: list[str]) -> typer.Typer:
@@ -46,7 +50,7 @@ def _root() -> None:
 
 def main() -> None:
     """Run the CLI. A user's error is one line on stderr and exit 2; a traceback only with --debug."""
-    argv = sys.argv[1:]
+    argv = sys.argv[1:] or ["--help"]
     debug = bool(argv) and argv[0] == "--debug"
     if debug:
         argv = argv[1:]
@@ -56,11 +60,17 @@ def main() -> None:
         print(f"penstock {version('penstock')}")  # noqa: T201
         return
     try:
-        build(argv)(args=argv, prog_name="penstock")
-    except PenstockError as error:
+        code = build(argv)(args=argv, prog_name="penstock", standalone_mode=False)
+    except (PenstockError, _ClickUsageError) as error:
         if debug:
             raise
-        print(f"penstock: {error}", file=sys.stderr)  # noqa: T201
+        said = str(getattr(error, "format_message", error.__str__)())
+        help_page = "\n" in said
+        print(said if help_page else f"penstock: {said}", file=sys.stderr)  # noqa: T201
         sys.exit(USAGE_EXIT)
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(INTERRUPTED_EXIT)
     except BrokenPipeError:
         sys.exit(0)
+    if isinstance(code, int):
+        sys.exit(code)
