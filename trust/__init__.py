@@ -16,6 +16,7 @@ from penstock.trust._lineage import distrust, follow_tasks, lineage, primary_onl
 from penstock.trust._perform import idempotency_key
 from penstock.trust._policy import Outcome, Policy, Question, read_rules
 from penstock.trust._prompt_cache import PromptCache
+from penstock.trust._room import TrustRoom
 from penstock.trust._settings import TrustSettings, activate
 from penstock.trust._stores import AnswerStore, MemoryStore, RedisStore
 from penstock.trust._validity import Validity, cached
@@ -41,6 +42,7 @@ __all__ = [
     "SqliteLedger",
     "State",
     "Trust",
+    "TrustRoom",
     "TrustSettings",
     "Validity",
     "activate",

@@ -1,6 +1,4 @@
-"""Feed the lineage from finished attempts, and count answers by where they came from."""
-
-from collections.abc import Callable
+"""Feed the lineage from finished attempts."""
 
 from penstock.telemetry.records import Attempt
 from penstock.trust._levels import Level, Origin
@@ -11,12 +9,10 @@ class AnswerFeed:
     """An `AttemptSink`: what came back whole and without a verdict is an answer; nothing else is.
 
     It notes the primary's answers, also where nothing but telemetry runs. Answers of fallbacks and
-    caches are noted earlier, at their head, by the `Lineage` interceptor. `on_answer` is told pool and
-    trust of each.
+    caches are noted earlier, at their head, by the `Lineage` interceptor.
     """
 
-    def __init__(self, on_answer: Callable[[str, str], None] = lambda pool, trust: None) -> None:
-        self._on_answer = on_answer
+    def __init__(self) -> None:
         self._cells: dict[int, Cell] = {}
 
     def attempt_started(self, attempt: Attempt) -> None:
@@ -28,7 +24,5 @@ class AnswerFeed:
         owner = self._cells.pop(id(attempt), None)
         if attempt.verdict is not None or attempt.status is None or attempt.status >= 400:
             return
-        level = Level.of(attempt.trust)
-        self._on_answer(attempt.pool, level)
-        if owner is not None and level is Level.PRIMARY:
-            owner.add(Origin(level=level, pool=attempt.pool, model=attempt.model))
+        if owner is not None and Level.of(attempt.trust) is Level.PRIMARY:
+            owner.add(Origin(level=Level.PRIMARY, pool=attempt.pool, model=attempt.model))

@@ -1,6 +1,5 @@
 """Where lineage meets the transport: what was promised to the app, noted before it reads the first byte."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from penstock.telemetry.interceptor import (
@@ -24,26 +23,18 @@ class Lineage:
     """An interceptor around another: notes fallback and cache answers in the task's lineage.
 
     It notes at the answer's head, since an agent may act on a stream before its end. Calls made inside
-    `primary_only()` are marked so. `on_answer` is told pool and trust of answers from the cache, which
-    are no attempts; `prompt_cache` learns from every answer's usage.
+    `primary_only()` are marked so. `prompt_cache` learns from every answer's usage.
     """
 
-    def __init__(
-        self,
-        inner: Interceptor,
-        *,
-        on_answer: Callable[[str, str], None] = lambda pool, trust: None,
-        prompt_cache: PromptCache | None = None,
-    ) -> None:
+    def __init__(self, inner: Interceptor, *, prompt_cache: PromptCache | None = None) -> None:
         self._inner = inner
-        self._on_answer = on_answer
         self._prompt_cache = prompt_cache
 
     def admit(self, call: Call) -> Ticket:
         """Queue a call."""
         if is_primary_only():
             call = replace(call, primary_only=True)
-        return _Followed(self._inner.admit(call), call, cell(), self._on_answer)
+        return _Followed(self._inner.admit(call), call, cell())
 
     def answer(self, ticket: Ticket, answer: Answer) -> Next:
         """Note an answer that goes to the app; a refusal or an error is none."""
@@ -65,13 +56,12 @@ class Lineage:
 class _Followed:
     """A ticket that knows whose lineage its answer belongs to: the cell at admission."""
 
-    __slots__ = ("_cell", "_on_answer", "_route", "call", "inner")
+    __slots__ = ("_cell", "_route", "call", "inner")
 
-    def __init__(self, inner: Ticket, call: Call, cell: Cell, on_answer: Callable[[str, str], None]) -> None:
+    def __init__(self, inner: Ticket, call: Call, cell: Cell) -> None:
         self.inner = inner
         self.call = call
         self._cell = cell
-        self._on_answer = on_answer
         self._route: Route | None = None
 
     @property
@@ -110,5 +100,4 @@ class _Followed:
         elif isinstance(admission, Served):
             pool, level = admission.pool or self.call.pool, Level.of(admission.trust)
             self._cell.add(Origin(level=level, pool=pool, model=self.call.model, reason=admission.reason))
-            self._on_answer(pool, level)
         return admission
