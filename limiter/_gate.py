@@ -8,7 +8,8 @@ LONGEST_SECONDS: Final = 600.0
 """A longer Retry-After is probed once at this age, then at twice it: 24-hour values are seen in the wild."""
 _QUIET_SECONDS: Final = 0.3
 """About four round trips: a refusal comes back at once, so that silence means admitted."""
-_BACKOFF: Final = (1.0, 30.0)
+_BACKOFF_SECONDS: Final = 1.0
+_BACKOFF_GROWTH: Final = 1.6
 
 
 class GateState(IntEnum):
@@ -30,7 +31,7 @@ class Gate:
         self._closed_at = -inf
         self._opens_at = inf
         self._probe: object | None = None
-        self._backoff = _BACKOFF[0]
+        self._backoff = _BACKOFF_SECONDS
 
     def when(self, now: float) -> float:
         """Say when a call may pass: `now`, later, or inf while a probe is out."""
@@ -72,20 +73,20 @@ class Gate:
         self._probe = None
         return True
 
-    def back_off(self, now: float, sent_at: float, jitter: float) -> bool:
-        """Close for a while that doubles with each failed probe. `jitter` is in [0, 1).
+    def back_off(self, now: float, sent_at: float, jitter: float, *, longest: float) -> bool:
+        """Close for a while that doubles with each failed probe, up to `longest`. `jitter` is in [0, 1).
 
         Calls sent before the last closure tell nothing new.
         """
         if sent_at < self._closed_at:
             return False
         seconds = self._backoff * (0.75 + 0.5 * jitter)
-        self._backoff = min(_BACKOFF[1], self._backoff * 2)
+        self._backoff = min(longest, self._backoff * _BACKOFF_GROWTH)
         return self.close(seconds, now)
 
     def succeeded(self, call: object) -> bool:
         """Learn that a call was admitted. True if that opened the gate."""
-        self._backoff = _BACKOFF[0]
+        self._backoff = _BACKOFF_SECONDS
         if self.state is GateState.HALF_OPEN and call is self._probe:
             self._open()
             return True

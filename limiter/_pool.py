@@ -26,6 +26,11 @@ _OVERLOADS_CLOSE: Final = 3
 _FAULTS_CLOSE: Final = 8
 _OVERLOAD_MEMORY: Final = 0.95
 _PARK_SECONDS: Final = 60.0
+_STREAK: Final = 4
+"""So many sends refused in a row: the window is exhausted, and a lower rate would not help."""
+_ROUNDED_SECONDS: Final = 1.0
+_LONGEST_BACKOFF: Final = 30.0
+_LONGEST_RATE_BACKOFF: Final = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,8 @@ class Pool:
         self._overload_share = 0.0
         self._refusal_seconds = 0.1
         self._order = 0
+        self._streak = 0
+        self._refused_order = -1
         self._served = _Served(now)
 
     # Asking
@@ -288,18 +295,28 @@ class Pool:
 
     def _rate_refused(self, entry: Entry, verdict: Verdict, quota: Quota | None, now: float) -> None:
         self.refusals += 1
+        self._streak = self._streak + 1 if entry.order == self._refused_order + 1 else 1
+        self._refused_order = entry.order
         if quota is None:
             self.mirror.exhausted(entry, verdict.limit_dimension, now)
         before = self.pacer.rate
         if self.mirror.requests is None:
-            if self.pacer.refused(entry.sent_at, now):
+            if self._streak < _STREAK and self.pacer.refused(entry.sent_at, now):
                 self._moved("rate", before, self.pacer.rate, verdict.limit_dimension or "rate", now)
+            elif self._streak >= _STREAK:
+                self.pacer.refused(-inf, now)
         else:
             self.pacer.refused(entry.sent_at, now)
             self._burst = max(_BURST[0], self._burst * _BURST_CUT)
             self._lift(now, force=True)
             self._moved("rate", before, self.pacer.rate, verdict.limit_dimension or "rate", now)
-        self._close(verdict.retry_after, "retry_after", now)
+        if verdict.retry_after is not None:
+            if verdict.retry_after > _ROUNDED_SECONDS:
+                self._close(verdict.retry_after, "retry_after", now)
+        elif self._streak >= _STREAK and self.gate.back_off(
+            now, entry.sent_at, self._rng.random(), longest=_LONGEST_RATE_BACKOFF
+        ):
+            self._tell("gate", "down", "refused_in_a_row", self.gate.until - now, now)
 
     def _overloaded(self, entry: Entry, verdict: Verdict, now: float) -> None:
         self._overload_share = _OVERLOAD_MEMORY * self._overload_share + 1 - _OVERLOAD_MEMORY
@@ -321,7 +338,7 @@ class Pool:
         before = self.cap.limit
         if self.cap.overloaded(entry.live_before + 1, 0.5, entry.sent_at, now):
             self._moved("cap", before, self.cap.limit, "faults", now)
-        if self.gate.back_off(now, entry.sent_at, self._rng.random()):
+        if self.gate.back_off(now, entry.sent_at, self._rng.random(), longest=_LONGEST_BACKOFF):
             self._tell("gate", "down", "faults", self.gate.until - now, now)
 
     def _park(self, seconds: float | None, now: float) -> None:
