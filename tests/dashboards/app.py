@@ -1,0 +1,63 @@
+"""An app as people write one: agents with tools on the real openai client. Told by JSON on the command line.
+
+Prints where its metrics are, makes one call to every model, waits for a line, works, says so, and waits
+to be let go.
+"""
+
+import asyncio
+import contextlib
+import json
+import random
+import sys
+import time
+
+import openai
+
+import penstock
+
+GIVEN = json.loads(sys.argv[1])
+RUNTIME = penstock.instrument(spans="off", metrics_port=0, **GIVEN.get("instrument", {}))
+CLIENT = openai.AsyncOpenAI(
+    base_url=GIVEN["base_url"], api_key="sk-test", max_retries=GIVEN.get("max_retries", 2), timeout=30
+)
+
+
+@penstock.tool
+async def search(rng: random.Random) -> str:
+    await asyncio.sleep(0.01)
+    if rng.random() < GIVEN.get("tool_failures", 0.1):
+        raise RuntimeError("search: 429 Too Many Requests")
+    return "found"
+
+
+async def ask(model: str) -> None:
+    messages = [{"role": "system", "content": "careful " * 400}, {"role": "user", "content": "hello"}]
+    try:
+        await CLIENT.chat.completions.create(model=model, messages=messages, max_tokens=50)
+    except openai.APIError:
+        await asyncio.sleep(0.05)
+
+
+async def agent(number: int, until: float) -> None:
+    rng = random.Random(number)
+    while time.monotonic() < until:
+        with penstock.task("agent"):
+            with contextlib.suppress(RuntimeError):
+                await search(rng)
+            await asyncio.gather(*(ask(rng.choice(GIVEN["models"])) for _ in range(rng.randint(1, 3))))
+
+
+async def main() -> None:
+    for model in GIVEN["models"]:
+        with penstock.task("warm-up"):
+            await ask(model)
+    print(json.dumps({"metrics_url": RUNTIME.metrics_url}), flush=True)
+    sys.stdin.readline()
+    until = time.monotonic() + GIVEN["seconds"]
+    await asyncio.gather(*(agent(number, until) for number in range(GIVEN["agents"])))
+    print(json.dumps({"done": time.time()}), flush=True)
+    sys.stdin.readline()
+    RUNTIME.shutdown()
+
+
+asyncio.run(main())

@@ -1,0 +1,230 @@
+"""Real apps on real clients, a simulator that refuses, a real Prometheus: do the panels tell the truth?"""
+
+import bisect
+import dataclasses
+import itertools
+import json
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from penstock import dashboards
+from penstock.dashboards._servers import prometheus_server
+from penstock.simulator import Config, Simulator, profile
+from penstock.simulator.scenario import Distribution
+from penstock.telemetry.metrics import LEVELS
+
+APP = Path(__file__).with_name("app.py")
+SECONDS = 7
+MODELS = ("gpt-5", "gpt-5-mini")
+# What no process here uses; everything else must have data.
+NOT_IN_USE = {"a shared store (Redis)", "the response cache", "guarded side effects"}
+
+
+def simulated(rpm, second_rpm=1200):
+    latency = Distribution("lognormal", 0.35, 0.4)
+    pools = tuple(
+        dataclasses.replace(profile("openai", rpm=limit, tpm=40_000_000), name=model, latency_seconds=latency)
+        for model, limit in zip(MODELS, (rpm, second_rpm), strict=True)
+    )
+    simulator = Simulator(Config(pools=pools))
+    ready = threading.Event()
+    thread = threading.Thread(target=simulator.run, args=(ready.set,), daemon=True)
+    thread.start()
+    assert ready.wait(10)
+    return simulator, thread
+
+
+class App:
+    """One process of an app, with its metrics on a port of its own."""
+
+    def __init__(self, job, simulator, agents, **given):
+        self.job = job
+        options = {"base_url": f"{simulator.url}/v1", "agents": agents, "seconds": SECONDS} | given
+        self.process = subprocess.Popen(
+            [sys.executable, str(APP), json.dumps(options)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def read(self):
+        return json.loads(self.process.stdout.readline())
+
+    def go(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def end(self):
+        self.go()
+        self.process.wait(20)
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+@dataclasses.dataclass
+class World:
+    prometheus: str
+    truths: dict
+    began: float
+    ended: float
+
+    def ask(self, job, uid, title, target=0, pool="openai:gpt-5"):
+        """Evaluate a panel's own expression over the whole run, for one pool."""
+        model = next(board.model for board in dashboards.shipped() if board.uid == uid)
+        panel = next(panel for panel in model["panels"] if panel["title"] == title)
+        window = f"{int(self.ended - self.began) + 2}s"
+        filling = dashboards.Filling(rate_interval=window, job=job, pool=pool)
+        expr = filling.fill(panel["targets"][target]["expr"])
+        api = dashboards.Prometheus(self.prometheus)
+        (row,) = api.query_range(expr, self.ended, self.ended + 0.001)
+        return float(row["values"][-1][1])
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    fallback = {"openai:gpt-5": {"fallback": ["openai:gpt-5-mini"], "wait_up_to_seconds": 0.3}}
+    enforce = {"instrument": {"limit": "enforce", "pools": fallback}, "models": list(MODELS)}
+    (alone, _), (fleet, _), (tight, _) = servers = [simulated(240), simulated(240), simulated(600)]
+    apps = [
+        App("alone", alone, 8, **enforce),
+        App("fleet", fleet, 5, **enforce),
+        App("fleet", fleet, 5, **enforce),
+        App("naive", tight, 9, models=["gpt-5"], max_retries=2),
+    ]
+    scrapes = [
+        {"job_name": job, "static_configs": [{"targets": targets}]}
+        for job, targets in targets_of(apps).items()
+    ]
+    with prometheus_server(tmp_path_factory.mktemp("prometheus"), scrapes) as server:
+        wait_until(server.url, "min(sum_over_time(up[1m]))", lambda value: value >= 2)
+        began = time.time()
+        for app in apps:
+            app.go()
+        for app in apps:
+            app.read()
+        ended = time.time() + 1.2
+        wait_until(server.url, "min(timestamp(up))", lambda value: value > ended)
+        simulators = {"alone": alone, "fleet": fleet, "naive": tight}
+        truths = {job: entries(simulator, began) for job, simulator in simulators.items()}
+        yield World(server.url, truths, began, ended)
+    for app in apps:
+        app.end()
+    for simulator, thread in servers:
+        simulator.stop()
+        thread.join(10)
+
+
+def targets_of(apps):
+    found = {}
+    for app in apps:
+        found.setdefault(app.job, []).append(app.read()["metrics_url"].split("/")[2])
+    return found
+
+
+def wait_until(url, expr, good):
+    api = dashboards.Prometheus(url)
+    deadline = time.monotonic() + 40
+    while time.monotonic() < deadline:
+        now = api.now()
+        rows = api.query_range(expr, now, now + 0.001)
+        if rows and good(float(rows[0]["values"][-1][1])):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{expr} never became good")
+
+
+def entries(simulator, began):
+    found = [e for e in simulator.entries() if e.began_ns >= began * 1e9 and e.ended_ns is not None]
+    assert len(found) > 50
+    return found
+
+
+def levels(found, until):
+    """Brute force: seconds at each number of live calls, from the first request to `until`."""
+    stamps = sorted([(e.began_ns, 1) for e in found] + [(e.ended_ns, -1) for e in found])
+    held, level = {}, 0
+    for (at, step), (following, _) in itertools.pairwise([*stamps, (int(until * 1e9), 0)]):
+        level += step
+        held[level] = held.get(level, 0) + max(0, following - at) / 1e9
+    return held
+
+
+def percentile(held, share):
+    spent = 0.0
+    for level in sorted(held):
+        spent += held[level]
+        if spent >= share * sum(held.values()):
+            return level
+    raise AssertionError
+
+
+def bucket(level):
+    index = bisect.bisect_left(LEVELS, level)
+    return LEVELS[index - 1], LEVELS[index]
+
+
+@pytest.mark.parametrize("job", ["alone", "fleet"])
+def test_every_expression_has_data_for_one_process_and_for_several(world, job):
+    asked = [e for board in dashboards.shipped() for e in dashboards.expressions(board.model)]
+    filling = dashboards.Filling("4s", "2s", job)
+    findings = dashboards.check(dashboards.Prometheus(world.prometheus), asked, filling, 20)
+    empty = [f for f in findings if f.empty and f.expression.needs not in NOT_IN_USE]
+    assert [(f.expression.dashboard, f.expression.where, f.expression.expr, f.reason) for f in empty] == []
+    unused = [f for f in findings if f.empty]
+    assert all(f.missing for f in unused)
+    assert len(unused) < 12
+
+
+def test_p99_of_live_calls_is_the_simulators_within_a_bucket(world):
+    truth = percentile(levels(world.truths["naive"], world.ended), 0.99)
+    low, high = bucket(truth)
+    found = world.ask("naive", "penstock-overview", "Cap, live calls and queue", target=1)
+    assert min(low, truth - 1) <= found <= max(high, truth + 1), (truth, found)
+
+
+def test_the_sum_of_p99s_of_several_processes_is_an_upper_bound(world):
+    mine = [e for e in world.truths["fleet"] if e.model == "gpt-5"]
+    truth = percentile(levels(mine, world.ended), 0.99)
+    found = world.ask("fleet", "penstock-overview", "Cap, live calls and queue", target=1)
+    assert found >= bucket(truth)[0]
+
+
+@pytest.mark.parametrize("job", ["alone", "fleet", "naive"])
+def test_mean_live_calls_is_the_simulators(world, job):
+    mine = [e for e in world.truths[job] if e.model == "gpt-5"]
+    held = levels(mine, world.ended)
+    truth = sum(level * seconds for level, seconds in held.items()) / (world.ended - world.began)
+    found = world.ask(job, "penstock-overview", "Cap, live calls and queue", target=2)
+    assert found == pytest.approx(truth, rel=0.15), (truth, found)
+
+
+@pytest.mark.parametrize("job", ["alone", "fleet", "naive"])
+def test_the_429_share_is_the_simulators(world, job):
+    mine = [e for e in world.truths[job] if e.model == "gpt-5"]
+    truth = sum(e.status == 429 for e in mine) / len(mine)
+    found = world.ask(job, "penstock-overview", "429 share")
+    assert found == pytest.approx(truth, abs=0.03)
+
+
+def test_the_naive_app_is_refused_and_the_guarded_is_not(world):
+    assert world.ask("naive", "penstock-overview", "429 share") > 0.1
+    assert world.ask("fleet", "penstock-overview", "429 share") < 0.05
+
+
+def test_retry_amplification_is_the_simulators(world):
+    mine = world.truths["naive"]
+    firsts = sum(e.retry == 0 for e in mine)
+    found = world.ask("naive", "penstock-overview", "Retry amplification")
+    assert found == pytest.approx(len(mine) / firsts, rel=0.06)
+    assert found > 1.1
+
+
+def test_a_process_exposes_few_series(world):
+    api = dashboards.Prometheus(world.prometheus)
+    rows = api.query_range("max(scrape_samples_scraped)", world.ended, world.ended + 0.001)
+    assert float(rows[0]["values"][-1][1]) < 1500
