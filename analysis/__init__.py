@@ -9,22 +9,58 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from penstock.analysis.answer import Answer, Table
     from penstock.analysis.spans import Selection, Spans, open_spans
+    from penstock.analysis.verbs.bursts import bursts
+    from penstock.analysis.verbs.compare import compare
     from penstock.analysis.verbs.concurrency import concurrency
     from penstock.analysis.verbs.errors import errors
+    from penstock.analysis.verbs.export import export
+    from penstock.analysis.verbs.fanout import fanout
+    from penstock.analysis.verbs.quality import quality
+    from penstock.analysis.verbs.quota import quota
+    from penstock.analysis.verbs.sql import sql
+    from penstock.analysis.verbs.storms import storms
     from penstock.analysis.verbs.summary import summary
+    from penstock.analysis.verbs.trust import trust
 
 _HOMES: Final[dict[str, str]] = {
     "Answer": "answer",
     "Selection": "spans",
     "Spans": "spans",
     "Table": "answer",
+    "bursts": "verbs.bursts",
+    "compare": "verbs.compare",
     "concurrency": "verbs.concurrency",
     "errors": "verbs.errors",
-    "open_spans": "spans",
+    "export": "verbs.export",
+    "fanout": "verbs.fanout",
+    "quality": "verbs.quality",
+    "quota": "verbs.quota",
+    "sql": "verbs.sql",
+    "storms": "verbs.storms",
     "summary": "verbs.summary",
+    "trust": "verbs.trust",
+    "open_spans": "spans",
 }
 
-__all__ = ["Answer", "Selection", "Spans", "Table", "concurrency", "errors", "open_spans", "summary"]
+__all__ = [
+    "Answer",
+    "Selection",
+    "Spans",
+    "Table",
+    "bursts",
+    "compare",
+    "concurrency",
+    "errors",
+    "export",
+    "fanout",
+    "open_spans",
+    "quality",
+    "quota",
+    "sql",
+    "storms",
+    "summary",
+    "trust",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -50,6 +50,12 @@ VERBS: Final = (
         "errors", "Which class, reason, provider, model and pool failed; operations and attempts apart.", True
     ),
     Verb("concurrency", "Exact, time-weighted percentiles of live attempts per pool.", True),
+    Verb("storms", "Retry amplification: attempts per call, chains after a 429, wasted time and tokens."),
+    Verb("fanout", "Calls per task, calls at once per task, and the arithmetic that saturates a quota."),
+    Verb("bursts", "Bursts of prompt-cache misses against the pool's baseline."),
+    Verb("quota", "The limits that headers told or refusals betray, with confidence, and the headroom."),
+    Verb("trust", "Answers that did not come from the primary, and the work that followed them."),
+    Verb("quality", "The data quality box alone: duplicates, orphans, unfinished, skew, truncation."),
 )
 
 
@@ -58,7 +64,47 @@ def register(app: typer.Typer) -> None:
     traces = typer.Typer(help="Look back over recorded spans.", no_args_is_help=True, rich_markup_mode=None)
     for verb in VERBS:
         traces.command(verb.name, help=verb.help)(_grouped(verb) if verb.grouped else _plain(verb))
+    for command in (sql, export, compare):
+        traces.command()(command)
     app.add_typer(traces, name="traces")
+
+
+def sql(
+    query: Annotated[str, typer.Argument(help='One SELECT on spans, as "SELECT count(*) FROM spans".')],
+    files: Files, format: Format = "table", where: Where = None, since: Since = None, until: Until = None,
+    timeout: Annotated[float, typer.Option(help="Seconds before the query is stopped.")] = 30.0,
+    store: Store = None,
+) -> None:  # fmt: skip
+    """Read-only SQL over the normalised spans."""
+    from penstock.analysis import sql as ask
+
+    request = Request(where, since, until, None, store)
+    answer(lambda spans: ask(spans, query, timeout_seconds=timeout), files, format, request)
+
+
+def export(
+    files: Files,
+    to: Annotated[Path, typer.Option(help="The file to write: .parquet, .csv or .jsonl.")],
+    kind: Annotated[str | None, typer.Option("--as", help="parquet, csv or jsonl.")] = None,
+    format: Format = "table", where: Where = None, since: Since = None, until: Until = None,
+    store: Store = None,
+) -> None:  # fmt: skip
+    """Write the normalised spans to a file."""
+    from penstock.analysis import export as ask
+
+    answer(lambda spans: ask(spans, to, kind), files, format, Request(where, since, until, None, store))
+
+
+def compare(
+    before: Annotated[str, typer.Argument(help="A file, glob or folder: before the change.")],
+    after: Annotated[str, typer.Argument(help="The same after it.")],
+    format: Format = "table", where: Where = None, fail_if: FailIf = None, store: Store = None,
+) -> None:  # fmt: skip
+    """What changed between two recordings, and whether it could be chance."""
+    from penstock.analysis import compare as ask
+
+    with open_spans([before], store=store, selection=Selection(where=where)) as earlier:
+        answer(lambda spans: ask(earlier, spans), [after], format, Request(where, None, None, fail_if, store))
 
 
 def _plain(verb: Verb) -> Callable[..., None]:

@@ -91,6 +91,26 @@ def percentile(time_at: Mapping[int, int], percent: int) -> int:
     return 0
 
 
+def levels_between(spans: Spans, pool: str, begin: int, end: int) -> dict[int, int]:
+    """Give nanoseconds at each level of one pool, inside a window."""
+    rows = spans.rows(
+        "WITH live AS (SELECT greatest(start_ns, ?) AS s, least(end_ns, ?) AS e FROM spans "
+        "WHERE is_attempt AND pool = ? AND start_ns < ? AND end_ns > ?), "
+        "steps AS (SELECT t, sum(d) AS d "
+        "FROM (SELECT s AS t, 1 AS d FROM live UNION ALL SELECT e, -1 FROM live) AS changes GROUP BY t), "
+        "levels AS (SELECT t, "
+        "sum(d) OVER (ORDER BY t ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS level, "
+        "lead(t) OVER (ORDER BY t ROWS BETWEEN 1 FOLLOWING AND 1 FOLLOWING) AS until FROM steps) "
+        "SELECT CAST(level AS BIGINT) AS level, CAST(sum(until - t) AS BIGINT) AS ns "
+        "FROM levels WHERE until > t GROUP BY level",
+        [begin, end, pool, end, begin],
+    )
+    found = {row["level"]: row["ns"] for row in rows}
+    if (idle := end - begin - sum(found.values())) > 0:
+        found[0] = found.get(0, 0) + idle
+    return found
+
+
 def _levels(spans: Spans, by: Sequence[str]) -> dict[tuple[object, ...], dict[int, int]]:
     select, names = grouped(by)
     listed = "".join(f"{name}, " for name in names)

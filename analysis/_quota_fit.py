@@ -1,0 +1,179 @@
+"""Infer a quota from where refusals begin. Sans I/O: attempts in, estimates out.
+
+While a pool is saturated, its budget is empty at every refusal. Between two refusals in a row a
+continuous budget therefore admits exactly what flowed in: accepted = rate × time − charged × refused,
+fitted over slices of saturated time (least squares; `charged` is 1 where refused requests count, as
+OpenAI documents). A fixed window instead admits the same number in every saturated window, from its
+edge on. A concurrency limit refuses at one and the same number of live calls.
+"""
+
+import math
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+NS: Final = 1_000_000_000
+SLICE_SECONDS: Final = 5.0
+LONGEST_GAP_SECONDS: Final = 3.0
+"""Refusals further apart than this do not prove that the budget stayed empty between them."""
+FEWEST_REFUSALS: Final = 8
+FEWEST_ACCEPTED: Final = 40
+WINDOWS_SECONDS: Final = (60.0, 10.0, 1.0)
+FEWEST_WINDOWS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One attempt: when it was sent and ended (nanoseconds), whether a limit refused it, and which."""
+
+    start: int
+    end: int
+    refused: bool
+    dimension: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One inferred limit. `confidence` runs from 0 to 1; `per_seconds` is the window of a rate."""
+
+    kind: str
+    value: float
+    confidence: float
+    source: str
+    window: str = ""
+    per_seconds: float | None = None
+    refusals_charged: bool | None = None
+
+
+def fit_concurrency(tries: Sequence[Try]) -> Estimate | None:
+    """Find the number of live calls at which refusals came; None when it was not one number."""
+    accepted = [one for one in tries if not one.refused]
+    refused = [one for one in tries if one.refused]
+    if len(refused) < FEWEST_REFUSALS:
+        return None
+    starts, ends = sorted(one.start for one in accepted), sorted(one.end for one in accepted)
+    levels = [bisect_right(starts, one.start) - bisect_right(ends, one.start) for one in refused]
+    level, hits = Counter(levels).most_common(1)[0]
+    near = sum(abs(other - level) <= 1 for other in levels) / len(levels)
+    highest = max(bisect_right(starts, one.start) - bisect_right(ends, one.start) for one in accepted)
+    if level < 1 or near < 0.9 or highest > level + 1:
+        return None
+    return Estimate(
+        "concurrency", float(max(level, highest)), min(0.95, near * hits / len(levels) + 0.3), "refusals"
+    )
+
+
+def fit_requests(tries: Sequence[Try]) -> Estimate | None:
+    """Estimate the request rate; None when saturation was too short or too uneven to tell."""
+    ordered = sorted(tries, key=lambda one: one.start)
+    return _fit_window(ordered) or _fit_flow(ordered)
+
+
+def _fit_flow(tries: Sequence[Try]) -> Estimate | None:
+    slices = _slices(tries)
+    accepted = sum(one[1] for one in slices)
+    if accepted < FEWEST_ACCEPTED or len(slices) < FEWEST_WINDOWS:
+        return None
+    rate, charged, spread = _least_squares(slices)
+    counts = charged > 0.5
+    total = sum(one[0] for one in slices)
+    refused = sum(one[2] for one in slices)
+    rate = (accepted + (refused if counts else 0)) / total
+    # Each chain of slices is exact to about one request at either end.
+    error = math.hypot(spread / math.sqrt(len(slices)), 1 / math.sqrt(len(slices))) / (
+        rate * total / len(slices)
+    )
+    if error > 0.05 or rate <= 0 or (counts and charged < 0.8) or (not counts and charged > 0.2):
+        return None
+    return Estimate(
+        "requests", rate * 60, round(max(0.5, 0.95 - 4 * error), 2), "refusals", "continuous", 60.0, counts
+    )
+
+
+def _slices(tries: Sequence[Try]) -> list[tuple[float, int, int]]:
+    """Cut saturated time into (seconds, accepted, refused), from one refusal to a later one."""
+    found: list[tuple[float, int, int]] = []
+    begin: int | None = None
+    last = accepted = refused = 0
+    for one in tries:
+        if not one.refused:
+            accepted += 1
+            continue
+        refused += 1
+        if begin is not None and (one.start - last) / NS <= LONGEST_GAP_SECONDS:
+            if (one.start - begin) / NS >= SLICE_SECONDS:
+                found.append(((one.start - begin) / NS, accepted, refused))
+                begin, accepted, refused = one.start, 0, 0
+        else:
+            begin, accepted, refused = one.start, 0, 0
+        last = one.start
+    return found
+
+
+def _least_squares(slices: Sequence[tuple[float, int, int]]) -> tuple[float, float, float]:
+    """Fit accepted = rate × seconds − charged × refused; return rate, charged and the residual's spread."""
+    tt = sum(t * t for t, _, _ in slices)
+    tr = sum(t * r for t, _, r in slices)
+    rr = sum(r * r for _, _, r in slices)
+    ta = sum(t * a for t, a, _ in slices)
+    ra = sum(r * a for _, a, r in slices)
+    determinant = tt * rr - tr * tr
+    if determinant <= 1e-9 * tt * rr:
+        rate, charged = ta / tt, 0.0
+    else:
+        rate, charged = (ta * rr - ra * tr) / determinant, -(tt * ra - tr * ta) / determinant
+    left = [a - rate * t + charged * r for t, a, r in slices]
+    return rate, charged, math.sqrt(sum(x * x for x in left) / len(left))
+
+
+def _fit_window(tries: Sequence[Try]) -> Estimate | None:
+    """Find a window whose edges let calls in again, and which admits one number."""
+    reopened = [later.start for before, later in pairwise(tries) if before.refused and not later.refused]
+    accepted = [one.start for one in tries if not one.refused]
+    refused = [one.start for one in tries if one.refused]
+    for width in WINDOWS_SECONDS:
+        counts = _saturated_counts(accepted, refused, int(width * NS), reopened)
+        if len(counts) < FEWEST_WINDOWS:
+            continue
+        value = Counter(counts).most_common(1)[0][0]
+        share = sum(abs(count - value) <= max(1, 0.02 * value) for count in counts) / len(counts)
+        if share >= 0.8 and value >= 3:
+            return Estimate(
+                "requests",
+                float(value) * 60 / width,
+                round(0.5 + 0.45 * share, 2),
+                "refusals",
+                "fixed",
+                width,
+                None,
+            )
+    return None
+
+
+def _saturated_counts(
+    accepted: Sequence[int], refused: Sequence[int], width: int, reopened: Sequence[int]
+) -> list[int]:
+    """Count what each saturated window admitted, if the pool reopens at one phase of the window."""
+    if len(refused) < FEWEST_REFUSALS or len(reopened) < FEWEST_WINDOWS:
+        return []
+    turn = 2 * math.pi / width
+    x = sum(math.cos(at % width * turn) for at in reopened) / len(reopened)
+    y = sum(math.sin(at % width * turn) for at in reopened) / len(reopened)
+    if math.hypot(x, y) < 0.9:  # circular concentration: edges, not a steady flow
+        return []
+    phases = sorted(at % width for at in reopened)
+    centre = math.atan2(y, x) % (2 * math.pi) / turn
+    early = min(((phase - centre + width / 2) % width - width / 2 for phase in phases), default=0.0)
+    edge = int((centre + early) % width) - 1
+    first, last = refused[0], refused[-1]
+    begin = first - (first - edge) % width + width
+    found = []
+    while begin + width <= last:
+        inside = bisect_left(refused, begin + width) - bisect_left(refused, begin)
+        if inside:
+            found.append(bisect_left(accepted, begin + width) - bisect_left(accepted, begin))
+        begin += width
+    return found

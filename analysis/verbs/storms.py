@@ -1,0 +1,106 @@
+"""Retry amplification: attempts per call, what they cost, and when retries fed on refusals."""
+
+from typing import Any, Final
+
+from penstock.analysis.answer import Answer, table_of
+from penstock.analysis.spans import Spans
+
+WINDOW_SECONDS: Final = 10
+STORM_REFUSED_RATIO: Final = 0.3
+STORM_AMPLIFICATION: Final = 1.5
+STORM_ATTEMPTS: Final = 10
+"""A window is part of a storm when it has this many attempts, this share of them refused, and so many
+attempts for each call that was busy in it."""
+
+_POOLS: Final = """
+WITH calls AS (
+  SELECT coalesce(pool, 'unknown') AS pool, call_id, count(*) AS attempts,
+         count(*) FILTER (WHERE failed) AS failed,
+         count(*) FILTER (WHERE failed AND error_class = 'rate_limit') AS refused,
+         coalesce(sum(greatest(end_ns - start_ns, 0)) FILTER (WHERE failed), 0) AS wasted_ns,
+         coalesce(sum(input_tokens) FILTER (WHERE failed AND attempt_from = 'attempt'), 0) AS wasted_tokens,
+         max(end_ns) - min(start_ns) AS span_ns,
+         coalesce(sum(greatest(end_ns - start_ns, 0)), 0) AS working_ns
+  FROM spans WHERE is_attempt AND call_id IS NOT NULL GROUP BY ALL
+)
+SELECT pool, count(*) AS calls, CAST(sum(attempts) AS BIGINT) AS attempts,
+       sum(attempts) / count(*) AS attempts_per_call, max(attempts) AS most_attempts,
+       count(*) FILTER (WHERE attempts > 1) AS retried_calls,
+       count(*) FILTER (WHERE refused > 0 AND attempts > refused) AS retried_after_429,
+       count(*) FILTER (WHERE failed = attempts) AS calls_without_success,
+       sum(wasted_ns) / 1e9 AS wasted_seconds, CAST(sum(wasted_tokens) AS BIGINT) AS wasted_tokens,
+       sum(greatest(span_ns - working_ns, 0)) / 1e9 AS backoff_seconds
+FROM calls GROUP BY pool ORDER BY attempts DESC, pool
+"""
+_WINDOWS: Final = """
+SELECT coalesce(pool, 'unknown') AS pool, start_ns // {width} AS slot, count(*) AS attempts,
+       count(DISTINCT call_id) AS calls,
+       count(*) FILTER (WHERE failed AND error_class IN ('rate_limit', 'overloaded')) AS refused
+FROM spans WHERE is_attempt AND start_ns IS NOT NULL AND call_id IS NOT NULL
+GROUP BY ALL ORDER BY pool, slot
+"""
+_SPREAD: Final = """
+SELECT attempts, count(*) AS calls FROM (
+  SELECT call_id, count(*) AS attempts FROM spans WHERE is_attempt AND call_id IS NOT NULL GROUP BY call_id)
+GROUP BY attempts ORDER BY attempts
+"""
+
+
+def storms(spans: Spans) -> Answer:
+    """Answer `traces storms`."""
+    pools = spans.rows(_POOLS)
+    found = _merge(spans.rows(_WINDOWS.format(width=WINDOW_SECONDS * 1_000_000_000)))
+    calls = sum(pool["calls"] for pool in pools)
+    attempts = sum(pool["attempts"] for pool in pools)
+    data = {
+        "calls": calls,
+        "attempts": attempts,
+        "attempts_per_call": attempts / calls if calls else 0.0,
+        "wasted_seconds": sum(pool["wasted_seconds"] for pool in pools),
+        "pools": pools,
+        "attempts_spread": spans.rows(_SPREAD),
+        "storms": found,
+        "window_seconds": WINDOW_SECONDS,
+        "quality": spans.quality,
+    }
+    lines = [
+        f"{attempts:,} attempts for {calls:,} calls: {data['attempts_per_call']:.2f} each; "
+        f"{data['wasted_seconds']:,.1f} s in attempts that failed",
+        f"{len(found)} storms"
+        + (f"; the longest took {max(s['seconds'] for s in found):,} s" if found else ""),
+    ]
+    tables = [
+        table_of("retries by pool", pools),
+        table_of("calls by attempts", data["attempts_spread"]),
+        table_of("storms: retries feeding on refusals", found),
+    ]
+    return Answer("storms", data, lines, [table for table in tables if table.rows])
+
+
+def _merge(windows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Join stormy windows that touch."""
+    found: list[dict[str, Any]] = []
+    last: tuple[str, int] | None = None
+    for window in windows:
+        stormy = (
+            window["attempts"] >= STORM_ATTEMPTS
+            and window["refused"] >= STORM_REFUSED_RATIO * window["attempts"]
+            and window["attempts"] >= STORM_AMPLIFICATION * window["calls"]
+        )
+        if not stormy:
+            continue
+        here = (window["pool"], window["slot"])
+        if last == (here[0], here[1] - 1):
+            storm = found[-1]
+            storm["seconds"] += WINDOW_SECONDS
+            for name in ("attempts", "refused"):
+                storm[name] += window[name]
+        else:
+            found.append({
+                "pool": window["pool"], "start_ns": window["slot"] * WINDOW_SECONDS * 1_000_000_000,
+                "seconds": WINDOW_SECONDS, "attempts": window["attempts"], "refused": window["refused"],
+            })  # fmt: skip
+        last = here
+    for storm in found:
+        storm["refused_ratio"] = storm["refused"] / storm["attempts"]
+    return found
