@@ -21,6 +21,8 @@ _FRAMES: Final = re.compile(
 # Google names windows GenerateRequestsPerDayPerProjectPerModel.
 _WINDOW_NAME: Final = re.compile(r"\w*Per(?:Minute|Day|Hour)\w*")
 _HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+# A response's headers, printed into a message, speak of limits that were not hit.
+_HEADER: Final = re.compile(r"\b[\w-]{1,20}-ratelimit-[\w-]{1,60}")
 _WIDE: Final = re.compile("[\u2018\u2019]")
 _WIDE_BREAKS: Final = re.compile(
     "[\u00a0-\u00bf\u2010-\u2017\u201a-\u206f\u2190-\u2bff\u3000-\u303f\uff00-\uff0f\uff1a-\uff20]"
@@ -54,6 +56,8 @@ def plain(message: str) -> Plain:
     cooked = raw.replace("\\n", " ").replace("\\", "") if "\\" in raw else raw
     if "PerMinute" in cooked or "PerDay" in cooked:
         cooked = _WINDOW_NAME.sub(lambda match: _HUMP.sub(" ", match[0]), cooked)
+    if "ratelimit-" in cooked:
+        cooked = _HEADER.sub(" ", cooked)
     wide = not cooked.isascii()
     if wide:
         cooked = _WIDE_BREAKS.sub(" ", _WIDE.sub("", cooked))

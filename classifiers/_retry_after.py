@@ -14,7 +14,7 @@ _HINT: Final = re.compile(
     r"(?<!will )(?<!not )retry(?: your request)? (?:in|after)(?: about)?|"
     r"retry[-_ ]?after(?:[-_ ]?(?:seconds?|secs?))?[\"']?\s?[:=]|"
     r"(?:please )?wait (?:for |at least |another |about )?|resets? (?:in|after)|available (?:again )?in|"
-    r"back ?off for|请(?:在|等待|于)?|retry_delay\s{0,3}\{\s{0,40}seconds:)\s?[\"']?"
+    r"back ?off for|请(?:在|等待|于)?|retry_?delay[\\\"']{0,4}\s?:|retry_delay\s{0,3}\{\s{0,40}seconds:)\s?[\"']?"
     rf"({_SPAN})",
     re.IGNORECASE,
 )

@@ -67,7 +67,7 @@ CALLER: Final[tuple[Rule, ...]] = (
         text="(maximum|max|model|models|supported|available|the) (context|sequence|input|prompt) (length|size|window|tokens|limit)|"
         "context (length|size|window|limit|overflow) ~(exceed\\w*|overflow\\w*|too|full|reached|is|of|was|limit|by)|"
         "(exceed\\w*|exceeding|over|overflow\\w*|larger than|longer than|greater than|beyond|outside|past|reached|surpass\\w*|"
-        "more than|bigger than|out of|fit in|fit within|fit into|not fit) ~(context|n_ctx|max_model_len|maximum input|input token|input length|input tokens|model token limit|token limit for|model limit|maximum number of tokens|context window)|"
+        "more than|bigger than|out of|fit in|fit within|fit into|not fit|within) ~(context|n_ctx|max_model_len|maximum input|input token|input length|input tokens|model token limit|token limit for|model limit|maximum number of tokens|context window)|"
         "(prompt|input|inputs|request|messages|conversation|text|message|query) ~(is|are|was|has) too (long|large|big)|"
         "prompt too long|input too long|too many (input )?tokens (in|for the) (prompt|request|model|input)|(input|prompt) (token count|tokens|length|token length) ~(exceeds?|exceeded|too)|"
         "exceed\\w* model token limit|model token limit|input token count|n_ctx|max_model_len|maximum prompt length|"
@@ -523,7 +523,7 @@ MODEL: Final[tuple[Rule, ...]] = (
         words="parse parsing parsed parser json thought action format decode", statuses="0 200", spans="agent llm unknown",
         text="(could not|couldnt|failed|unable|cannot|cant|error|invalid|errors?|not able) ~(parse|parsing|decode|extract) (the |an? |any |valid )?(\\S+ ){0,3}?(llm|model|output|response|json|completion|answer|reply|agent|action|object|result|content|thought|ai|code|text)|"
         "(llm|model|output|response|agent|ai|completion|answer|reply) ~(invalid json|not valid json|is not json|unparsable|unparseable|parsing|not parse|could not be parsed|malformed|wrong format|invalid format)|"
-        "invalid json(?! payload| body| in request)|(missing|invalid|no) ~(action|thought|final answer) ~(after|format|input|in)|output pars\\w+|json ~(decode|parse|parsing) (error|failed|failure)|not valid json|no json (object )?(found|in)|"
+        "(parse|parsing|repair|repairing) ~json ~(failed|error)|invalid json(?! payload| body| in request)|(missing|invalid|no) ~(action|thought|final answer) ~(after|format|input|in)|output pars\\w+|json ~(decode|parse|parsing) (error|failed|failure)|not valid json|no json (object )?(found|in)|"
         "(invalid|wrong) (format|output format)|expecting (value|property name|delimiter)|unexpected (token|end of json|identifier|non whitespace character)|error parsing|invalid or incomplete llm output",
         unless="request body|parse (error|failure) ~config|parsing the body|could not parse the json body|config|yaml|html|doctype|connection|file",
         example="Could not parse LLM output: `I think`", not_example="We could not parse the JSON body of your request",
@@ -605,7 +605,7 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
     _text(
         "text.timeout", "timeout.client_read", source="https://www.python-httpx.org/exceptions/",
         words="timeout timed timedout timeouts time long", text="time ?out( error| exceeded| of| after| reached| while| waiting| during)?|timed out|timedout|took too long|exceeded ~(time limit|timeout)|did not respond (in time|within)|no response (\\S+ ){0,2}?(after|within) \\d+",
-        unless="(timeout|time out) (parameter|argument|setting|must|should|is not|value|option)|not an upstream timeout|invalid timeout|connect ~time ?out|connection refused|unexpected keyword",
+        unless="(timeout|time out) (parameter|argument|must|should|is not)|not an upstream timeout|(invalid|unsupported|unknown) ~timeout|connect ~time ?out|connection refused|unexpected keyword",
         statuses="0 200 400 408 499 500 502 503 504 524",
         example="The read operation timed out", not_example="got an unexpected keyword argument 'timeout'",
     ),
@@ -623,7 +623,7 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
         words="incomplete chunked closed stream premature terminated disconnected dropped eof peer interrupted decoding body ended unexpectedly mid lost",
         statuses="0 200 500 502 503 520",
         text="incomplete chunked read|peer closed|premature(ly)? (close|closed|end|ended)|(stream|response|body|connection|sse|websocket) ~(disconnected|dropped|interrupted|ended unexpectedly|ended before|closed before|terminated|ended without|incomplete|lost|cut|was closed|closed prematurely|closed unexpectedly|aborted by)|"
-        "not enough data ~content length|response (payload )?(is )?not completed|error (decoding|reading) (response )?(body|stream)|disconnected before completion|unexpected(ly)? (eof|end of (file|stream)|close)|transfer closed|terminated other side|connection ~mid ?stream|other side closed|unexpected eof|response ended prematurely",
+        "not enough data ~content length|response (payload )?(is )?not completed|error (decoding|reading) (response )?(body|stream)|disconnected before completion|unexpected(ly)? (eof|end of (file|stream)|close)|transfer closed|terminated other side|connection ~mid ?stream|other side closed|terminated$|unexpected eof|response ended prematurely",
         unless="process|runner|client cancelled|user aborted|by (the )?user",
         example="peer closed connection without sending complete message body (incomplete chunked read)", not_example="connection refused",
     ),
@@ -658,13 +658,13 @@ REQUEST: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.param", "invalid_request.bad_param", source=f"{_OPENAI}; {_ANTHROPIC}; {_GEMINI}",
-        words="malformed key parameter param parameters invalid unsupported unknown missing required field value schema extra_forbidden extra permitted "
+        words="malformed key pattern parameter param parameters invalid unsupported unknown missing required field value schema extra_forbidden extra permitted "
         "expected must unrecognized not_supported_error range property argument deserialize inputs supported temperature top_p json",
         statuses="0 200 400 404 405 415 422 500",
         text="(unsupported|invalid|unknown|missing|unexpected|unrecognized|bad|required|extra|illegal|wrong) (request |required |function |body |input |json |value for )*(parameter|param|parameters|argument|arguments|field|value|values|property|properties|inputs?|schema|enum|type|request body|request argument\\w*|name|request|format|payload|type for)|"
         "(parameter|param|field|argument|value|property|inputs?|temperature|top_p|max_tokens|budget_tokens|\\w+_\\w+) ~(not supported|is unsupported|must be|should be|is invalid|is required|not permitted|not allowed|out of range|cannot be|invalid|deprecated|is too large|has to be)|"
         "(extra|additional) ?(inputs|fields|properties|parameters)|(must|should) be (one of|greater|less|a valid|between|at least|at most|of type|an? (array|string|object|integer|number|list)|positive|in the range)|field required|supported range|is not one of|"
-        "cannot (be )?(both|specify|use)|failed to deserialize|please use a valid|could not parse the json body|not a valid (json|value|parameter|role)|invalid (role|message|messages|body|schema|content)|response_format ~(unavailable|not supported|must)|parsing the body|invalid json (payload|body|in request)|invalid_request|bad request|malformed (input|request|json)|required key|input should be|not supported|not implemented|at most \\d+",
+        "should match pattern|cannot (be )?(both|specify|use)|failed to deserialize|please use a valid|could not parse the json body|not a valid (json|value|parameter|role)|invalid (role|message|messages|body|schema|content)|response_format ~(unavailable|not supported|must)|parsing the body|invalid json (payload|body|in request)|invalid_request|bad request|malformed (input|request|json)|required key|input should be|not supported|not implemented|at most \\d+",
         unless="validation errors? for \\w+ (\\S+ )?(tool|schema)|connection|api key|llm output|rate limit|timeout ~exceeded",
         example={"status_code": 400, "message": "Invalid parameter: messages"}, not_example="Rate limit exceeded",
     ),
