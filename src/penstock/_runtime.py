@@ -17,6 +17,7 @@ from penstock.telemetry.launcher import LAUNCHED, SERVED
 
 if TYPE_CHECKING:
     from penstock.limiter import Limiter
+    from penstock.trust import TrustRoom
 
 _lock: Final = threading.RLock()
 _current: "Runtime | None" = None
@@ -26,18 +27,20 @@ class Runtime:
     """A running Penstock. Also a context manager, which shuts it down.
 
     Raises:
-        UsageError: the metrics port cannot be served, or an option of a pool is unknown.
+        UsageError: the metrics port cannot be served, or an option of a pool or of `[trust]` is wrong.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.limiter: Limiter | None = None
+        self.trust: TrustRoom | None = None
         self.telemetry: Telemetry | None = None
         if settings.disabled:
             return
         from penstock._wiring import start
 
-        self.limiter, self.telemetry = start(settings, _name_file if os.environ.get(LAUNCHED) else None)
+        finished = _name_file if os.environ.get(LAUNCHED) else None
+        self.limiter, self.trust, self.telemetry = start(settings, finished)
 
     @property
     def spans(self) -> Path | None:
@@ -62,6 +65,8 @@ class Runtime:
                 _current = None
         if self.limiter is not None:
             self.limiter.close()
+        if self.trust is not None:
+            self.trust.close()
         if self.telemetry is not None:
             self.telemetry.shutdown()
 

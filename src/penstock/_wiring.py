@@ -1,4 +1,4 @@
-"""Who is plugged into whom: the limiter into telemetry, and both into the metrics."""
+"""Who is plugged into whom: the limiter behind the trust room, both into telemetry and the metrics."""
 
 from collections.abc import Callable
 from typing import Literal, cast
@@ -11,15 +11,16 @@ from penstock.telemetry import Telemetry, TelemetryOptions
 from penstock.telemetry import metrics as m
 from penstock.telemetry.export import SpanFile
 from penstock.telemetry.registry import Bound, Registry
+from penstock.trust import TrustRoom
 
 
 def start(
     settings: Settings, finished: Callable[[SpanFile], None] | None
-) -> tuple[Limiter | None, Telemetry]:
+) -> tuple[Limiter | None, TrustRoom, Telemetry]:
     """Start what the settings ask for.
 
     Raises:
-        UsageError: an option of a pool is unknown, or the metrics port cannot be served.
+        UsageError: an option of a pool or of the trust room is wrong, or the metrics port cannot be served.
     """
     pools = parse_settings(settings.limiter)  # also where nothing is limited: a typo is a typo
     limiter: Limiter | None = None
@@ -28,20 +29,27 @@ def start(
         events = _Events()
         mode = cast("Literal['enforce', 'observe']", settings.limit)
         limiter = Limiter(pools, mode=mode, on_event=events)
-    telemetry = Telemetry(
-        TelemetryOptions(
-            spans=settings.spans,
-            metrics_port=settings.metrics_port,
-            metrics_host=settings.metrics_host,
-            names=settings.names,
-        ),
-        interceptor=limiter,
-        finished=finished or (lambda file: None),
-    )
+    room = TrustRoom(settings.trust, limiter)
+    try:
+        telemetry = Telemetry(
+            TelemetryOptions(
+                spans=settings.spans,
+                metrics_port=settings.metrics_port,
+                metrics_host=settings.metrics_host,
+                names=settings.names,
+            ),
+            interceptor=room.interceptor,
+            sinks=(room.feed,),
+            finished=finished or (lambda file: None),
+        )
+    except BaseException:
+        room.close()
+        raise
+    room.count_in(telemetry.registry)
     if limiter is not None and events is not None:
         events.registry = telemetry.registry
         telemetry.registry.add_source(_State(limiter, telemetry.registry))
-    return limiter, telemetry
+    return limiter, room, telemetry
 
 
 class _Events:
