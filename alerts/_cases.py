@@ -83,20 +83,20 @@ def _histogram(metric: Metric, low: str, high: str, **labels: str) -> dict[str, 
 
 
 def _share(alert: str, metric: Metric, failure: str, bad: float, quiet: float, **more: Any) -> Case:
-    """Half an hour in which so many of 60 calls a minute fail, after an hour in which none does."""
+    """Half an hour in which so many of 60 calls a minute fail, after twenty minutes in which none does."""
     ok = counter((180, 60.0))
     return Case(
         alert=alert,
         labels=more.get("labels", _POOL),
-        bad=_answered(metric, ok, counter((60, 0), (30, bad), (90, 0)), failure),
-        quiet=_answered(metric, ok, counter((60, 0), (30, quiet), (90, 0)), failure),
-        fires_at=more.get("fires_at", 76),
-        recovered_at=more.get("recovered_at", 110),
+        bad=_answered(metric, ok, counter((20, 0), (30, bad), (90, 0)), failure),
+        quiet=_answered(metric, ok, counter((20, 0), (30, quiet), (90, 0)), failure),
+        fires_at=more.get("fires_at", 36),
+        recovered_at=more.get("recovered_at", 70),
     )
 
 
 def _capacity() -> Iterator[Case]:
-    yield _share("PenstockErrorBudgetBurnFast", m.OPERATIONS, "rate_limit", 60, 3, recovered_at=160)
+    yield _share("PenstockErrorBudgetBurnFast", m.OPERATIONS, "rate_limit", 60, 3, recovered_at=120)
     ok = counter((520, 300.0))
     yield Case(
         alert="PenstockErrorBudgetBurnSlow",
@@ -114,20 +114,20 @@ def _capacity() -> Iterator[Case]:
     yield Case(
         alert="PenstockRetryAmplification",
         labels=_POOL,
-        bad=operations | {series(m.ATTEMPTS, class_="ok"): counter((60, 60), (30, 90), (90, 60))},
-        quiet=operations | {series(m.ATTEMPTS, class_="ok"): counter((60, 60), (30, 75), (90, 60))},
-        fires_at=76,
-        recovered_at=110,
+        bad=operations | {series(m.ATTEMPTS, class_="ok"): counter((20, 60), (30, 90), (90, 60))},
+        quiet=operations | {series(m.ATTEMPTS, class_="ok"): counter((20, 60), (30, 75), (90, 60))},
+        fires_at=36,
+        recovered_at=70,
     )
     sent = {series(m.ATTEMPTS, class_="ok"): counter((180, 60.0))}
-    fast, slow = counter((60, 60), (30, 0), (90, 60)), counter((180, 60.0))
+    fast, slow = counter((20, 60), (30, 0), (90, 60)), counter((180, 60.0))
     yield Case(
         alert="PenstockProviderSlow",
         labels=_POOL,
         bad=sent | _histogram(m.ATTEMPT_SECONDS, fast, slow, class_="ok"),
         quiet=sent | _histogram(m.ATTEMPT_SECONDS, slow, slow, class_="ok"),
-        fires_at=76,
-        recovered_at=110,
+        fires_at=36,
+        recovered_at=70,
     )
 
 
@@ -137,38 +137,38 @@ def _limits() -> Iterator[Case]:
     yield Case(
         alert="PenstockHeadroomLow",
         labels=_POOL,
-        bad=cap | {p99: gauge((60, 10), (30, 19), (90, 10))},
-        quiet=cap | {p99: gauge((60, 10), (30, 16), (90, 10))},
-        fires_at=80,
-        recovered_at=110,
+        bad=cap | {p99: gauge((20, 10), (30, 19), (90, 10))},
+        quiet=cap | {p99: gauge((20, 10), (30, 16), (90, 10))},
+        fires_at=40,
+        recovered_at=70,
     )
     # Waits of 164 s at the second to last bound, or none of note.
-    none, all_long = counter((60, 60), (30, 0), (90, 60)), counter((180, 60.0))
+    none, all_long = counter((20, 60), (30, 0), (90, 60)), counter((180, 60.0))
     yield Case(
         alert="PenstockQueueWaitLong",
         labels=_POOL,
         bad=_histogram(m.WAIT, none, all_long),
         quiet=_histogram(m.WAIT, all_long, all_long),
-        fires_at=80,
-        recovered_at=110,
+        fires_at=40,
+        recovered_at=70,
     )
     waiting = {series(m.QUEUE): gauge((180, 3))}
     yield Case(
         alert="PenstockCapCollapsed",
         labels=_POOL,
-        bad=waiting | {series(m.CAP): gauge((60, 20), (30, 2), (90, 20))},
-        quiet={series(m.QUEUE): gauge((180, 0)), series(m.CAP): gauge((60, 20), (30, 2), (90, 20))},
-        fires_at=76,
-        recovered_at=110,
+        bad=waiting | {series(m.CAP): gauge((20, 20), (30, 2), (90, 20))},
+        quiet={series(m.QUEUE): gauge((180, 0)), series(m.CAP): gauge((20, 20), (30, 2), (90, 20))},
+        fires_at=36,
+        recovered_at=70,
     )
     other = series(m.GATE, pool="q")
     yield Case(
         alert="PenstockAllPoolsClosed",
         labels=_JOB,
-        bad={series(m.GATE): gauge((60, 0), (30, 2), (90, 0)), other: gauge((180, 2))},
+        bad={series(m.GATE): gauge((20, 0), (30, 2), (90, 0)), other: gauge((180, 2))},
         quiet={series(m.GATE): gauge((180, 2)), other: gauge((180, 1))},
-        fires_at=76,
-        recovered_at=110,
+        fires_at=36,
+        recovered_at=70,
     )
 
 
@@ -179,23 +179,23 @@ def _quota() -> Iterator[Case]:
         series(m.QUOTA_SEEN): counter((180, 60.0)),
     }
     left = series(m.QUOTA_REMAINING)
-    draining = f"10000+0x59 10000-100x29 {gauge((90, 7100))}"
+    draining = f"10000+0x19 10000-100x29 {gauge((90, 7100))}"
     yield Case(
         alert="PenstockQuotaExhaustion",
         labels=_POOL | {"dimension": "requests"},
         bad=known | {left: draining},
-        quiet=known | {left: f"10000+0x59 10000-10x29 {gauge((90, 9710))}"},
-        fires_at=76,
-        recovered_at=110,
+        quiet=known | {left: f"10000+0x19 10000-10x29 {gauge((90, 9710))}"},
+        fires_at=36,
+        recovered_at=70,
     )
     yield Case(
         alert="PenstockQuotaSpent",
         labels=_POOL,
-        bad={series(m.ATTEMPTS, class_="quota"): counter((60, 0), (5, 2), (115, 0))},
+        bad={series(m.ATTEMPTS, class_="quota"): counter((20, 0), (5, 2), (115, 0))},
         quiet={series(m.ATTEMPTS, class_="rate_limit"): counter((180, 2)),
                series(m.ATTEMPTS, class_="quota"): counter((180, 0))},
-        fires_at=63,
-        recovered_at=90,
+        fires_at=23,
+        recovered_at=50,
     )  # fmt: skip
     flat = {series(m.OPERATIONS, class_="ok"): counter((180, 60)), series(m.QUEUE): gauge((180, 5))}
     grown = {series(m.BUILD): gauge((180, 1))} | {
@@ -215,36 +215,36 @@ def _quota() -> Iterator[Case]:
 def _correctness() -> Iterator[Case]:
     wide = _histogram(m.FANOUT_LIVE, counter((180, 0)), counter((180, 6)))
     narrow = _histogram(m.FANOUT_LIVE, counter((180, 6)), counter((180, 6)))
-    bursts = {series(m.CACHE_BURSTS, kind="miss"): counter((60, 0), (5, 1), (115, 0))}
+    bursts = {series(m.CACHE_BURSTS, kind="miss"): counter((20, 0), (5, 1), (115, 0))}
     yield Case(
         alert="PenstockCacheMissBurst",
         labels=_POOL,
         bad=wide | bursts,
         quiet=narrow | bursts,
-        fires_at=63,
-        recovered_at=90,
+        fires_at=23,
+        recovered_at=50,
     )
     primary = {series(m.ANSWERS, trust="primary"): counter((180, 60))}
     fallback = series(m.ANSWERS, trust="fallback")
     yield Case(
         alert="PenstockDegradedAnswers",
         labels=_POOL,
-        bad=primary | {fallback: counter((60, 0), (30, 12), (90, 0))},
-        quiet=primary | {fallback: counter((60, 0), (30, 5), (90, 0))},
-        fires_at=80,
-        recovered_at=110,
+        bad=primary | {fallback: counter((20, 0), (30, 12), (90, 0))},
+        quiet=primary | {fallback: counter((20, 0), (30, 5), (90, 0))},
+        fires_at=40,
+        recovered_at=70,
     )
     yield Case(
         alert="PenstockIrreversibleUnknown",
         labels=_JOB,
-        bad={series(m.IRREVERSIBLE, outcome="unknown"): counter((60, 0), (1, 1), (119, 0))},
+        bad={series(m.IRREVERSIBLE, outcome="unknown"): counter((20, 0), (1, 1), (119, 0))},
         quiet={series(m.IRREVERSIBLE, outcome="ran"): counter((180, 1)),
                series(m.IRREVERSIBLE, outcome="unknown"): counter((180, 0))},
-        fires_at=63,
-        recovered_at=100,
+        fires_at=23,
+        recovered_at=60,
     )  # fmt: skip
-    yield _share("PenstockModelErrors", m.OPERATIONS, "model", 12, 5, fires_at=80)
-    yield _share("PenstockToolErrors", m.TOOLS, "tool", 12, 5, fires_at=80, labels=_JOB | {"tool": "search"})
+    yield _share("PenstockModelErrors", m.OPERATIONS, "model", 12, 5, fires_at=40)
+    yield _share("PenstockToolErrors", m.TOOLS, "tool", 12, 5, fires_at=40, labels=_JOB | {"tool": "search"})
 
 
 def _telemetry() -> Iterator[Case]:
@@ -252,36 +252,36 @@ def _telemetry() -> Iterator[Case]:
     yield Case(
         alert="PenstockStoreDown",
         labels=_JOB,
-        bad={up: gauge((60, 1), (30, 0), (90, 1)), series(m.STORE, instance="b"): gauge((180, 1))},
+        bad={up: gauge((20, 1), (30, 0), (90, 1)), series(m.STORE, instance="b"): gauge((180, 1))},
         quiet={up: gauge((180, 1))},
-        fires_at=76,
-        recovered_at=110,
+        fires_at=36,
+        recovered_at=70,
     )
     one, another = series(m.BUILD), series(m.BUILD, instance="b")
-    silent = f"{gauge((60, 1))} {gone(30)} {gauge((90, 1))}"
+    silent = f"{gauge((20, 1))} {gone(30)} {gauge((90, 1))}"
     yield Case(
         alert="PenstockTelemetryMissing",
         labels=_JOB,
         bad={one: silent, another: silent},
         quiet={one: silent, another: gauge((180, 1))},
-        fires_at=76,
-        recovered_at=100,
+        fires_at=36,
+        recovered_at=60,
     )
     yield Case(
         alert="PenstockHookErrors",
         labels=_JOB | {"hook": "httpx"},
-        bad={series(m.HOOK_ERRORS): counter((60, 0), (5, 1), (115, 0))},
+        bad={series(m.HOOK_ERRORS): counter((20, 0), (5, 1), (115, 0))},
         quiet={series(m.HOOK_ERRORS): gauge((180, 7))},
-        fires_at=63,
-        recovered_at=100,
+        fires_at=23,
+        recovered_at=60,
     )
     yield Case(
         alert="PenstockSpansDropped",
         labels=_JOB | {"exporter": "otlp"},
-        bad={series(m.SPANS_DROPPED): counter((60, 0), (30, 10), (90, 0))},
-        quiet={series(m.SPANS_DROPPED): counter((60, 0), (2, 10), (118, 0))},
-        fires_at=76,
-        recovered_at=110,
+        bad={series(m.SPANS_DROPPED): counter((20, 0), (30, 10), (90, 0))},
+        quiet={series(m.SPANS_DROPPED): counter((20, 0), (2, 10), (118, 0))},
+        fires_at=36,
+        recovered_at=70,
     )
 
 

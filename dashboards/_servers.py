@@ -99,7 +99,7 @@ def prometheus_server(
 
 
 def alertmanager_server(folder: Path, webhook: str = "", *, group_wait: str = "30s") -> Server:
-    """Prepare an Alertmanager below `folder` that posts to `webhook`, criticals muting their warnings."""
+    """Prepare an Alertmanager below `folder` that posts to `webhook`."""
     receiver: dict[str, Any] = {"name": "webhook"}
     if webhook:
         receiver["webhook_configs"] = [{"url": webhook, "send_resolved": True}]
