@@ -126,21 +126,31 @@ class _AsyncTap(_Tap):
 
 
 class _DecoderTap:
-    """Stands before a response's own decoder: compressed bytes are decoded once, for the app and for us."""
+    """Stands before a response's own decoder: compressed bytes are decoded once, for the app and for us.
+
+    httpx's decoders return bytes, httpx2's iterate over pieces.
+    """
 
     def __init__(self, inner: Any, live: LiveAttempt) -> None:
         self._inner = inner
         self._live = live
 
-    def decode(self, data: bytes) -> bytes:
-        content: bytes = self._inner.decode(data)
-        quietly("tap.feed", self._live.feed, content)
-        return content
+    def decode(self, data: bytes) -> bytes | Iterator[bytes]:
+        return self._seen(self._inner.decode(data))
 
-    def flush(self) -> bytes:
-        content: bytes = self._inner.flush()
-        quietly("tap.feed", self._live.feed, content)
-        return content
+    def flush(self) -> bytes | Iterator[bytes]:
+        return self._seen(self._inner.flush())
+
+    def _seen(self, content: bytes | Iterator[bytes]) -> bytes | Iterator[bytes]:
+        if isinstance(content, bytes):
+            quietly("tap.feed", self._live.feed, content)
+            return content
+        return self._each(content)
+
+    def _each(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            quietly("tap.feed", self._live.feed, piece)
+            yield piece
 
 
 class Replay:

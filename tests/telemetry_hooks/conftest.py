@@ -1,14 +1,15 @@
 """Real SDK clients against the simulator on loopback; what the hooks saw is kept in lists."""
 
 import gc
-from dataclasses import dataclass, field
+import urllib.request
+from dataclasses import dataclass, field, replace
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from penstock.simulator import serve
+from penstock.simulator import Config, Distribution, profile, serve
 from penstock.telemetry import guard
 from penstock.telemetry.hooks import Engine, install, uninstall
 from penstock.telemetry.interceptor import Granted, Next
@@ -112,13 +113,18 @@ class Decider:
 
 @pytest.fixture(scope="session")
 def shared_sim():
-    with serve() as sim:
+    quick = Distribution("constant", 0.02)
+    pool = replace(profile("openai", rpm=60_000), latency_seconds=quick, rejection_seconds=0.002)
+    with serve(Config(pools=(pool,))) as sim:
         yield sim
 
 
 @pytest.fixture
 def sim(shared_sim):
-    yield shared_sim
+    """The simulator without what an earlier test left in its script."""
+    request = urllib.request.Request(f"{shared_sim.url}/_sim/script", method="DELETE")
+    urllib.request.urlopen(request).close()
+    return shared_sim
 
 
 @pytest.fixture
@@ -155,7 +161,9 @@ def decider():
 
 @pytest.fixture
 def chat(sim):
-    """Make clients of the simulator and the arguments of a call."""
+    """Make clients of the simulator and the arguments of a call; sync clients are closed at the end."""
+    import anthropic
+    import openai
 
     class Chat:
         messages = MESSAGES
@@ -163,25 +171,25 @@ def chat(sim):
         ok = {"status": 200, "output_tokens": 8}  # noqa: RUF012
         request = {"model": "gpt-5", "messages": MESSAGES}  # noqa: RUF012
         claude = {"model": "claude-x", "messages": MESSAGES, "max_tokens": 64}  # noqa: RUF012
+        opened: list = []  # noqa: RUF012
 
         def openai(self, **options):
-            import openai
-
-            return openai.OpenAI(base_url=f"{sim.url}/v1", api_key="sk-test", **options)
+            client = openai.OpenAI(base_url=f"{sim.url}/v1", api_key="sk-test", **options)
+            self.opened.append(client)
+            return client
 
         def openai_async(self, **options):
-            import openai
-
             return openai.AsyncOpenAI(base_url=f"{sim.url}/v1", api_key="sk-test", **options)
 
         def anthropic(self, **options):
-            import anthropic
-
-            return anthropic.Anthropic(base_url=sim.url, api_key="sk-test", **options)
+            client = anthropic.Anthropic(base_url=sim.url, api_key="sk-test", **options)
+            self.opened.append(client)
+            return client
 
         def anthropic_async(self, **options):
-            import anthropic
-
             return anthropic.AsyncAnthropic(base_url=sim.url, api_key="sk-test", **options)
 
-    return Chat()
+    made = Chat()
+    yield made
+    while made.opened:
+        made.opened.pop().close()

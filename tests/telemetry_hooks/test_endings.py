@@ -1,0 +1,111 @@
+"""However a call ends, it ends once, and nothing stays in flight."""
+
+import asyncio
+import contextlib
+import gc
+import os
+import threading
+
+import pytest
+
+from penstock.telemetry.hooks import Engine, install
+
+
+def test_a_stream_that_is_dropped_ends_when_it_is_collected(hook, chat):
+    seen = hook()
+    stream = chat.openai().chat.completions.create(**chat.request, stream=True)
+    next(iter(stream))
+    assert seen.live == 1
+    del stream
+    gc.collect()
+    assert seen.live == 0
+    assert seen.ends()[0] in ("closed", "collected", "eof")
+
+
+def test_a_response_that_is_dropped_unread_is_collected(hook, sim, chat):
+    import httpx2
+
+    seen = hook()
+    with httpx2.Client() as client:
+        request = client.build_request("POST", f"{sim.url}/v1/chat/completions", json=chat.request)
+        response = client.send(request, stream=True)
+        assert seen.live == 1
+        del response
+        gc.collect()
+    assert seen.ends() == ["collected"]
+    assert seen.classes() == [None]
+
+
+def test_a_body_that_never_moves_is_reaped(hook, chat, sim):
+    seen = hook(max_age_seconds=0.0)
+    held = chat.openai().chat.completions.create(**chat.request, stream=True)
+    chat.openai().chat.completions.create(**chat.request)
+    assert "collected" in seen.ends()
+    held.close()
+    assert len(seen.attempts) == 2
+
+
+def test_closing_from_another_thread_ends_once(hook, chat, sim):
+    seen = hook()
+    sim.script({"status": 200, "output_tokens": 400})
+    stream = chat.openai().chat.completions.create(**chat.request, stream=True)
+    threads = [threading.Thread(target=stream.response.close) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(seen.attempts) == 1
+
+
+@pytest.mark.parametrize("steps", range(1, 40, 3))
+def test_a_task_cancelled_at_any_await_leaves_nothing_behind(hook, chat, sim, steps):
+    seen = hook()
+    sim.script(chat.limited, {"status": 200, "output_tokens": 60, "delay_seconds": 0.05})
+
+    async def call():
+        async with (
+            chat.openai_async(max_retries=2) as client,
+            await client.chat.completions.create(**chat.request, stream=True) as stream,
+        ):
+            async for _ in stream:
+                pass
+
+    async def main():
+        task = asyncio.create_task(call())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+            if task.done():
+                break
+        await asyncio.sleep(0.002 * steps)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    gc.collect()
+    assert seen.live == 0
+    assert len(seen.operations) <= 1
+
+
+def test_a_fork_under_load_starts_with_nothing_in_flight(chat, hook):
+    seen = hook()
+    engine = Engine(attempt_sinks=[seen], work_sinks=[seen])
+    install(engine)
+    streams = [chat.openai().chat.completions.create(**chat.request, stream=True) for _ in range(5)]
+    assert engine.live == 5
+    verdicts = []
+    for _ in range(20):
+        child = os.fork()
+        if child == 0:
+            code = 1
+            with contextlib.suppress(BaseException):
+                for stream in streams:
+                    stream.response.stream.__del__()
+                code = 0 if engine.live == 0 and not seen.attempts else 2
+            os._exit(code)
+        verdicts.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    assert verdicts == [0] * 20
+    assert engine.live == 5
+    for stream in streams:
+        stream.close()
+    assert engine.live == 0
