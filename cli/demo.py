@@ -134,7 +134,7 @@ def _side_by_side(results: dict[str, Result]) -> Table:
         ("tasks finished", lambda r: f"{r.tasks_finished} of {r.tasks_total}"),
         ("attempts refused (429)", lambda r: f"{r.rate_limited} of {r.attempts}"),
         ("attempts wasted", lambda r: str(r.wasted_attempts)),
-        ("goodput, of what the quota could admit", lambda r: f"{r.goodput_ratio:.0%}"),
+        ("goodput, of the quota", lambda r: f"{r.goodput_ratio:.0%}"),
         ("live calls p50 / p95 / p99", lambda r: f"{r.live_p50} / {r.live_p95} / {r.live_p99}"),
         ("task time p50 / p99", lambda r: f"{_seconds(r.task_p50_seconds)} / {_seconds(r.task_p99_seconds)}"),
         ("until the last task ended", lambda r: _seconds(r.seconds)),
