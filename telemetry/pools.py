@@ -38,6 +38,8 @@ class PoolNamer:
         for pattern, name in self.names.items():
             if fnmatchcase(short, pattern):
                 return name
+        if len(self._first) >= _SEEN_LIMIT and short not in self._first:
+            return short
         first_place, first_credential = self._first.setdefault(short, (place, credential))
         at = f"@{place}" if place and place != first_place else ""
         by = f"#{credential}" if credential and credential != first_credential else ""
