@@ -3,7 +3,8 @@
 import importlib
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
@@ -11,7 +12,7 @@ from typing import Annotated, Final
 import typer
 
 from penstock.analysis import Answer, Selection, Spans, open_spans
-from penstock.cli._output import FORMATS, show
+from penstock.cli._output import FORMATS, printable, show
 from penstock.errors import UsageError
 
 Files = Annotated[
@@ -103,7 +104,7 @@ def compare(
     """What changed between two recordings, and whether it could be chance."""
     from penstock.analysis import compare as ask
 
-    with open_spans([before], store=store, selection=Selection(where=where)) as earlier:
+    with _harmless(), open_spans([before], store=store, selection=Selection(where=where)) as earlier:
         answer(lambda spans: ask(earlier, spans), [after], format, Request(where, None, None, fail_if, store))
 
 
@@ -166,7 +167,7 @@ def answer(ask: Callable[[Spans], Answer], files: Sequence[str], form: str, requ
         until_ns=_moment(request.until, "--until"),
     )
     progress = _Progress()
-    with open_spans(files, store=request.store, selection=selection, progress=progress) as spans:
+    with _harmless(), open_spans(files, store=request.store, selection=selection, progress=progress) as spans:
         progress.end()
         told = ask(spans)
         for said in spans.truncations:
@@ -180,7 +181,16 @@ def answer(ask: Callable[[Spans], Answer], files: Sequence[str], form: str, requ
 
 
 def _warn(text: str) -> None:
-    print(f"penstock: {text}", file=sys.stderr)  # noqa: T201
+    print(f"penstock: {printable(text)}", file=sys.stderr)  # noqa: T201
+
+
+@contextmanager
+def _harmless() -> Iterator[None]:
+    """File names and span texts end up in errors; they must not steer a terminal."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(printable(str(error))) from error
 
 
 def _moment(text: str | None, flag: str) -> int | None:
