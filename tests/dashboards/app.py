@@ -30,6 +30,11 @@ async def search(rng: random.Random) -> str:
     return "found"
 
 
+@penstock.irreversible(requires="primary")
+def send_mail() -> None:
+    """Stands for what cannot be undone."""
+
+
 async def ask(model: str) -> None:
     messages = [{"role": "system", "content": "careful " * 400}, {"role": "user", "content": "hello"}]
     try:
@@ -45,6 +50,8 @@ async def agent(number: int, until: float) -> None:
             with contextlib.suppress(RuntimeError):
                 await search(rng)
             await asyncio.gather(*(ask(rng.choice(GIVEN["models"])) for _ in range(rng.randint(1, 3))))
+            with contextlib.suppress(penstock.TrustTooLow):
+                send_mail()
 
 
 async def main() -> None:

@@ -22,13 +22,18 @@ APP = Path(__file__).with_name("app.py")
 SECONDS = 7
 MODELS = ("gpt-5", "gpt-5-mini")
 # What no process here uses; everything else must have data.
-NOT_IN_USE = {"a shared store (Redis)", "the response cache", "guarded side effects"}
+NOT_IN_USE = {"a shared store (Redis)"}
 
 
 def simulated(rpm, second_rpm=1200):
     latency = Distribution("lognormal", 0.35, 0.4)
     pools = tuple(
-        dataclasses.replace(profile("openai", rpm=limit, tpm=40_000_000), name=model, latency_seconds=latency)
+        dataclasses.replace(
+            profile("openai", rpm=limit, tpm=40_000_000),
+            name=model,
+            latency_seconds=latency,
+            rejection_seconds=0.3,  # what a client adds to a call must be small beside it
+        )
         for model, limit in zip(MODELS, (rpm, second_rpm), strict=True)
     )
     simulator = Simulator(Config(pools=pools))
@@ -88,7 +93,8 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     fallback = {"openai:gpt-5": {"fallback": ["openai:gpt-5-mini"], "wait_up_to_seconds": 0.3}}
-    enforce = {"instrument": {"limit": "enforce", "pools": fallback}, "models": list(MODELS)}
+    acting = {"limit": "enforce", "pools": fallback, "trust": {"cache": {"every_call": True}}}
+    enforce = {"instrument": acting, "models": list(MODELS)}
     (alone, _), (fleet, _), (tight, _) = servers = [simulated(240), simulated(240), simulated(600)]
     apps = [
         App("alone", alone, 8, **enforce),
@@ -177,7 +183,7 @@ def test_every_expression_has_data_for_one_process_and_for_several(world, job):
     assert [(f.expression.dashboard, f.expression.where, f.expression.expr, f.reason) for f in empty] == []
     unused = [f for f in findings if f.empty]
     assert all(f.missing for f in unused)
-    assert len(unused) < 12
+    assert len(unused) < 8
 
 
 def test_p99_of_live_calls_is_the_simulators_within_a_bucket(world):
@@ -200,7 +206,8 @@ def test_mean_live_calls_is_the_simulators(world, job):
     held = levels(mine, world.ended)
     truth = sum(level * seconds for level, seconds in held.items()) / (world.ended - world.began)
     found = world.ask(job, "penstock-overview", "Cap, live calls and queue", target=2)
-    assert found == pytest.approx(truth, rel=0.15), (truth, found)
+    low, high = bucket(truth)
+    assert found == pytest.approx(truth, abs=max(1, high - low)), (truth, found)
 
 
 @pytest.mark.parametrize("job", ["alone", "fleet", "naive"])
