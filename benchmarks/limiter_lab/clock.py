@@ -15,7 +15,7 @@ START: Final = 6000.0
 EPOCH: Final = 1_750_000_000.0
 
 
-class NothingLeft(RuntimeError):
+class NothingLeftError(RuntimeError):
     """Everyone waits and no timer is set."""
 
 
@@ -72,7 +72,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             elif not item.done():
                 item.set_result(None)
             return
-        raise NothingLeft("every task waits for something that no timer will bring")
+        raise NothingLeftError("every task waits for something that no timer will bring")
 
 
 def run(loop: VirtualLoop, main: Coroutine[Any, Any, T]) -> T:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from benchmarks.limiter_lab import oracle
 from benchmarks.limiter_lab.clock import VirtualLoop, run
 from benchmarks.limiter_lab.measure import Result, measure, row
-from benchmarks.limiter_lab.policies import POLICIES, Skipped
+from benchmarks.limiter_lab.policies import POLICIES, SkippedError
 from benchmarks.limiter_lab.workload import Agents, Policy
 from benchmarks.limiter_lab.world import World
 from penstock.simulator import Scenario
@@ -41,7 +41,7 @@ def compare(
                 over_bound = _over_bound(scenario, seed, best, granted, tokens)
             try:
                 result = best if name == "oracle" else play(scenario, seed, POLICIES[name].make, tokens)
-            except Skipped as skipped:
+            except SkippedError as skipped:
                 yield {"scenario": scenario.name, "policy": name, "seed": seed, "skipped": str(skipped)}, None
                 continue
             yield row(scenario.name, name, seed, result, best, over_bound), result

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import mean, median
 from typing import Any, Final
 
@@ -79,7 +80,7 @@ def _worst_wait(done: Iterable[Call]) -> float | None:
     if len(by_size) < SIZE_CLASSES:
         return None
     edges = [len(by_size) * k // SIZE_CLASSES for k in range(SIZE_CLASSES + 1)]
-    waits = [mean(call.waited for call in by_size[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    waits = [mean(call.waited for call in by_size[a:b]) for a, b in pairwise(edges)]
     return max(LEAST_MEDIAN_SECONDS, max(waits)) / max(LEAST_MEDIAN_SECONDS, median(waits))
 
 

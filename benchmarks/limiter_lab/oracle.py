@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from benchmarks.limiter_lab.workload import Policy, request_of
-from benchmarks.limiter_lab.world import Call, GaveUp, World
+from benchmarks.limiter_lab.world import Call, GaveUpError, World
 from penstock.simulator import Accepted, Event, Refusal, Scenario
 from penstock.simulator.scenario import Neighbour, Pool, Workload
 
@@ -43,7 +43,7 @@ class Oracle(Policy):
             reply = await world.answer(call, pool, accepted)
             if reply.ok:
                 return
-        raise GaveUp
+        raise GaveUpError
 
     def _pump(self) -> None:
         world, queue = self._world, self._queue
@@ -57,7 +57,7 @@ class Oracle(Policy):
             if granted is None:
                 if all(quota.too_large(now, call.request) for quota in world.quotas):
                     queue.popleft()
-                    future.set_exception(GaveUp("larger than any bucket"))
+                    future.set_exception(GaveUpError("larger than any bucket"))
                     continue
                 self._wake(min(quota.next_possible(now, call.request) for quota in world.quotas))
                 return

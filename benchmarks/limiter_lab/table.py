@@ -9,6 +9,7 @@ from rich.table import Table
 
 from penstock.simulator import Scenario
 
+WIDTH = 140
 COLUMNS = (
     ("goodput", "goodput_ratio", "{:.3f}"),
     ("429/1k", "rate_limited_per_1000", "{:.1f}"),
@@ -29,7 +30,7 @@ def show(scenario: Scenario, rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
         by_policy.setdefault(row["policy"], []).append(row)
     table = Table(title=f"{scenario.name} ({scenario.horizon_seconds:.0f} s)", title_justify="left")
-    table.add_column("policy")
+    table.add_column("policy", no_wrap=True)
     for title, _, _ in COLUMNS:
         table.add_column(title, justify="right")
     for policy, own in by_policy.items():
@@ -37,7 +38,9 @@ def show(scenario: Scenario, rows: Sequence[dict[str, Any]]) -> None:
             table.add_row(policy, f"skipped: {own[0]['skipped']}", style="dim")
         else:
             table.add_row(policy, *(_cell(own, key, shape) for _, key, shape in COLUMNS))
-    Console().print(table)
+    console = Console()
+    # A pipe is as wide as the table needs.
+    (console if console.is_terminal else Console(width=WIDTH)).print(table)
 
 
 def _cell(rows: Sequence[dict[str, Any]], key: str, shape: str) -> str:

@@ -5,7 +5,7 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, Protocol
 
-from benchmarks.limiter_lab.world import Call, GaveUp, Task, World
+from benchmarks.limiter_lab.world import Call, GaveUpError, Task, World
 from penstock.simulator import Request
 from penstock.simulator.scenario import Tenant, Workload
 
@@ -14,7 +14,7 @@ class Policy(Protocol):
     """How one process calls the provider."""
 
     async def call(self, call: Call) -> None:
-        """Return once the call is answered. Raises GaveUp."""
+        """Return once the call is answered. Raises GaveUpError."""
         ...
 
 
@@ -85,7 +85,7 @@ class Agents:
             task.deadline = started + limit
         try:
             await self._in_time(task, self._stages(task, random.Random(f"{self._seed} {id}")))
-        except (GaveUp, TimeoutError):
+        except (GaveUpError, TimeoutError):
             task.failed = True
         task.ended = self._world.now()
         return task

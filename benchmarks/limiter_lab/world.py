@@ -109,7 +109,7 @@ class Reply:
             return max(0.0, parsedate_to_datetime(value).timestamp() - (EPOCH + self.at))
 
 
-class GaveUp(Exception):
+class GaveUpError(Exception):
     """A policy will not try this call again."""
 
 
@@ -138,6 +138,7 @@ class World:
         self.live = 0
         self.seconds = Seconds()
         self.on_finish: Callable[[], None] | None = None
+        self.watched = False
         self.broken: asyncio.Future[None] = loop.create_future()
 
     def now(self) -> float:

@@ -10,7 +10,7 @@ from benchmarks.limiter_lab.workload import Policy
 from benchmarks.limiter_lab.world import World
 
 
-class Skipped(Exception):
+class SkippedError(Exception):
     """A policy cannot run in this scenario; says why."""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.limiter_lab.oracle import calls_per_second, means
 from benchmarks.limiter_lab.workload import Policy
-from benchmarks.limiter_lab.world import Call, GaveUp, Reply, World
+from benchmarks.limiter_lab.world import Call, GaveUpError, Reply, World
 
 HEADROOM = 0.9
 """Operators who set a static limit leave a tenth of the quota unused."""
@@ -51,14 +51,14 @@ def sdk_pause(rng: random.Random, longest: float) -> Pause:
 
 
 async def retrying(world: World, call: Call, tries: int, pause: Pause, send: Any = None) -> None:
-    """Try so often. Raises GaveUp."""
+    """Try so often. Raises GaveUpError."""
     for number in range(1, tries + 1):
         reply = await (send or world.send)(call)
         if reply.ok:
             return
         if number < tries:
             await world.sleep(pause(number, reply))
-    raise GaveUp
+    raise GaveUpError
 
 
 class Line:
