@@ -75,6 +75,30 @@ def tool(function: Callable[P, R] | None = None, /, *, name: str | None = None) 
     return decorate if function is None else decorate(function)
 
 
+Gate = Callable[[str, Callable[..., object]], Callable[..., object]]
+"""Given a tool's name and function, returns what runs instead: it may refuse, ask, or replay."""
+
+_gates: Final[list[Gate]] = []
+
+
+def add_gate(gate: Gate) -> Callable[[], None]:
+    """Let `gate` stand before every tool; returns the way to take it out."""
+    _gates.append(gate)
+
+    def remove() -> None:
+        if gate in _gates:
+            _gates.remove(gate)
+
+    return remove
+
+
+def gated(name: str, function: Callable[P, R]) -> Callable[P, R]:
+    """Put the gates that stand now before a tool's function."""
+    for gate in _gates:
+        function = cast("Callable[P, R]", gate(name, function))
+    return function
+
+
 def _wrap(function: Callable[P, R], name: str) -> Callable[P, R]:
     if inspect.isasyncgenfunction(function):
         return cast("Callable[P, R]", _wrap_async_generator(function, name))
@@ -86,7 +110,7 @@ def _wrap(function: Callable[P, R], name: str) -> Callable[P, R]:
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         with ToolScope(name):
-            return function(*args, **kwargs)
+            return gated(name, function)(*args, **kwargs)
 
     return run
 
@@ -95,7 +119,7 @@ def _wrap_coroutine(function: Callable[P, Awaitable[R]], name: str) -> Callable[
     @functools.wraps(function)
     async def run(*args: P.args, **kwargs: P.kwargs) -> R:
         with ToolScope(name):
-            return await function(*args, **kwargs)
+            return await gated(name, function)(*args, **kwargs)
 
     return run
 

@@ -97,12 +97,32 @@ def guard_tool(name: str, function: Callable[P, R]) -> Callable[P, R]:
 
     Tool hooks call this, so that a framework's tools are guarded without code change.
     """
-    policy = _settings.current().tools.get(name)
+    policy = tool_rule(name)
     return function if policy is None else guarded(policy, function)
 
 
+def tool_rule(name: str) -> Policy | None:
+    """Find the rule that the settings hold for a tool."""
+    return _settings.current().tools.get(name)
+
+
+def run_tool(policy: Policy, call: Callable[[], Any], arguments: Mapping[str, Any]) -> Any:
+    """Run a tool that a framework calls with `arguments` by name."""
+    return run(perform(policy, Work(call=call, kwargs=arguments, arguments=arguments)))
+
+
+async def run_tool_async(policy: Policy, call: Callable[[], Any], arguments: Mapping[str, Any]) -> Any:
+    """Run a tool that a framework awaits."""
+    return await run_async(perform(policy, Work(call=call, kwargs=arguments, arguments=arguments)))
+
+
 def _work(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Work:
-    return Work(function=function, args=args, kwargs=kwargs, arguments=bind(function, args, kwargs))
+    return Work(
+        call=lambda: function(*args, **kwargs),
+        args=args,
+        kwargs=kwargs,
+        arguments=bind(function, args, kwargs),
+    )
 
 
 class guard:  # noqa: N801 - used as a context manager, like contextlib's
@@ -146,7 +166,7 @@ class guard:  # noqa: N801 - used as a context manager, like contextlib's
 
     def __enter__(self) -> Callable[..., Any]:
         self._seen = trust()
-        self._judged = run(admit(self._policy, Work(function=_nothing)))
+        self._judged = run(admit(self._policy, Work(call=_nothing)))
         return self._once
 
     def __exit__(self, *exc_info: object) -> None:
@@ -154,7 +174,7 @@ class guard:  # noqa: N801 - used as a context manager, like contextlib's
 
     async def __aenter__(self) -> Callable[..., Coroutine[Any, Any, Any]]:
         self._seen = trust()
-        self._judged = await run_async(admit(self._policy, Work(function=_nothing)))
+        self._judged = await run_async(admit(self._policy, Work(call=_nothing)))
         return self._once_async
 
     async def __aexit__(self, *exc_info: object) -> None:

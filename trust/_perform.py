@@ -23,9 +23,9 @@ from penstock.trust._policy import Outcome, Policy, Question
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """One call of guarded work: the function, its arguments as given and by name."""
+    """One call of guarded work; its arguments as given, for keys and re-checks, and by name."""
 
-    function: Callable[..., Any]
+    call: Callable[[], Any]
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     arguments: Mapping[str, object] = field(default_factory=dict)
@@ -45,10 +45,13 @@ def idempotency_key() -> str | None:
 def perform(policy: Policy, work: Work, *, judged: Outcome | None = None) -> Course:
     """Run the work once, if its inputs can be trusted; `judged` says that this is settled."""
     key = policy.key_of(work.arguments, work.args, work.kwargs)
+    if key is not None and key == idempotency_key():
+        # Guarded twice, say as a tool by its name and as a function: this is the claimed work itself.
+        return (yield Step(work.call))
     with GuardRecord(policy, key) as record:
         if key is None:
             outcome = judged or (yield from _judge(policy, work, record))
-            result = yield Step(lambda: work.function(*work.args, **work.kwargs))
+            result = yield Step(work.call)
             record.report(outcome)
             return result
         ledger = policy.ledger or _settings.current().ledger
@@ -142,7 +145,7 @@ def _claimed(
     """Run claimed work and record its end. What leaves the end open is reported as unknown."""
     token = _key.set(key)
     try:
-        result = yield Step(lambda: work.function(*work.args, **work.kwargs))
+        result = yield Step(work.call)
     except policy.not_done:
         yield Step(lambda: ledger.end(key, None), blocking=True)
         raise

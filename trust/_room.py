@@ -6,13 +6,16 @@ from penstock.telemetry import metrics as m
 from penstock.telemetry.interceptor import Answer, Call, Granted, Interceptor, Next, Settlement, Ticket
 from penstock.telemetry.registry import Registry
 from penstock.telemetry.tasks import current_task
+from penstock.telemetry.tools import add_gate
 from penstock.trust import _lineage
 from penstock.trust._cache import ResponseCache
 from penstock.trust._cache_ticket import BYPASS, COALESCED, HIT, MISS, STALE
 from penstock.trust._carry import follow_threads
 from penstock.trust._configure import TrustOptions, read_options
 from penstock.trust._feed import AnswerFeed
+from penstock.trust._frameworks import hook_frameworks
 from penstock.trust._interceptor import Lineage
+from penstock.trust._irreversible import guard_tool
 from penstock.trust._policy import Outcome
 from penstock.trust._prompt_cache import PromptCache
 from penstock.trust._settings import TrustSettings, activate
@@ -41,7 +44,10 @@ class TrustRoom:
             self.interceptor = Lineage(inner, prompt_cache=self.prompt_cache)
         _lineage.follow_tasks(current_task)
         settings = TrustSettings(ledger=options.ledger, tools=options.tools, on_outcome=self._ended)
-        self._undo = [activate(settings), follow_threads(), _lineage.forget_process]
+        hook_frameworks()
+        self._undo = [
+            activate(settings), follow_threads(), add_gate(guard_tool), _lineage.forget_process,
+        ]  # fmt: skip
 
     def count_in(self, registry: Registry) -> None:
         """Count guarded work and cache lookups from now on."""
