@@ -26,13 +26,13 @@ NOT_IN_USE = {"a shared store (Redis)"}
 
 
 def simulated(rpm, second_rpm=1200):
-    latency = Distribution("lognormal", 0.35, 0.4)
+    latency = Distribution("lognormal", 0.8, 0.4)
     pools = tuple(
         dataclasses.replace(
             profile("openai", rpm=limit, tpm=40_000_000),
             name=model,
             latency_seconds=latency,
-            rejection_seconds=0.3,  # what a client adds to a call must be small beside it
+            rejection_seconds=0.4,  # what a client adds to a call must be small beside it
         )
         for model, limit in zip(MODELS, (rpm, second_rpm), strict=True)
     )
@@ -95,7 +95,7 @@ def world(tmp_path_factory):
     fallback = {"openai:gpt-5": {"fallback": ["openai:gpt-5-mini"], "wait_up_to_seconds": 0.3}}
     acting = {"limit": "enforce", "pools": fallback, "trust": {"cache": {"every_call": True}}}
     enforce = {"instrument": acting, "models": list(MODELS)}
-    (alone, _), (fleet, _), (tight, _) = servers = [simulated(240), simulated(240), simulated(600)]
+    (alone, _), (fleet, _), (tight, _) = servers = [simulated(240), simulated(240), simulated(180)]
     apps = [
         App("alone", alone, 8, **enforce),
         App("fleet", fleet, 5, **enforce),
