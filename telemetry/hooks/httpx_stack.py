@@ -74,7 +74,10 @@ class _Hook:
             if guard.quietly("httpx.failed", sending.failed, live, error):
                 return None
             raise
-        if live is None or not self._head(live, response, asynchronous=False):
+        if live is None:
+            return response
+        if not guard.quietly("httpx.head", self._head, live, response, False):
+            guard.quietly("httpx.head", live.closed)
             return response
         if sending.ticket is not None and _short_error(response):
             chunks, failure = response.stream.drain(self._decoder(response))
@@ -127,7 +130,10 @@ class _Hook:
             if guard.quietly("httpx.failed", sending.failed, live, error):
                 return None
             raise
-        if live is None or not self._head(live, response, asynchronous=True):
+        if live is None:
+            return response
+        if not guard.quietly("httpx.head", self._head, live, response, True):
+            guard.quietly("httpx.head", live.closed)
             return response
         if sending.ticket is not None and _short_error(response):
             chunks, failure = await response.stream.drain(self._decoder(response))
@@ -137,18 +143,11 @@ class _Hook:
         await response.aclose()
         return None
 
-    def _head(self, live: LiveAttempt, response: Any, *, asynchronous: bool) -> bool:
-        try:
-            headers = {
-                name.decode("latin-1").lower(): value.decode("latin-1")
-                for name, value in response.headers.raw
-            }
-            live.head(response.status_code, headers)
-            self._streams.tap(response, live, asynchronous)
-        except guard.OURS as error:
-            guard.failed("httpx.head", error)
-            guard.quietly("httpx.head", live.closed)
-            return False
+    def _head(self, live: LiveAttempt, response: Any, asynchronous: bool) -> bool:
+        raw = response.headers.raw
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in raw}
+        live.head(response.status_code, headers)
+        self._streams.tap(response, live, asynchronous)
         return True
 
     def _routed(self, sending: Sending, request: Any) -> Any:

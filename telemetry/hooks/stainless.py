@@ -46,10 +46,10 @@ def _request(wrapped: Any, client: Any, args: tuple[Any, ...], kwargs: dict[str,
     try:
         result = wrapped(*args, **kwargs)
     except BaseException as error:
-        scope.raised(error)
+        guard.quietly("operation.raised", scope.raised, error)
         raise
     else:
-        scope.returned()
+        guard.quietly("operation.returned", scope.returned)
         return result
     finally:
         leave(token)
@@ -63,10 +63,10 @@ async def _request_async(wrapped: Any, client: Any, args: tuple[Any, ...], kwarg
     try:
         result = await wrapped(*args, **kwargs)
     except BaseException as error:
-        scope.raised(error)
+        guard.quietly("operation.raised", scope.raised, error)
         raise
     else:
-        scope.returned()
+        guard.quietly("operation.returned", scope.returned)
         return result
     finally:
         leave(token)
