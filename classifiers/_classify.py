@@ -1,12 +1,14 @@
 """`classify`: evidence in, verdict out."""
 
 import re
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from penstock.classifiers._facts import Facts
 from penstock.classifiers._retry_after import retry_after
 from penstock.classifiers._rule import CONFIDENCE, Rule, Tier
-from penstock.classifiers._table import RuleTable
+from penstock.classifiers._table import RuleTable, holds
 from penstock.classifiers.evidence import Evidence, SpanKind, Verdict
 from penstock.classifiers.rules import RULES
 from penstock.classifiers.taxonomy import CLASSES, ErrorClass, SideEffects
@@ -35,28 +37,53 @@ def use(table: RuleTable) -> None:
     """Put another table in use."""
     global _table
     _table = table
+    _classify_codes.cache_clear()
 
 
 def classify(evidence: Evidence) -> Verdict:
     """Decide what failed. Pure; never raises; `unknown` rather than a guess."""
     try:
-        facts = Facts(evidence, _table.known)
-        return verdict(evidence, facts, decide(facts))
+        if evidence.message is None and evidence.body is None and not evidence.headers:
+            return _classify_codes(
+                evidence.provider, evidence.span_kind, evidence.status, evidence.code, evidence.type,
+                evidence.exception_types, evidence.finish_reason, evidence.stream_started,
+            )  # fmt: skip
+        return _classify(evidence)
     except Exception as error:  # noqa: BLE001 - a foreign object inside may do anything
         return _unknown(evidence, f"internal_error={type(error).__name__}")
 
 
-def decide(facts: Facts) -> Rule | None:
-    """Find the rule that decides; None when none holds."""
-    return next(_table.matching(facts), None)
+def _classify(evidence: Evidence) -> Verdict:
+    facts = Facts(evidence, _table.vocabulary)
+    candidates = _table.candidates(facts)
+    return _verdict(evidence, facts, decide(facts, candidates), candidates)
 
 
-def verdict(evidence: Evidence, facts: Facts, rule: Rule | None) -> Verdict:
+@lru_cache(maxsize=1024)
+def _classify_codes(
+    provider: str | None, span_kind: SpanKind, status: int | None, code: str | None, type_: str | None,
+    exception_types: tuple[str, ...], finish_reason: str | None, stream_started: bool,
+) -> Verdict:  # fmt: skip
+    """Remember verdicts on codes alone: errors come in storms."""
+    return _classify(
+        Evidence(
+            provider=provider, span_kind=span_kind, status=status, code=code, type=type_,
+            exception_types=exception_types, finish_reason=finish_reason, stream_started=stream_started,
+        )
+    )  # fmt: skip
+
+
+def decide(facts: Facts, candidates: Sequence[Rule]) -> Rule | None:
+    """Find the rule that decides: the first that holds."""
+    return next((rule for rule in candidates if holds(rule, facts)), None)
+
+
+def _verdict(evidence: Evidence, facts: Facts, rule: Rule | None, candidates: Sequence[Rule]) -> Verdict:
     """Spell out what a rule means for this evidence."""
     if rule is None:
         return _unknown(evidence)
     error_class = rule.error_class
-    detail = _detail(rule, facts)
+    detail = _detail(rule, facts, candidates)
     known = CLASSES[error_class]
     effects = detail.side_effects or rule.side_effects or known.side_effects
     if evidence.stream_started and facts.kind is not SpanKind.TOOL:
@@ -80,14 +107,12 @@ def verdict(evidence: Evidence, facts: Facts, rule: Rule | None) -> Verdict:
     )
 
 
-def _detail(rule: Rule, facts: Facts) -> Rule:
+def _detail(rule: Rule, facts: Facts, candidates: Sequence[Rule]) -> Rule:
     """Find the reason in the words when the deciding rule only knew the class."""
     if rule.reason != "unspecified":
         return rule
-    same = (
-        r for r in _table.matching(facts) if r.error_class is rule.error_class and r.reason != "unspecified"
-    )
-    return next(same, rule)
+    telling = (r for r in candidates if r.error_class is rule.error_class and r.reason != "unspecified")
+    return next((r for r in telling if holds(r, facts)), rule)
 
 
 def _scope(facts: Facts) -> str | None:

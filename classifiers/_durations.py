@@ -82,6 +82,7 @@ def _compound(text: str) -> float | None:
         position = match.end()
         while position < len(text) and text[position] in " ,":
             position += 1
+        position += 4 * text.startswith("and ", position)
     return plausible(total) if position else None
 
 

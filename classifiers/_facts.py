@@ -6,20 +6,19 @@ from typing import Final
 
 from penstock.classifiers import _envelope
 from penstock.classifiers._parties import TOOL_SERVICES, TOOL_SIGNALS, TOOL_WORDS, provider_name
-from penstock.classifiers._plain import EMPTY, Plain, plain
+from penstock.classifiers._plain import EMPTY, Plain, Vocabulary, plain
 from penstock.classifiers._rule import signal_key
 from penstock.classifiers.evidence import Evidence, SpanKind
 
+# A code in text that prints JSON, however often it was quoted: 'code': 'x', \"type\":\"x\", status=x.
 _PAIR: Final = re.compile(
-    r"\\{0,4}[\"']?\b(?:code|type|status|reason|error_code|error_type|__type|finishReason|finish_reason|stop_reason)"
-    r"\\{0,4}[\"']?\s?[:=]\s?\\{0,4}[\"']?([A-Za-z0-9_.\-]{2,60})"
+    r"(?:code|type|tatus|eason)[\\\"']{0,6}\s?[:=]\s?[\\\"']{0,6}([A-Za-z0-9_.\-]{2,60})"
 )
 _JSON_RPC: Final = re.compile(r"-(32[0-7]\d\d)\b")
 _STATUS: Final = re.compile(
     r"\b(?:error|codes?|status|status_code|statuscode|http|http 1 1|http 2|apierror|returned|responded with|"
     r"failed with|response|rejected|received|exception|errors?|upstream|api request failed|\S+ api)"
     r"(?: error| status| code| status code| a)? ([45]\d\d)\b"
-    r"|^([45]\d\d)\b"
     r"|\b([45]\d\d) (?:too many|unauthorized|bad gateway|bad request|internal|service|forbidden|not found|"
     r"payment|gateway|resource_exhausted|unavailable|invalid_argument|permission_denied|client error|"
     r"server error|resource|type error|status code)\b"
@@ -27,7 +26,7 @@ _STATUS: Final = re.compile(
 _EXPLICIT_STATUS: Final = re.compile(
     r"\b(?:status code|error code|statuscode|status_code|http) (4\d\d|5\d\d)\b"
 )
-_STATUS_WORDS: Final = frozenset(
+STATUS_WORDS: Final = frozenset(
     str(number) for number in (*range(400, 432), 451, 498, 499, *range(500, 512), *range(520, 531), 529, 598)
 )
 _VAGUE: Final = frozenset({200, 400, 500, 502, 503})
@@ -55,16 +54,16 @@ class Facts:
 
     __slots__ = ("finish", "headers", "kind", "plain", "provider", "signals", "status")
 
-    def __init__(self, evidence: Evidence, known: frozenset[str]) -> None:
+    def __init__(self, evidence: Evidence, vocabulary: Vocabulary) -> None:
         body = evidence.body
         envelope = _envelope.read(_envelope.decode(body)) if body else _envelope.EMPTY
         message = evidence.message or ""
         if envelope.message and envelope.message not in message:
             message = f"{message}\n{envelope.message}" if message else envelope.message
-        self.plain: Plain = plain(message) if message else EMPTY
+        self.plain: Plain = plain(message, vocabulary.words) if message else EMPTY
         self.provider = provider_name(evidence.provider)
         self.headers: Mapping[str, str] = evidence.headers
-        self.signals = _signals(evidence, envelope, self.plain, known)
+        self.signals = _signals(evidence, envelope, self.plain, vocabulary.distinct)
         finish = evidence.finish_reason or envelope.finish
         self.finish = signal_key(finish) if finish and signal_key(finish) not in _NORMAL_ENDS else None
         self.status = _status(evidence.status, envelope.status, self.plain)
@@ -82,28 +81,29 @@ class Facts:
 
 
 def _signals(
-    evidence: Evidence, envelope: _envelope.Envelope, words: Plain, known: frozenset[str]
+    evidence: Evidence, envelope: _envelope.Envelope, words: Plain, distinct: frozenset[str]
 ) -> dict[str, None]:
     found: dict[str, None] = {}
     for code in (evidence.code, evidence.type, *envelope.codes):
         if code:
-            key = signal_key(code)
-            found[key] = None
-            if "." in key:
-                found.update(dict.fromkeys(key.split(".")))
+            _add(found, code)
     for name in evidence.exception_types:
         found[signal_key(name.rpartition(".")[2])] = None
     raw = words.raw
-    if "code" in raw or "type" in raw or "tatus" in raw or "eason" in raw:
-        for match in _PAIR.finditer(raw):
-            key = signal_key(match[1])
-            found[key] = None
-            if "." in key:
-                found.update(dict.fromkeys(key.split(".")))
+    for code in _PAIR.findall(raw):
+        _add(found, code)
     if "-32" in raw:
         found.update((f"_{number}", None) for number in _JSON_RPC.findall(raw))
-    found.update(dict.fromkeys(words.words & known))
+    found.update(dict.fromkeys(words.words & distinct))
     return found
+
+
+def _add(found: dict[str, None], code: str) -> None:
+    """Note a code; of a dotted one (`Throttling.AllocationQuota`) its parts as well."""
+    key = signal_key(code)
+    found[key] = None
+    if "." in key:
+        found.update(dict.fromkeys(key.split(".")))
 
 
 def _status(given: int | None, inside: int | None, words: Plain) -> int | None:
@@ -113,11 +113,19 @@ def _status(given: int | None, inside: int | None, words: Plain) -> int | None:
     if inside in _ERRORS_INSIDE and (given is None or inside not in (500, 502, 503)):
         return inside
     if given is not None:
-        if words.words.isdisjoint(_STATUS_WORDS):
+        if words.words.isdisjoint(STATUS_WORDS):
             return given
         said = [int(number) for number in _EXPLICIT_STATUS.findall(words.text)]
         return next((number for number in reversed(said) if number in _ERRORS_INSIDE and number < 500), given)
-    if words.words.isdisjoint(_STATUS_WORDS):
-        return None
-    matches = [int(next(filter(None, found))) for found in _STATUS.findall(words.text)]
-    return matches[-1] if matches else None
+    return _said(words)
+
+
+def _said(words: Plain) -> int | None:
+    """Find the last status that the words speak of."""
+    found: tuple[int, int] | None = None
+    for number in words.words & STATUS_WORDS:
+        position = words.text.rfind(number)
+        near = words.text[max(0, position - 40) : position + 24]
+        if _STATUS.search(near) or position == 0:
+            found = max(found or (0, 0), (position, int(number)))
+    return found[1] if found else None

@@ -1,8 +1,9 @@
 """Who may have failed: providers by their many spellings, services that tools dial, marks of a tool call."""
 
-import re
 from functools import lru_cache
 from typing import Final
+
+from penstock.classifiers._pattern import Pattern
 
 _SPELLINGS: Final = {
     "azure": "azure_openai azure_ai azure_ai_inference azure_ai_openai azure.ai.openai azure.ai.inference "
@@ -125,13 +126,13 @@ TOOL_SIGNALS: Final = frozenset({
     "mcptoolcallerror", "mcpconnectionerror", "toolcallerror", "mcpservererror", "tool_error",
     "functionexecutionerror", "toolcallexception",
 })  # fmt: skip
-TOOL_WORDS: Final = re.compile(
-    r"\b(?:mcp (?:error|server|tool)|toolexception|the tool use was rejected|tool ran into|error in tool|"
-    r"(?:during|in) tool call|error (?:executing|calling|running|invoking) (?:the )?(?:mcp )?tool|"
-    r"(?:failed|unable) to (?:execute|call|run|invoke) (?:the )?(?:mcp )?tool|"
-    r"tool (?:execution|call|invocation) (?:failed|error|timed out)|tool (?:result|output) error|"
-    r"tool (?!use |calls? )(?:\S+ ){1,2}?(?:failed|raised|returned an error|threw)(?: with)?|"
-    r"error while trying to use the tool|is_?error (?:true|false))\b"
+TOOL_WORDS: Final = Pattern(
+    "mcp (error|server|tool)|toolexception|the tool use was rejected|tool ran into|error in tool|"
+    "(during|in) tool call|error (executing|calling|running|invoking) (the )?(mcp )?tool|"
+    "(failed|unable) to (execute|call|run|invoke) (the )?(mcp )?tool|"
+    "tool (execution|call|invocation) (failed|error|timed out)|tool (result|output) error|"
+    "tool (?!use |calls? )(\\S+ ){1,2}?(failed|raised|returned an error|threw)|"
+    "error while trying to use the tool|is_?error (true|false)"
 )
 
 

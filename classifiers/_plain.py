@@ -30,8 +30,16 @@ _WIDE_BREAKS: Final = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The words that rules know; of these, the ones that are machine words wherever they stand."""
+
+    words: frozenset[str]
+    distinct: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Plain:
-    """`text` to match patterns on, `words` in it, `raw` clipped (for number-bearing hints), `wide`
+    """`text` to match patterns on, known `words` in it, `raw` clipped (for number-bearing hints), `wide`
     when it holds letters beyond ASCII.
     """
 
@@ -44,8 +52,10 @@ class Plain:
 EMPTY: Final = Plain("", frozenset(), "", False)
 
 
-def plain(message: str) -> Plain:
-    """Reduce a message of any length; head and tail stand for a long one."""
+def plain(message: str, words: frozenset[str]) -> Plain:
+    """Reduce a message of any length; head and tail stand for a long one. Only those of `words` are
+    kept apart.
+    """
     raw = message
     if len(raw) > 2 * _RAW_PART:
         raw = f"{raw[:_RAW_PART]}\n{raw[-_RAW_PART:]}"
@@ -61,5 +71,5 @@ def plain(message: str) -> Plain:
     wide = not cooked.isascii()
     if wide:
         cooked = _WIDE_BREAKS.sub(" ", _WIDE.sub("", cooked))
-    words = cooked.encode("utf-8", "replace").translate(_TABLE, _DELETED).decode("utf-8", "replace").split()
-    return Plain(" ".join(words), frozenset(words), raw, wide)
+    spoken = cooked.encode("utf-8", "replace").translate(_TABLE, _DELETED).decode("utf-8", "replace").split()
+    return Plain(" ".join(spoken), words.intersection(spoken), raw, wide)

@@ -7,18 +7,18 @@ from typing import Final
 
 from penstock.classifiers._durations import UNIT, seconds_of
 
-_SPAN: Final = rf"(?:[0-9][0-9.]{{0,20}} ?(?:{UNIT})?(?:,? ?(?:and )?(?=[0-9]))?){{1,4}}"
-# "Retrying in 10s" is the client's own backoff, so only what asks the caller to wait counts.
-_HINT: Final = re.compile(
-    r"(?:try(?:ing)? again (?:in|after)(?: about| approximately)?|"
-    r"(?<!will )(?<!not )retry(?: your request)? (?:in|after)(?: about)?|"
-    r"retry[-_ ]?after(?:[-_ ]?(?:seconds?|secs?))?[\"']?\s?[:=]|"
-    r"(?:please )?wait (?:for |at least |another |about )?|resets? (?:in|after)|available (?:again )?in|"
-    r"back ?off for|请(?:在|等待|于)?|retry_?delay[\\\"']{0,4}\s?:|retry_delay\s{0,3}\{\s{0,40}seconds:)\s?[\"']?"
-    rf"({_SPAN})",
-    re.IGNORECASE,
+# What asks the caller to wait. "Retrying in 10s" is the client's own backoff and does not count.
+_ASKS: Final = (
+    "again in", "again after", "retry in", "retry after", "request after", "request in", "retry-after",
+    "retry_after", "retryafter", "retrydelay", "retry_delay", "wait", "resets in", "reset in",
+    "resets after", "reset after", "available in", "back off for", "请在", "请等待", "请于",
+)  # fmt: skip
+_LENGTH: Final = re.compile(
+    r"(?:[-_ ]?(?:seconds|secs?))?[\\\"'\s:={]{0,8}(?:(?:for|at least|another|about|seconds) ?:? ?){0,2}"
+    rf"[\"'~]?((?:[0-9][0-9.]{{0,20}} ?(?:{UNIT})?(?![a-z])(?:,? ?(?:and )?(?=[0-9]))?){{1,4}}"
+    r"|[0-9][0-9hms.]{0,20})"
 )
-_HINT_WORDS: Final = ("again", "etry", "wait", "reset", "available", "back", "请")
+_REFUSED: Final = ("will ", "not ", "n't ")
 _MILLISECONDS_KEYS: Final = frozenset({"retry_after_ms", "retryafterms", "retry-after-ms"})
 _SECONDS_KEYS: Final = frozenset({
     "retry_after", "retryafter", "retry-after", "retry_after_seconds", "retryafterseconds", "retrydelay",
@@ -116,7 +116,15 @@ def _from_message(message: str | None) -> float | None:
     if not message:
         return None
     text = message if len(message) <= 2 * _HEAD else message[:_HEAD] + message[-_HEAD:]
-    if not any(word in text for word in _HINT_WORDS):
-        return None
-    waits = (seconds_of(match[1].rstrip(" .,"), now_unix=None) for match in _HINT.finditer(text))
-    return max((wait for wait in waits if wait is not None), default=None)
+    text = text.lower()
+    longest = None
+    for ask in _ASKS:
+        start = text.find(ask)
+        while start >= 0:
+            end = start + len(ask)
+            match = _LENGTH.match(text, end)
+            if match is not None and not text.endswith(_REFUSED, 0, start):
+                wait = seconds_of(match[1].rstrip(" .,"), now_unix=None)
+                longest = wait if longest is None or (wait or 0.0) > longest else longest
+            start = text.find(ask, end)
+    return longest

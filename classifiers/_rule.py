@@ -7,7 +7,6 @@ words one space apart; `~` stands for up to five words. A text rule is tried onl
 `words` is in the message, which is what keeps a hundred of them cheap.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -15,10 +14,9 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Final
 
+from penstock.classifiers._pattern import Pattern
 from penstock.classifiers.evidence import SpanKind
 from penstock.classifiers.taxonomy import ErrorClass, Fault, SideEffects
-
-_GAP: Final = r"(?:\S+ ){0,5}?"
 
 
 class Tier(IntEnum):
@@ -71,19 +69,14 @@ class Rule:
         return frozenset(signal_key(signal) for signal in self.signals)
 
     @cached_property
-    def pattern(self) -> re.Pattern[str] | None:
+    def pattern(self) -> Pattern | None:
         """`text`, compiled when it is first needed."""
-        return compiled(self.text) if self.text else None
+        return Pattern(self.text) if self.text else None
 
     @cached_property
-    def exclusion(self) -> re.Pattern[str] | None:
+    def exclusion(self) -> Pattern | None:
         """`unless`, compiled when it is first needed."""
-        return compiled(self.unless) if self.unless else None
-
-
-def compiled(text: str) -> re.Pattern[str]:
-    """Compile the rule language: whole words, `~` for a short gap."""
-    return re.compile(rf"\b(?:{text.replace('~', _GAP)})\b")
+        return Pattern(self.unless) if self.unless else None
 
 
 def signal_key(word: str) -> str:

@@ -1,11 +1,12 @@
 """A rule table with an index: from what the evidence shows to the few rules worth trying."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final
 
-from penstock.classifiers._facts import Facts
+from penstock.classifiers._facts import STATUS_WORDS, Facts
 from penstock.classifiers._parties import TOOL_SIGNALS
+from penstock.classifiers._plain import Vocabulary
 from penstock.classifiers._rule import Rule, Tier, signal_key, stands_out
 from penstock.classifiers.evidence import SpanKind
 from penstock.classifiers.taxonomy import ErrorClass
@@ -39,10 +40,12 @@ class RuleTable:
         self._wide: list[int] = []
         for position, rule in enumerate(self.rules):
             self._file(position, rule)
-        signals = [s for rule in self.rules for s in rule.signals if stands_out(s)]
-        self.known = frozenset(signal_key(s) for s in signals) | TOOL_SIGNALS
         self.signals = frozenset(signal_key(s) for rule in self.rules for s in rule.signals)
-        self._words = frozenset(word for rule in self.rules for word in rule.words)
+        distinct = {
+            signal_key(s) for rule in self.rules for s in rule.signals if stands_out(s)
+        } | TOOL_SIGNALS
+        words = {word for rule in self.rules for word in rule.words} | STATUS_WORDS | distinct
+        self.vocabulary = Vocabulary(frozenset(words), frozenset(distinct))
 
     def _file(self, position: int, rule: Rule) -> None:
         """Index a rule under the one condition that is rarest."""
@@ -69,8 +72,8 @@ class RuleTable:
         found = set(self._always)
         for signal in facts.signals:
             found.update(index.get(f"s{signal}", ()))
-        for word in facts.plain.words & self._words:
-            found.update(index[f"w{word}"])
+        for word in facts.plain.words:
+            found.update(index.get(f"w{word}", ()))
         if facts.status is not None:
             found.update(index.get(f"h{facts.status}", ()))
         if facts.finish is not None:
@@ -78,12 +81,6 @@ class RuleTable:
         if facts.plain.wide:
             found.update(self._wide)
         return [self.rules[position] for position in sorted(found)]
-
-    def matching(self, facts: Facts) -> Iterator[Rule]:
-        """Yield the rules that hold, best first."""
-        for rule in self.candidates(facts):
-            if holds(rule, facts):
-                yield rule
 
 
 def holds(rule: Rule, facts: Facts) -> bool:

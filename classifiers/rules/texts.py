@@ -315,7 +315,7 @@ CAPACITY: Final[tuple[Rule, ...]] = (
     _text(
         "text.rpm", "rate_limit.rpm", source=f"{_OPENAI}; {_AZURE}; {_AWS}",
         words="rpm minute min requests queries rps qps second call calls qpm rph hour per_minute request", statuses="0 200 400 403 413 429 500 503 529",
-        text="(requests?|queries|calls|images|messages|prompts) ~per ~(min|minute|second|hour|sec|\\d+ (seconds?|minutes?))|rp[msh]|qp[sm]|call rate limit|per minute request limit|"
+        text="(requests?|queries|calls|images|messages|prompts) ~per ~(min|minute|second|hour|sec|\\d+ (seconds?|minutes?))|rpm|rps|rph|qps|qpm|call rate limit|per minute request limit|"
         "free models per min\\w*|\\w*requests_?per_?min\\w*|(maximum|max|limit) ~(requests?|calls|queries) ~(minute|second|hour)|"
         "requests? rate limit|request rate ~(exceed\\w*|limit|too)|too many requests ~(sent too many requests)|limit ~\\d+ ~(minute|second|hour)|"
         "\\d+ (requests?|calls|queries) (a|per|every|in|within|each) ~(minute|second|hour|seconds|minutes)",
