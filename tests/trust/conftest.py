@@ -1,15 +1,21 @@
 """Fixtures of the trust room's tests: a fresh process state, real ledgers, an inner interceptor to steer."""
 
+import json
+import os
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 
+import penstock
 from penstock.telemetry.interceptor import Admission, Answer, Call, Granted, Next, Settlement
 from penstock.trust import MemoryLedger, RedisLedger, SqliteLedger, _lineage, _settings
 
@@ -121,3 +127,116 @@ def call_of() -> Callable[..., Call]:
         return Call(**{**base, **fields})  # type: ignore[arg-type]
 
     return make
+
+
+class ChatServer:
+    """A small OpenAI-compatible provider on loopback. `reply(body)` gives a message, or (status, error)."""
+
+    def __init__(self) -> None:
+        self.bodies: list[dict[str, Any]] = []
+        self.reply: Callable[[dict[str, Any]], Any] = lambda body: {"content": f"from {body['model']}"}
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                outer.bodies.append(body)
+                said = outer.reply(body)
+                if isinstance(said, tuple):
+                    self.answer(said[0], "application/json", [json.dumps(said[1]).encode()])
+                elif body.get("stream"):
+                    self.answer(200, "text/event-stream", outer.events(body, said))
+                else:
+                    self.answer(200, "application/json", [json.dumps(outer.completion(body, said)).encode()])
+
+            def answer(self, status: int, content_type: str, pieces: list[bytes]) -> None:
+                self.send_response(status)
+                self.send_header("content-type", content_type)
+                self.send_header("x-request-id", f"req-{len(outer.bodies)}")
+                self.send_header("transfer-encoding", "chunked")
+                self.end_headers()
+                for piece in pieces:
+                    self.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+                    self.wfile.flush()
+                self.wfile.write(b"0\r\n\r\n")
+
+            def log_message(self, *args: object) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
+
+    def completion(self, body: dict[str, Any], message: dict[str, Any]) -> dict[str, Any]:
+        reason = "tool_calls" if message.get("tool_calls") else "stop"
+        usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+        choice = {
+            "index": 0,
+            "message": {"role": "assistant", "content": None, **message},
+            "finish_reason": reason,
+        }
+        return {
+            "id": f"chatcmpl-{len(self.bodies)}",
+            "object": "chat.completion",
+            "created": 1,
+            "model": body["model"],
+            "choices": [choice],
+            "usage": usage,
+        }
+
+    def events(self, body: dict[str, Any], message: dict[str, Any]) -> list[bytes]:
+        base = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": body["model"]}
+        pieces = [
+            {**base, "choices": [{"index": 0, "delta": {"content": word}, "finish_reason": None}]}
+            for word in message["content"].split(" ")
+        ]
+        pieces.append({**base, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+        return [f"data: {json.dumps(piece)}\n\n".encode() for piece in pieces] + [b"data: [DONE]\n\n"]
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(10)
+
+
+@pytest.fixture
+def server() -> Iterator[ChatServer]:
+    running = ChatServer()
+    yield running
+    running.close()
+
+
+OUT_OF_CREDIT = (
+    429,
+    {"error": {"message": "You exceeded your current quota", "type": "insufficient_quota",
+               "param": None, "code": "insufficient_quota"}},
+)  # fmt: skip
+
+
+@pytest.fixture
+def out_of_credit() -> Any:
+    return OUT_OF_CREDIT
+
+
+@pytest.fixture
+def penstock_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Instrument for one test; `trust` is its [trust] table."""
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.startswith(("PENSTOCK_", "OTEL_")):
+            monkeypatch.delenv(name)
+    runtimes: list[Any] = []
+
+    def start(**options: Any) -> Any:
+        trust = options.pop("trust", None)
+        if trust is not None:
+            Path("penstock.toml").write_text(trust)
+        runtimes.append(penstock.instrument(**{"spans": "off", **options}))
+        return runtimes[-1]
+
+    yield start
+    for runtime in runtimes:
+        runtime.shutdown()
