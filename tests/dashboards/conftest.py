@@ -137,12 +137,12 @@ def catalogue():
 def prometheus(catalogue, tmp_path_factory):
     """A Prometheus that has scraped every page a few times."""
     folder = tmp_path_factory.mktemp("prometheus")
-    with prometheus_server(folder, list(catalogue.scrapes())) as server:
+    with prometheus_server(folder, list(catalogue.scrapes()), interval="500ms") as server:
         wait_for_scrapes(server.url, len(list(catalogue.paths())))
         yield server
 
 
-def wait_for_scrapes(url, targets, scrapes=5):
+def wait_for_scrapes(url, targets, scrapes=8):
     from penstock.dashboards import Prometheus
 
     deadline = time.monotonic() + 60
