@@ -45,10 +45,10 @@ def run(
 
     settings = load({"limit": limit, "spans": spans, "metrics_port": metrics_port})
     parse_settings(settings.limiter)
-    command = launcher.prepare(program or [])
+    prepared = launcher.prepare(program or [])
     env = {"PENSTOCK_SPANS": str(settings.spans or "off")}
     if settings.disabled:
-        launcher.launch(command, dict(os.environ))
+        launcher.launch(prepared, dict(os.environ))
     if settings.spans is not None:
         launcher.check_folder(settings.spans)
     if settings.metrics_port is not None:
@@ -59,7 +59,7 @@ def run(
     config = find_file(os.environ, Path())
     if config is not None:
         env["PENSTOCK_CONFIG"] = str(config.absolute())  # the program may change its folder
-    launcher.launch(command, launcher.environment(env))
+    launcher.launch(prepared, launcher.environment(env))
 
 
 class _RunCommand(TyperCommand):

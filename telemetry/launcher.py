@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -28,7 +29,15 @@ _PYTHON_NAMES: Final = ("python", "python3", f"python3.{sys.version_info.minor}"
 _PYTHON_WITH_VALUE: Final = frozenset({"-X", "-W", "--check-hash-based-pycs"})
 
 
-def prepare(command: Sequence[str]) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What to execute, and what its user should know first."""
+
+    command: list[str]
+    notice: str | None = None
+
+
+def prepare(command: Sequence[str]) -> Prepared:
     """Find the program and what it will run; also takes `-m module` and `script.py` alone.
 
     Raises:
@@ -38,11 +47,11 @@ def prepare(command: Sequence[str]) -> list[str]:
         raise UsageError("nothing to run; say for example: penstock run python app.py")
     if command[0] == "-m" or (command[0].endswith(".py") and not os.access(command[0], os.X_OK)):
         command = [sys.executable, *command]
-    program = _find(command[0])
+    program, notice = _find(command[0])
     arguments = list(command[1:])
     if _is_python(command[0]):
         _check_python(arguments, program)
-    return [program, *arguments]
+    return Prepared([program, *arguments], notice)
 
 
 def environment(settings: Mapping[str, str], base: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -58,16 +67,19 @@ def environment(settings: Mapping[str, str], base: Mapping[str, str] | None = No
     return env
 
 
-def launch(command: Sequence[str], env: Mapping[str, str]) -> NoReturn:
+def launch(prepared: Prepared, env: Mapping[str, str]) -> NoReturn:
     """Become the program.
 
     Raises:
         UsageError: it cannot be executed.
     """
+    command = prepared.command
+    if prepared.notice is not None:
+        print(f"penstock: {prepared.notice}", file=sys.stderr)  # noqa: T201
     sys.stdout.flush()
     sys.stderr.flush()
     try:
-        os.execve(command[0], list(command), dict(env))  # noqa: S606 - becoming the program is the point
+        os.execve(command[0], command, dict(env))  # noqa: S606 - becoming the program is the point
     except OSError as error:
         raise UsageError(f"cannot run {command[0]}: {error.strerror}") from error
 
@@ -104,21 +116,19 @@ def check_folder(path: Path) -> None:
         raise UsageError(f"--spans {path} cannot be written: permission denied")
 
 
-def _find(program: str) -> str:
+def _find(program: str) -> tuple[str, str | None]:
+    """Find a program on the path. A bare `python` is one that sees us: ours, where the path's does not."""
     found = shutil.which(program)
     if program in _PYTHON_NAMES and not _sees_penstock(found):
-        if found is not None:
-            print(  # noqa: T201
-                f"penstock: {found} has no penstock; running {sys.executable} instead", file=sys.stderr
-            )
-        return sys.executable
+        notice = f"{found} has no penstock; running {sys.executable} instead" if found else None
+        return sys.executable, notice
     if found is None:
         if os.sep in program and Path(program).exists():
             raise UsageError(
                 f"{program!r} is not executable; for a script say: penstock run python {program}"
             )
         raise UsageError(f"program {program!r} does not exist")
-    return found
+    return found, None
 
 
 def _sees_penstock(python: str | None) -> bool:

@@ -67,6 +67,7 @@ class Tracing:
         self._version = version("penstock")
         self._tap: _Tap | None = None
         self._adopted: object = None
+        self._resource = Resource.create()  # once: its detectors run in threads, which a fork's child lacks
         self._own = self._make()
         self._tracer = self._own.get_tracer(SCOPE, self._version)
 
