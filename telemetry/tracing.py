@@ -49,7 +49,7 @@ class _Tap(SpanProcessor):
 
 _taps: Final[WeakKeyDictionary[object, _Tap]] = WeakKeyDictionary()
 """One tap a provider, however often we are installed and shut down."""
-_adopting: Final = threading.Lock()
+_adopting = threading.Lock()
 
 
 class Tracing:
@@ -67,6 +67,7 @@ class Tracing:
         self._version = version("penstock")
         self._tap: _Tap | None = None
         self._adopted: object = None
+        self._inherited = False
         self._resource = Resource.create()  # once: its detectors run in threads, which a fork's child lacks
         self._own = self._make()
         self._tracer = self._own.get_tracer(SCOPE, self._version)
@@ -76,6 +77,8 @@ class Tracing:
         provider = trace.get_tracer_provider()
         if provider is not self._adopted and isinstance(provider, _TakesProcessors):
             self._adopt(provider)
+        elif self._inherited:
+            self._renew()
         return self._tracer
 
     @property
@@ -96,17 +99,21 @@ class Tracing:
             processor.shutdown()
 
     def after_fork(self) -> None:
-        """Give a child's own provider an instance id of its own."""
-        if not self.adopted:
-            self._own = self._make()
-            self._tracer = self._own.get_tracer(SCOPE, self._version)
+        """Let a child have a provider of its own: another instance id, its own exporters."""
+        global _adopting
+        _adopting = threading.Lock()
+        self._inherited = not self.adopted  # renewed at first use: little is safe in a fork handler
+
+    def _renew(self) -> None:
+        with _adopting:
+            if self._inherited:
+                self._own = self._make()
+                self._tracer = self._own.get_tracer(SCOPE, self._version)
+                self._inherited = False
 
     def _make(self) -> TracerProvider:
-        identity: dict[str, str | int] = {
-            "service.instance.id": str(uuid.uuid4()),
-            "process.pid": os.getpid(),
-        }
-        provider = TracerProvider(resource=Resource.create(identity), shutdown_on_exit=False)
+        identity = Resource({"service.instance.id": str(uuid.uuid4()), "process.pid": os.getpid()})
+        provider = TracerProvider(resource=self._resource.merge(identity), shutdown_on_exit=False)
         for processor in (*self._processors, *self._exporters()):
             provider.add_span_processor(processor)
         return provider
