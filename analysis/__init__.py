@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from penstock.analysis.verbs.errors import errors
     from penstock.analysis.verbs.export import export
     from penstock.analysis.verbs.fanout import fanout
+    from penstock.analysis.verbs.plan import Load, plan
     from penstock.analysis.verbs.quality import quality
     from penstock.analysis.verbs.quota import quota
+    from penstock.analysis.verbs.replay import WhatIf, replay
     from penstock.analysis.verbs.sql import sql
     from penstock.analysis.verbs.storms import storms
     from penstock.analysis.verbs.summary import summary
@@ -24,17 +26,21 @@ if TYPE_CHECKING:
 
 _HOMES: Final[dict[str, str]] = {
     "Answer": "answer",
+    "Load": "verbs.plan",
     "Selection": "spans",
     "Spans": "spans",
     "Table": "answer",
+    "WhatIf": "verbs.replay",
     "bursts": "verbs.bursts",
     "compare": "verbs.compare",
     "concurrency": "verbs.concurrency",
     "errors": "verbs.errors",
     "export": "verbs.export",
     "fanout": "verbs.fanout",
+    "plan": "verbs.plan",
     "quality": "verbs.quality",
     "quota": "verbs.quota",
+    "replay": "verbs.replay",
     "sql": "verbs.sql",
     "storms": "verbs.storms",
     "summary": "verbs.summary",
@@ -44,9 +50,11 @@ _HOMES: Final[dict[str, str]] = {
 
 __all__ = [
     "Answer",
+    "Load",
     "Selection",
     "Spans",
     "Table",
+    "WhatIf",
     "bursts",
     "compare",
     "concurrency",
@@ -54,8 +62,10 @@ __all__ = [
     "export",
     "fanout",
     "open_spans",
+    "plan",
     "quality",
     "quota",
+    "replay",
     "sql",
     "storms",
     "summary",

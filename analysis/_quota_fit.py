@@ -2,8 +2,8 @@
 
 While a pool is saturated, its budget is empty at every refusal. Between two refusals in a row a
 continuous budget therefore admits exactly what flowed in: accepted = rate × time − charged × refused,
-fitted over slices of saturated time (least squares; `charged` is 1 where refused requests count, as
-OpenAI documents). A fixed window instead admits the same number in every saturated window, from its
+fitted over slices of saturated time by least squares; `charged` is above 0 where refused requests count,
+as OpenAI documents. A fixed window instead admits the same number in every saturated window, from its
 edge on. A concurrency limit refuses at one and the same number of live calls.
 """
 
@@ -21,6 +21,10 @@ LONGEST_GAP_SECONDS: Final = 3.0
 """Refusals further apart than this do not prove that the budget stayed empty between them."""
 FEWEST_REFUSALS: Final = 8
 FEWEST_ACCEPTED: Final = 40
+_FREE: Final = 0.2
+"""A refusal that costs less of the budget than this is taken to cost nothing."""
+_LARGEST_ERROR: Final = 0.03
+_LARGEST_ERROR_CHARGED: Final = 0.02
 WINDOWS_SECONDS: Final = (60.0, 10.0, 1.0)
 FEWEST_WINDOWS: Final = 3
 
@@ -77,20 +81,16 @@ def _fit_flow(tries: Sequence[Try]) -> Estimate | None:
     accepted = sum(one[1] for one in slices)
     if accepted < FEWEST_ACCEPTED or len(slices) < FEWEST_WINDOWS:
         return None
-    rate, charged, spread = _least_squares(slices)
-    counts = charged > 0.5
-    total = sum(one[0] for one in slices)
-    refused = sum(one[2] for one in slices)
-    rate = (accepted + (refused if counts else 0)) / total
-    # Each chain of slices is exact to about one request at either end.
-    error = math.hypot(spread / math.sqrt(len(slices)), 1 / math.sqrt(len(slices))) / (
-        rate * total / len(slices)
-    )
-    if error > 0.05 or rate <= 0 or (counts and charged < 0.8) or (not counts and charged > 0.2):
+    rate, charged, error = _least_squares(slices)
+    counts = charged > _FREE
+    if not counts:
+        # Free refusals leave one unknown, and chains of slices are exact to one request at either end.
+        total = sum(one[0] for one in slices)
+        rate, error = accepted / total, min(error, math.sqrt(len(slices)) / total)
+    if rate <= 0 or error > (_LARGEST_ERROR_CHARGED if counts else _LARGEST_ERROR) * rate:
         return None
-    return Estimate(
-        "requests", rate * 60, round(max(0.5, 0.95 - 4 * error), 2), "refusals", "continuous", 60.0, counts
-    )
+    confidence = round(max(0.5, 0.95 - 6 * error / rate), 2)
+    return Estimate("requests", rate * 60, confidence, "refusals", "continuous", 60.0, counts)
 
 
 def _slices(tries: Sequence[Try]) -> list[tuple[float, int, int]]:
@@ -114,7 +114,7 @@ def _slices(tries: Sequence[Try]) -> list[tuple[float, int, int]]:
 
 
 def _least_squares(slices: Sequence[tuple[float, int, int]]) -> tuple[float, float, float]:
-    """Fit accepted = rate × seconds − charged × refused; return rate, charged and the residual's spread."""
+    """Fit accepted = rate × seconds − charged × refused; return both and the rate's standard error."""
     tt = sum(t * t for t, _, _ in slices)
     tr = sum(t * r for t, _, r in slices)
     rr = sum(r * r for _, _, r in slices)
@@ -122,11 +122,10 @@ def _least_squares(slices: Sequence[tuple[float, int, int]]) -> tuple[float, flo
     ra = sum(r * a for _, a, r in slices)
     determinant = tt * rr - tr * tr
     if determinant <= 1e-9 * tt * rr:
-        rate, charged = ta / tt, 0.0
-    else:
-        rate, charged = (ta * rr - ra * tr) / determinant, -(tt * ra - tr * ta) / determinant
-    left = [a - rate * t + charged * r for t, a, r in slices]
-    return rate, charged, math.sqrt(sum(x * x for x in left) / len(left))
+        return ta / tt, 0.0, math.inf
+    rate, charged = (ta * rr - ra * tr) / determinant, -(tt * ra - tr * ta) / determinant
+    left = sum((a - rate * t + charged * r) ** 2 for t, a, r in slices)
+    return rate, charged, math.sqrt(left / max(1, len(slices) - 2) * rr / determinant)
 
 
 def _fit_window(tries: Sequence[Try]) -> Estimate | None:

@@ -14,10 +14,12 @@ COMMANDS: Final[dict[str, str]] = {
     "demo": "demo",
     "doctor": "doctor",
     "traces": "traces",
+    "plan": "plan",
     "classify": "classify",
     "simulate": "simulate",
     "dashboards": "dashboards",
     "alerts": "alerts",
+    "stack": "stack",
 }
 
 USAGE_EXIT: Final = 2

@@ -65,9 +65,27 @@ def register(app: typer.Typer) -> None:
     traces = typer.Typer(help="Look back over recorded spans.", no_args_is_help=True, rich_markup_mode=None)
     for verb in VERBS:
         traces.command(verb.name, help=verb.help)(_grouped(verb) if verb.grouped else _plain(verb))
-    for command in (sql, export, compare):
+    for command in (replay, sql, export, compare):
         traces.command()(command)
     app.add_typer(traces, name="traces")
+
+
+def replay(
+    files: Files, format: Format = "table", where: Where = None, since: Since = None, until: Until = None,
+    rpm: Annotated[float | None, typer.Option(min=1, help="Requests per minute to try.")] = None,
+    tpm: Annotated[float | None, typer.Option(min=1, help="Tokens per minute to try.")] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Calls at once to try.")] = None,
+    seed: Annotated[int, typer.Option(help="Another one shows another course.")] = 0,
+    fail_if: FailIf = None, store: Store = None,
+) -> None:  # fmt: skip
+    """What if: this demand against the limiter and the inferred or a given quota."""
+    from penstock.analysis import WhatIf
+    from penstock.analysis import replay as ask
+
+    what_if = WhatIf(rpm, tpm, concurrency)
+    answer(
+        lambda spans: ask(spans, what_if, seed), files, format, Request(where, since, until, fail_if, store)
+    )
 
 
 def sql(

@@ -1,0 +1,224 @@
+"""What if: the recorded demand against the production limiter and a quota; policies side by side."""
+
+import math
+import random
+from dataclasses import dataclass
+from dataclasses import replace as changed
+from typing import Any, Final
+
+from penstock.analysis._replay import Demand, Guarded, Outcome, SdkRetries, Want, World
+from penstock.analysis.answer import Answer, table_of
+from penstock.analysis.spans import Spans
+from penstock.analysis.verbs.quota import quota
+from penstock.errors import UsageError
+from penstock.limiter import PoolSettings
+from penstock.simulator.scenario import Pool as PoolModel
+
+BUCKET_SECONDS: Final = 10.0
+_CAPACITY: Final = ("rate_limit", "quota", "overloaded")
+
+_OPERATIONS: Final = """
+WITH tries AS (
+  SELECT call_id, max(greatest(end_ns - start_ns, 0)) FILTER (WHERE NOT failed) AS service_ns
+  FROM spans WHERE is_attempt AND call_id IS NOT NULL GROUP BY call_id
+)
+SELECT coalesce(o.task_id, o.trace_id, o.span_id) AS task, coalesce(o.pool, 'unknown') AS pool,
+       o.start_ns, greatest(o.end_ns, o.start_ns) AS end_ns, o.failed, o.error_class, t.service_ns,
+       o.input_tokens, o.output_tokens, o.max_tokens
+FROM spans o LEFT JOIN tries t ON t.call_id = o.call_id
+WHERE o.is_operation AND o.start_ns IS NOT NULL AND o.end_ns IS NOT NULL
+ORDER BY task, o.start_ns
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """Limits to try instead of the inferred ones. None keeps what was inferred."""
+
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    concurrency: float | None = None
+
+
+def replay(spans: Spans, what_if: WhatIf | None = None, seed: int = 0) -> Answer:
+    """Answer `traces replay`.
+
+    Raises:
+        UsageError: nothing to replay, or no quota is known or given.
+    """
+    rows = spans.rows(_OPERATIONS)
+    if not rows:
+        raise UsageError("no finished LLM operation to replay")
+    demand, notes = demand_of(rows, seed)
+    models, headers = _quotas(spans, what_if or WhatIf(), {row["pool"] for row in rows})
+    if not any(
+        model.requests_per_minute or model.tokens_per_minute or model.concurrency for model in models.values()
+    ):
+        raise UsageError(
+            "no quota could be inferred from these spans; give one with --rpm, --tpm or --concurrency"
+        )
+    guarded = World(demand, models, headers=headers, seed=seed)
+    policies = {
+        "recorded": _recorded(spans, rows),
+        "sdk retries": _figures(_play(World(demand, models, headers=headers, seed=seed))),
+        "limiter": _figures(guarded.run(Guarded(guarded, _settings(models), seed))),
+    }
+    limits = [
+        {"pool": name, "requests_per_minute": model.requests_per_minute or None,
+         "tokens_per_minute": model.tokens_per_minute or None, "concurrency": model.concurrency or None,
+         "window": model.algorithm}
+        for name, model in models.items()
+    ]  # fmt: skip
+    data = {
+        "policies": policies,
+        "quota": limits,
+        "completed_tasks": notes,
+        "seed": seed,
+        "quality": spans.quality,
+    }
+    with_it, without = policies["limiter"], policies["recorded"]
+    lines = [
+        f"with the limiter you would have had {with_it['rate_limited_ratio']:.1%} of attempts refused "
+        f"(recorded {without['rate_limited_ratio']:.1%}) and {with_it['tasks_finished']:,} of "
+        f"{with_it['tasks']:,} tasks finished (recorded {without['tasks_finished']:,})"
+    ]
+    if notes:
+        lines.append(
+            f"{notes:,} recorded tasks gave up; the calls they never made were drawn from tasks that finished"
+        )
+    rows_shown = [{"policy": name, **held} for name, held in policies.items()]
+    return Answer("replay", data, lines, [table_of("policies", rows_shown), table_of("quota", limits)])
+
+
+def demand_of(rows: list[dict[str, Any]], seed: int) -> tuple[list[Demand], int]:
+    """Read what the app wanted; tasks that gave up on capacity are completed from those that did not."""
+    tasks: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        tasks.setdefault(row["task"], []).append(row)
+    services = sorted(row["service_ns"] for row in rows if row["service_ns"])
+    usual = services[len(services) // 2] / 1e9 if services else 1.0
+    first = min(row["start_ns"] for row in rows)
+    wholes = [calls for calls in tasks.values() if not _gave_up(calls)]
+    demand = [Demand((calls[0]["start_ns"] - first) / 1e9, _wants(calls, usual)) for calls in tasks.values()]
+    broken = [held for held, calls in zip(demand, tasks.values(), strict=True) if _gave_up(calls)]
+    if wholes:
+        _complete(broken, [_wants(calls, usual) for calls in wholes], random.Random(seed))
+    demand.sort(key=lambda held: held.at)
+    return demand, len(broken) if wholes else 0
+
+
+def _gave_up(calls: list[dict[str, Any]]) -> bool:
+    last = max(calls, key=lambda call: call["end_ns"])
+    return bool(last["failed"]) and last["error_class"] in _CAPACITY
+
+
+def _wants(calls: list[dict[str, Any]], usual: float) -> list[Want]:
+    """Chain calls: each waited for the latest one that had ended when it began."""
+    wants = []
+    for index, call in enumerate(calls):
+        ended = [i for i in range(index) if calls[i]["end_ns"] <= call["start_ns"]]
+        after = max(ended, key=lambda i: calls[i]["end_ns"]) if ended else None
+        since = calls[0]["start_ns"] if after is None else calls[after]["end_ns"]
+        wants.append(
+            Want(
+                pool=call["pool"],
+                pause_seconds=(call["start_ns"] - since) / 1e9,
+                service_seconds=call["service_ns"] / 1e9 if call["service_ns"] else usual,
+                input_tokens=call["input_tokens"] or 0,
+                output_tokens=call["output_tokens"] or 0,
+                max_tokens=call["max_tokens"] or call["output_tokens"] or 0,
+                after=after,
+            )
+        )
+    return wants
+
+
+def _complete(broken: list[Demand], wholes: list[list[Want]], rng: random.Random) -> None:
+    for held in broken:
+        model = rng.choice(wholes)
+        for want in model[len(held.wants) :]:
+            after = want.after if want.after is None or want.after < len(held.wants) else len(held.wants) - 1
+            held.wants.append(changed(want, after=after))
+
+
+def _quotas(spans: Spans, what_if: WhatIf, pools: set[str]) -> tuple[dict[str, PoolModel], bool]:
+    told = {pool["pool"]: pool["limits"] for pool in quota(spans).data["pools"]}
+    headers = any(limit["source"] == "headers" for limits in told.values() for limit in limits)
+    models = {}
+    for name in pools:
+        limits = {limit["kind"]: limit for limit in told.get(name, ())}
+        requests = limits.get("requests", {})
+        fixed = requests.get("window") == "fixed"
+        models[name] = PoolModel(
+            name=name,
+            algorithm="fixed_window" if fixed else "continuous",
+            window_seconds=requests.get("per_seconds") or 60.0,
+            bucket_seconds=BUCKET_SECONDS,
+            requests_per_minute=what_if.requests_per_minute or requests.get("value") or 0.0,
+            tokens_per_minute=what_if.tokens_per_minute or limits.get("tokens", {}).get("value") or 0.0,
+            concurrency=what_if.concurrency or limits.get("concurrency", {}).get("value") or 0.0,
+            charge_rejected=bool(requests.get("refusals_charged")),
+        )
+    return models, headers
+
+
+def _settings(models: dict[str, PoolModel]) -> dict[str, PoolSettings]:
+    """The limiter as it ships, with patience: how long tasks may wait is the app's to say."""
+    return {name: PoolSettings(max_wait_seconds=math.inf, queue_limit=10_000_000) for name in models}
+
+
+def _play(world: World) -> Outcome:
+    return world.run(SdkRetries(world))
+
+
+def _recorded(spans: Spans, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    tasks: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        tasks.setdefault(row["task"], []).append(row)
+    attempts = spans.rows(
+        "SELECT count(*) AS attempts, "
+        "count(*) FILTER (WHERE failed AND error_class = 'rate_limit') AS refused FROM spans WHERE is_attempt"
+    )[0]
+    from penstock.analysis.verbs.concurrency import concurrency
+
+    live = concurrency(spans).data["total"]
+    whole = [calls for calls in tasks.values() if not _gave_up(calls)]
+    seconds = [(max(call["end_ns"] for call in calls) - calls[0]["start_ns"]) / 1e9 for calls in whole]
+    return _row(
+        len(tasks), len(whole), attempts["attempts"], attempts["refused"], seconds, [],
+        live["p50"], live["p99"],
+        (max(row["end_ns"] for row in rows) - min(row["start_ns"] for row in rows)) / 1e9,
+    )  # fmt: skip
+
+
+def _figures(outcome: Outcome) -> dict[str, Any]:
+    return _row(
+        outcome.tasks, outcome.finished, outcome.attempts, outcome.rate_limited, outcome.task_seconds,
+        outcome.waits, _level(outcome.time_at, 0.5), _level(outcome.time_at, 0.99), outcome.ended,
+    )  # fmt: skip
+
+
+def _row(
+    tasks: int, finished: int, attempts: int, refused: int, seconds: list[float], waits: list[float],
+    p50: int, p99: int, length: float,
+) -> dict[str, Any]:  # fmt: skip
+    return {
+        "tasks": tasks, "tasks_finished": finished, "attempts": attempts, "rate_limited": refused,
+        "rate_limited_ratio": refused / attempts if attempts else 0.0,
+        "task_p50_seconds": _rank(seconds, 0.5), "task_p99_seconds": _rank(seconds, 0.99),
+        "wait_p95_seconds": _rank(waits, 0.95), "live_p50": p50, "live_p99": p99, "seconds": length,
+    }  # fmt: skip
+
+
+def _rank(values: list[float], share: float) -> float | None:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
+
+
+def _level(time_at: dict[int, float], share: float) -> int:
+    total, passed = sum(time_at.values()), 0.0
+    for level in sorted(time_at):
+        passed += time_at[level]
+        if passed >= share * total:
+            return level
+    return 0
