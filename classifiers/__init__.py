@@ -10,6 +10,7 @@ from penstock.classifiers._from_responses import (
     evidence_of_stream_error,
 )
 from penstock.classifiers._from_spans import evidence_of_span, kind_of_span
+from penstock.classifiers._redact import redacted, redacted_row
 from penstock.classifiers._retry_after import retry_after
 from penstock.classifiers._rows import evidence_of_row, row_of_verdict
 from penstock.classifiers._rule import Rule, Tier, rule
@@ -53,6 +54,8 @@ __all__ = [
     "explain",
     "kind_of_span",
     "load_rules",
+    "redacted",
+    "redacted_row",
     "register_entry_points",
     "register_rules",
     "reset_rules",

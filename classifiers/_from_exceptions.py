@@ -44,7 +44,7 @@ def evidence_of_exception(
         status=carrier.status or next((f.status for f in facts if f.status), None),
         code=carrier.code or next((f.code for f in facts if f.code), None),
         type=carrier.type,
-        message="\n".join(filter(None, texts))[:_MESSAGE] or None,
+        message=_clipped("\n".join(filter(None, texts))) or None,
         body=carrier.body,
         headers=next((f.headers for f in reversed(facts) if f.headers), {}),
         exception_types=tuple(names),
@@ -193,9 +193,14 @@ def _call(function: object) -> object:
 
 def _text(exc: BaseException) -> str:
     try:
-        return str(exc)[:_MESSAGE]
+        return _clipped(str(exc))
     except Exception:  # noqa: BLE001
         return ""
+
+
+def _clipped(text: str) -> str:
+    """Keep head and tail: a traceback says at its end what was raised."""
+    return text if len(text) <= _MESSAGE else f"{text[: _MESSAGE // 2]}\n{text[-_MESSAGE // 2 :]}"
 
 
 def _framework(exc: BaseException) -> str | None:

@@ -1,0 +1,73 @@
+"""Every rule is reachable, sourced, and right about its own examples."""
+
+import re
+
+import pytest
+
+from penstock.classifiers import Rule, classify, evidence_of_row
+from penstock.classifiers._pattern import Pattern, needs, split
+from penstock.classifiers.rules import RULES
+
+RULE_IDS = [rule.id for rule in RULES]
+
+
+def _decided_by(row: object) -> str:
+    verdict = classify(evidence_of_row(row))  # type: ignore[arg-type]
+    return next((seen.removeprefix("rule=") for seen in verdict.evidence if seen.startswith("rule=")), "")
+
+
+@pytest.mark.parametrize("rule", RULES, ids=RULE_IDS)
+def test_a_rule_decides_its_example_and_not_its_counterexample(rule: Rule) -> None:
+    assert _decided_by(rule.example) == rule.id
+    assert classify(evidence_of_row(rule.example)).error_class is rule.error_class
+    assert _decided_by(rule.counterexample) != rule.id
+
+
+@pytest.mark.parametrize("rule", RULES, ids=RULE_IDS)
+def test_a_rule_names_its_source_and_a_condition(rule: Rule) -> None:
+    assert rule.source
+    conditions = (rule.signals, rule.statuses, rule.finishes, rule.words, rule.substrings, rule.spans)
+    assert any(conditions)
+    assert not rule.text or rule.words
+
+
+def test_rule_ids_are_unique() -> None:
+    assert len(set(RULE_IDS)) == len(RULE_IDS)
+
+
+def test_no_signal_is_listed_where_an_earlier_rule_takes_it() -> None:
+    shadowed = []
+    for rule in RULES:
+        if rule.text or rule.substrings or rule.headers:
+            continue
+        for signal in rule.signals:
+            row: dict[str, object] = {
+                "body": {"error": {"code": signal}},
+                "span_kind": min(rule.spans or {"llm"}),
+                "provider": min(rule.providers or {""}),
+            }
+            if rule.statuses and 0 not in rule.statuses:
+                row["status_code"] = min(rule.statuses)
+            if _decided_by(row) != rule.id:
+                shadowed.append((rule.id, signal, _decided_by(row)))
+    assert shadowed == []
+
+
+def _samples() -> list[str]:
+    texts = [str(rule.example.get("message", "")) for rule in RULES]
+    return [re.sub(r"[^a-z0-9_]+", " ", text.lower()).strip() for text in texts] + ["", "a b c"]
+
+
+def test_skipping_alternatives_never_changes_an_answer() -> None:
+    samples = _samples()
+    for text in {part for rule in RULES for part in (rule.text, rule.unless) if part}:
+        plain = re.compile(r"\b(?:" + text.replace("~", r"(?:\S+ ){0,5}?") + r")\b")
+        pattern = Pattern(text)
+        for sample in samples:
+            assert pattern.search(sample) == bool(plain.search(sample)), (text, sample)
+
+
+def test_a_pattern_knows_the_letters_it_needs() -> None:
+    assert needs("rate limit(ed)? ~(reached|exceeded)") == (("rate limit",), ("reached", "exceeded"))
+    assert needs("retr(y|ies) afte?r") == (("retr",), (" aft",))
+    assert split("a(b|c)|d") == ["a(b|c)", "d"]
