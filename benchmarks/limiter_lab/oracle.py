@@ -16,6 +16,7 @@ from typing import Final
 from benchmarks.limiter_lab.workload import Policy, request_of
 from benchmarks.limiter_lab.world import Call, GaveUpError, World
 from penstock.simulator import Accepted, Event, Refusal, Scenario
+from penstock.simulator.quota import SLOPE_FREE_SHARE, SLOPE_SECONDS
 from penstock.simulator.scenario import Neighbour, Pool, Workload
 
 _SAMPLES: Final = 4000
@@ -151,12 +152,25 @@ def granted_per_second(scenario: Scenario) -> list[float]:
     granted = [0.0] * math.ceil(scenario.horizon_seconds)
     for pool in scenario.pools:
         mean = means(scenario.workload, pool)
+        since = 0
         for second, config, share, begins in _history(pool, len(granted)):
+            since = second if begins else since
             rates = calls_per_second(config, mean)
             tightest = min(rates, key=rates.__getitem__)
             rate = rates[tightest] * share
-            granted[second] += rate + (rate * _depth(config, tightest) if begins else 0.0)
+            rate += rate * _depth(config, tightest) if begins else 0.0
+            granted[second] += min(rate, _slope(config, second - since))
     return granted
+
+
+def _slope(config: Pool, seconds: int) -> float:
+    """What growth allows, in calls a second, so long after a start from nothing."""
+    percent = config.slope_percent_per_15s
+    if not percent or math.isinf(percent):
+        return math.inf
+    free = max(2.0, config.requests_per_minute / 60 * SLOPE_SECONDS * SLOPE_FREE_SHARE) / SLOPE_SECONDS
+    growth = seconds / SLOPE_SECONDS * math.log1p(percent / 100)
+    return free * math.exp(min(700.0, growth))
 
 
 def _depth(config: Pool, dimension: str) -> float:

@@ -62,7 +62,7 @@ async def retrying(world: World, call: Call, tries: int, pause: Pause, send: Any
 
 
 class Line:
-    """A first-come queue in front of a condition that callers re-check."""
+    """A first-come queue in front of a condition that its head re-checks."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -71,26 +71,32 @@ class Line:
 
     async def join(self, may_go: Callable[[], float]) -> None:
         """Wait for the turn and until `may_go` says 0; it returns seconds to look again, inf: when told."""
-        mine: asyncio.Future[None] = self._world.loop.create_future()
-        self._waiting.append(mine)
+        turn: asyncio.Future[None] = self._world.loop.create_future()
+        self._waiting.append(turn)
         try:
-            while True:
-                if self._waiting[0] is mine:
-                    again = may_go()
-                    if again <= 0:
-                        return
-                    if not math.isinf(again):
-                        self._world.loop.call_later(again, self.look)
-                await mine
-                mine_index = self._waiting.index(mine)
-                mine = self._world.loop.create_future()
-                self._waiting[mine_index] = mine
+            while self._waiting[0] is not turn or (again := may_go()) > 0:
+                if self._waiting[0] is turn:
+                    self._look_in(again)
+                await turn
+                behind = self._waiting.index(turn)
+                turn = self._world.loop.create_future()
+                self._waiting[behind] = turn
         finally:
-            if mine in self._waiting:
-                self._waiting.remove(mine)
+            self._waiting.remove(turn)
             self.look()
 
     def look(self) -> None:
         """Let the first in line look again."""
         if self._waiting and not self._waiting[0].done():
             self._waiting[0].set_result(None)
+
+    def _look_in(self, seconds: float) -> None:
+        at = self._world.now() + seconds
+        if at < self._wake_at - 1e-9:
+            self._wake_at = at
+            self._world.loop.call_later(seconds, self._woken, at)
+
+    def _woken(self, at: float) -> None:
+        if at == self._wake_at:
+            self._wake_at = math.inf
+        self.look()
