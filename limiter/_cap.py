@@ -6,6 +6,7 @@ from math import ceil, inf
 from typing import Final
 
 _CUT: Final = 0.3
+_NOISE: Final = 0.2
 _LATENCIES: Final = 128
 _ENOUGH: Final = 20
 _SLACK: Final = 1.5
@@ -94,11 +95,11 @@ class Cap:
 
     def overloaded(self, live: int, share: float, sent_at: float, now: float) -> bool:
         """Cut once per epoch after a sign of missing capacity; little if few answers (`share`) say so."""
-        if sent_at <= self._cut_at:
+        if sent_at <= self._cut_at or share < _NOISE:
             return False
         self._exact = False
         self._pause = _PROBE_SECONDS[0] / 10
-        return self._cut(max(1, int((1 - min(_CUT, 1.5 * share)) * min(live, self.limit))), now)
+        return self._cut(max(1, int((1 - min(_CUT, share)) * min(live, self.limit))), now)
 
     def succeeded(self, now: float, live: int) -> bool:
         """Grow by one after a quiet while, if the cap was in the way. True if it moved."""

@@ -10,8 +10,8 @@ class Entry:
     """A call that waits, runs or has ended. Plain data: the pool and the queue own its meaning."""
 
     __slots__ = (
-        "age", "attempts", "cost", "give_up_at", "input_tokens", "live_before", "marks", "max_output",
-        "not_before", "number", "order", "promote_at", "queued", "queued_at", "rank", "sent_at",
+        "age", "attempts", "cost", "give_up_at", "input_tokens", "live_before", "marks",
+        "max_output", "not_before", "number", "order", "promote_at", "queued", "queued_at", "rank", "sent_at",
         "static_tokens", "tenant",
     )  # fmt: skip
 

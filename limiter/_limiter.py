@@ -283,27 +283,21 @@ class Limiter:
     def _spill(self, home: Pool, now: float) -> Wakes:
         """Move the excess: calls whose whole wait at home would be longer than the user allows."""
         wakes: Wakes = []
-        allowed = home.settings.wait_up_to_seconds
-        if self._router.spilling(home):
-            allowed /= 2
-        waiting = home.queue.waiters(_SPILL_SCAN)
-        longest = 0.0
-        for ahead, waiter in enumerate(waiting):
+        wait = home.drain_wait(now)
+        self._router.settle(home, wait(len(home.queue) - 1), now)
+        allowed = home.settings.wait_up_to_seconds / (2 if self._router.spilling(home) else 1)
+        if not self._router.room(home, now):
+            return wakes
+        for ahead, waiter in enumerate(home.queue.waiters(_SPILL_SCAN)):
             ticket = cast("Ticket", waiter)
-            wait = home.expected_wait(ticket, ahead, now)
-            longest = max(longest, wait)
-            if now - ticket.queued_at + wait <= allowed:
+            if now - ticket.queued_at + wait(ahead) <= allowed:
                 continue
-            for pool in self._router.candidates(home, ticket.call):
-                if (
-                    self._router.admits(home, pool, now)
-                    and not len(pool.queue)
-                    and pool.when(ticket, now) <= now
-                ):
-                    home.queue.remove(ticket, served=True)
-                    wakes += self._grant(ticket, pool, now, home.reason())
-                    break
-        self._router.settle(home, longest, now)
+            pool = self._router.choose(home, ticket.call, ticket, now)
+            if pool is not None:
+                home.queue.remove(ticket, served=True)
+                wakes += self._grant(ticket, pool, now, home.reason())
+            elif not self._router.room(home, now):
+                break
         return wakes
 
     def _let_pass(self, ticket: Ticket, now: float) -> None:
@@ -326,6 +320,8 @@ class Limiter:
         """Whether waiting is certain to be in vain. What overtakes only adds to this estimate."""
         if ticket.give_up_at == inf or ticket.home.settings.fallback:
             return False
+        if ticket.home.rate(now) == inf:
+            return False  # nothing is known of the quota yet: the first answers will tell
         return self._eta(ticket, now) > _HOPELESS * (ticket.give_up_at - now)
 
     def _eta(self, ticket: Ticket, now: float) -> float:

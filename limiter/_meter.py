@@ -7,7 +7,7 @@ the bucket: comparing it with the present (remaining now = remaining then + refi
 a one-second bucket, since the refill it caps is not the refill that happened.
 """
 
-from math import exp, inf
+from math import exp, gcd, inf
 from typing import Final, NamedTuple
 
 from penstock.providers import Window
@@ -20,7 +20,13 @@ _MOST_DRAIN: Final = 0.95
 _VOTES: Final = 3
 _TELLING_REFILL: Final = 4.0
 """A refill must be expected to bring this many units before its absence is evidence of a window."""
+_ENOUGH_GRAINS: Final = 8
+_PHASE_STEP: Final = 0.1
+_SHALLOW_SECONDS: Final = 2.0
+"""A bucket or slice this shallow is paced evenly, whatever refills it."""
 _MOST_RESERVE: Final = 0.25
+_CROWDED: Final = 0.6
+_MOST_RESERVE_CROWDED: Final = 0.5
 
 
 class Mark(NamedTuple):
@@ -42,9 +48,9 @@ class Meter:
     """
 
     __slots__ = (
-        "_at", "_charged", "_corrected", "_epoch", "_last", "_order", "_pending_drain", "_seen_order",
-        "_spilled", "_voter", "_votes", "depth", "drain", "error", "fit", "level", "limit", "period",
-        "rate", "reset_at", "windowed",
+        "_at", "_charged", "_corrected", "_epoch", "_grain", "_grains", "_last", "_order",
+        "_pending_drain", "_seen_order", "_spilled", "_voter", "_votes", "depth", "drain", "error", "fit",
+        "level", "limit", "period", "rate", "reset_at", "sliced", "windowed",
     )  # fmt: skip
 
     def __init__(self, limit: float, period: float, remaining: float, now: float) -> None:
@@ -57,6 +63,7 @@ class Meter:
         self.error = 0.0
         self.fit = 0.0
         self.windowed = False
+        self.sliced = False
         self.reset_at = inf
         self._at = now
         self._order = 0
@@ -66,6 +73,8 @@ class Meter:
         self._spilled = 0.0
         self._epoch = 0
         self._votes = 0
+        self._grain = 0
+        self._grains = 0
         self._voter: tuple[Mark, float] | None = None
         self._last: Mark | None = None
         self._pending_drain = (0.0, 0.0)
@@ -78,12 +87,13 @@ class Meter:
     @property
     def reserve(self) -> float:
         """What is left untouched for what the shadow cannot know, learnt from its own errors."""
-        return min(_MOST_RESERVE * self.depth, 0.1 + 2.0 * self.error)
+        most = _MOST_RESERVE if self.drain < _CROWDED * self.rate else _MOST_RESERVE_CROWDED
+        return min(most * self.depth, 0.1 + 2.0 * self.error)
 
-    def when(self, cost: float, pending: float, now: float) -> float:
-        """Say when `cost` may be sent: `now` or later. `pending` is owed already and not yet charged."""
+    def when(self, cost: float, now: float) -> float:
+        """Say when `cost` may be sent: `now` or later."""
         self._move(now)
-        missing = min(cost + self.reserve, self.depth) + pending - self.level
+        missing = min(cost + self.reserve, self.depth) - self.level
         if missing <= _DUST:
             return now
         if self.windowed:
@@ -101,6 +111,10 @@ class Meter:
     def refused(self, cost: float, mark: Mark) -> None:
         """Give back what a refused call was charged: the provider never took it."""
         self._charged -= cost
+        if self.sliced:
+            # Even pacing at the right rate fits the slices at some phase: move towards it.
+            self.level -= _PHASE_STEP * cost
+            return
         if mark.epoch == self._epoch:
             self.level = min(self.depth, self.level + cost)
             self._corrected += cost
@@ -126,8 +140,10 @@ class Meter:
         self._seen_order = mark.order
         remaining = window.remaining
         mark = mark._replace(level=mark.level + refunded, charged=mark.charged - refunded)
-        self._learn_depth(remaining, window)
+        self._learn_depth(remaining, window.reset_seconds)
         self._vote(mark, remaining)
+        if self.sliced:
+            return
         if self.windowed and window.reset_seconds is not None:
             self._learn_reset(now + window.reset_seconds)
         self._correct(mark, remaining)
@@ -169,11 +185,18 @@ class Meter:
         self.level = min(self.level, self.depth)
         self.drain = min(self.drain, _MOST_DRAIN * self.rate)
 
-    def _learn_depth(self, remaining: float, window: Window) -> None:
+    def _learn_depth(self, remaining: float, reset_seconds: float | None) -> None:
+        if self.sliced:
+            return
         depth = max(self.depth, remaining + 1)
-        if not self.windowed and window.reset_seconds is not None:
-            told = remaining + self.rate * window.reset_seconds
-            if told <= 1.02 * self.limit:
+        # A continuous bucket is full after (depth - level) / rate. Whole seconds are too coarse to tell.
+        if (
+            not self.windowed
+            and reset_seconds is not None
+            and abs(reset_seconds - round(reset_seconds)) > 2e-3
+        ):
+            told = remaining + self.rate * reset_seconds
+            if told <= self.limit:
                 depth = max(depth, told)
         self.depth = depth
 
@@ -184,19 +207,29 @@ class Meter:
             return
         last, before = self._voter
         expected = self.rate * (mark.at - last.at)
-        if expected < _TELLING_REFILL:
+        shallow = self.depth <= _SHALLOW_SECONDS * self.rate
+        if expected < (_TELLING_REFILL / 2 if shallow else _TELLING_REFILL):
             return
         self._voter = (mark, remaining)
         refill = remaining - before + mark.charged - last.charged
         room = self.depth - before
         if refill > 0.3 * min(expected, room) + 1:
-            self._votes = 0
+            if not shallow:
+                self._votes = 0
             if self.windowed:
                 self._become(windowed=False)
-        elif abs(refill) <= 1.01 + 0.01 * expected and room > _TELLING_REFILL:
+        elif abs(refill) <= (0.5 if shallow else 1.01 + 0.01 * expected) and room > expected:
             self._votes += 1
-            if self._votes >= _VOTES and not self.windowed:
+            if self._votes >= _VOTES and shallow:
+                self._pace_evenly()
+            elif self._votes >= _VOTES and not self.windowed:
                 self._become(windowed=True)
+
+    def _pace_evenly(self) -> None:
+        self.sliced = True
+        self.depth = 1.0
+        self.level = min(self.level, 1.0)
+        self.drain = self.error = 0.0
 
     def _become(self, *, windowed: bool) -> None:
         self.windowed = windowed
@@ -214,13 +247,22 @@ class Meter:
 
     def _correct(self, mark: Mark, remaining: float) -> None:
         held = mark.level + self._corrected - mark.corrected
-        # Headers count whole units: anything in [remaining, remaining + 1) agrees.
-        error = remaining - held if held < remaining else -max(0.0, held - remaining - 1)
+        below, above = self._spread(remaining)
+        error = min(0.0, above - held) if held >= below else below - held
         self.fit += 0.1 * (abs(error) - self.fit)
         keep = _ERROR_MEMORY if abs(error) > self.error else _ERROR_DECAY
         self.error = keep * self.error + (1 - keep) * abs(error)
         self._learn_drain(mark, error)
         self._shift(error, mark)
+
+    def _spread(self, remaining: float) -> tuple[float, float]:
+        """Say what a header's number may stand for: whole units, or rounded to tens or thousands."""
+        if remaining > 0:
+            self._grain = gcd(self._grain, int(remaining))
+            self._grains += 1
+        if self._grains < _ENOUGH_GRAINS or self._grain < 10:
+            return remaining, remaining + 1
+        return remaining - self._grain / 2, remaining + self._grain / 2 + 1
 
     def _learn_drain(self, mark: Mark, error: float) -> None:
         if self.windowed or self._last is None:

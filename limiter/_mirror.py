@@ -1,13 +1,11 @@
 """The mirror: all dimensions of a pool's quota that headers have told, and what a call costs in each."""
 
-from math import sqrt
 from typing import Final, Protocol
 
 from penstock.limiter._meter import Mark, Meter
 from penstock.providers import Quota, Usage, Window
 
 _MEMORY: Final = 0.95
-_RELATIVE_ERROR: Final = 1.5
 _KEEP_MODEL: Final = 0.7
 
 
@@ -39,12 +37,11 @@ class Marks:
 class Estimator:
     """Turns what a request declares into what it will cost: learnt from the usage of answers."""
 
-    __slots__ = ("_error", "_input_ratio", "_output", "_seen")
+    __slots__ = ("_input_ratio", "_output", "_seen")
 
     def __init__(self) -> None:
         self._input_ratio = 1.0
         self._output = 0.0
-        self._error = 0.0
         self._seen = 0
 
     def input(self, declared: int) -> float:
@@ -57,11 +54,6 @@ class Estimator:
             return float(declared or 0)
         return min(self._output, declared) if declared else self._output
 
-    @property
-    def relative_error(self) -> float:
-        """How far estimates of produced tokens are off, as a share."""
-        return self._error
-
     def learn(self, declared_input: int, usage: Usage) -> None:
         """Calibrate by one answer."""
         keep = min(_MEMORY, self._seen / (self._seen + 1))
@@ -71,8 +63,6 @@ class Estimator:
             self._input_ratio = keep * self._input_ratio + (1 - keep) * ratio
         if usage.output is not None:
             self._output = keep * self._output + (1 - keep) * usage.output
-            off = abs(usage.output - self._output) / max(1.0, self._output)
-            self._error = keep * self._error + (1 - keep) * min(3.0, off)
 
 
 class _Pair:
@@ -102,8 +92,6 @@ class Mirror:
     """Says when a call fits into every dimension that headers have told."""
 
     __slots__ = (
-        "_outstanding",
-        "_squares",
         "estimator",
         "input",
         "mean_cost",
@@ -118,8 +106,6 @@ class Mirror:
         self.input: Meter | None = None
         self.output: _Pair | None = None
         self.estimator = Estimator()
-        self._outstanding = 0.0
-        self._squares = 0.0
         self.mean_cost = 1.0
 
     @property
@@ -134,26 +120,25 @@ class Mirror:
     def when(self, call: Charged, now: float) -> float:
         """Say when every dimension has room: `now` or later."""
         requests = self.requests
-        at = requests.when(1.0, 0.0, now) if requests is not None else now
+        at = requests.when(1.0, now) if requests is not None else now
         if not self.counts_tokens:
             return at
         est = self.estimator
         tokens_in = est.input(call.input_tokens)
         expected = est.output(call.max_output)
         declared = float(call.max_output if call.max_output is not None else expected)
-        owed = self._outstanding + _RELATIVE_ERROR * est.relative_error * sqrt(self._squares)
         if self.tokens is not None:
             if self.tokens.use_reserved:
-                at = max(at, self.tokens.reserving.when(tokens_in + declared, 0.0, now))
+                at = max(at, self.tokens.reserving.when(tokens_in + declared, now))
             else:
-                at = max(at, self.tokens.metered.when(tokens_in + expected, owed, now))
+                at = max(at, self.tokens.metered.when(tokens_in + 1, now))
         if self.input is not None:
-            at = max(at, self.input.when(tokens_in, 0.0, now))
+            at = max(at, self.input.when(tokens_in, now))
         if self.output is not None:
             if self.output.use_reserved:
-                at = max(at, self.output.reserving.when(declared, 0.0, now))
+                at = max(at, self.output.reserving.when(declared, now))
             else:
-                at = max(at, self.output.metered.when(expected, owed, now))
+                at = max(at, self.output.metered.when(1.0, now))
         return at
 
     def charge(self, call: Charged, now: float) -> None:
@@ -167,8 +152,6 @@ class Mirror:
         expected = est.output(call.max_output)
         marks.output_cost = expected
         marks.total = declared = float(call.max_output if call.max_output is not None else expected)
-        self._outstanding += expected
-        self._squares += expected * expected
         if self.tokens is not None:
             marks.reserved = self.tokens.reserving.charge(tokens_in + declared, now)
             marks.metered = self.tokens.metered.charge(tokens_in, now)
@@ -194,7 +177,6 @@ class Mirror:
             self.input.refused(marks.input_cost, marks.input)
         if self.output is not None and marks.produced[0] is not None:
             self.output.reserving.refused(marks.total, marks.produced[0])
-        self._ended(marks)
 
     def observe(
         self, call: Charged, quota: Quota, now: float, *, refused: bool, live: "list[Charged]"
@@ -209,7 +191,8 @@ class Mirror:
                 self.requests = _seed(quota.requests, sum(1.0 for c in live if c.order > call.order), now)
             else:
                 self.requests.observe(marks.requests, 1.0 if back else 0.0, quota.requests, now)
-        if quota.tokens is not None:
+        if quota.tokens is not None and quota.input_tokens is None and quota.output_tokens is None:
+            # Beside the other two, Anthropic's `tokens` only repeats the most restrictive of them.
             self._observe_tokens(marks, quota.tokens, now, back=back)
         if quota.input_tokens is not None:
             if self.input is None:
@@ -239,7 +222,6 @@ class Mirror:
         marks = call.marks
         if marks is None:
             return
-        self._ended(marks)
         if usage is None:
             return
         self.estimator.learn(call.input_tokens, usage)
@@ -264,14 +246,6 @@ class Mirror:
         found += [("tokens", self.tokens.active if self.tokens else None)]
         found += [("output_tokens", self.output.active if self.output else None)]
         return [(name, meter) for name, meter in found if meter is not None]
-
-    def forget_calls(self) -> None:
-        """Forget what live calls still owe."""
-        self._outstanding = self._squares = 0.0
-
-    def _ended(self, marks: Marks) -> None:
-        self._outstanding = max(0.0, self._outstanding - marks.output_cost)
-        self._squares = max(0.0, self._squares - marks.output_cost**2)
 
     def _observe_tokens(self, marks: Marks, window: Window, now: float, *, back: bool) -> None:
         pair = self.tokens

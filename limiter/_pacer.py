@@ -30,8 +30,17 @@ class Pacer:
     """
 
     __slots__ = (
-        "_anchor", "_bucket", "_busy_at", "_cut_at", "_grown", "_lifted", "_pressed", "_refused", "_sent",
-        "_w", "rate",
+        "_anchor",
+        "_bucket",
+        "_busy_at",
+        "_cut_at",
+        "_grown",
+        "_pressed",
+        "_refused",
+        "_sent",
+        "_w",
+        "lifted",
+        "rate",
     )  # fmt: skip
 
     def __init__(self, now: float) -> None:
@@ -44,7 +53,7 @@ class Pacer:
         self._anchor: tuple[float, int] | None = None
         self._sent = 0
         self._refused = 0
-        self._lifted = False
+        self.lifted = False
         self._pressed = False
 
     @property
@@ -62,7 +71,7 @@ class Pacer:
     def sent(self, now: float) -> None:
         """Count a send, and grow over the time in which a call waited for this pacer and nothing else."""
         seconds, self._busy_at = min(1.0, now - self._busy_at), now
-        if self._pressed and not self._lifted and seconds > 0:
+        if self._pressed and not self.lifted and seconds > 0:
             self._grow(seconds, now)
         self._pressed = False
         self._bucket.refill(now)
@@ -92,7 +101,7 @@ class Pacer:
 
     def lift(self, rate: float, now: float) -> None:
         """Take a rate that something better than deliveries told."""
-        self._lifted = True
+        self.lifted = True
         self._set(rate, now)
 
     def start(self, rate: float, now: float) -> None:

@@ -22,14 +22,17 @@ from penstock.providers import Quota, Usage
 _BURST: Final = (1.02, 3.0)
 _BURST_CUT: Final = 0.7
 _BURST_GROWTH: Final = 1.01
-_OVERLOADS_CLOSE: Final = 3
+_OVERLOADS_CLOSE: Final = 0.5
 _FAULTS_CLOSE: Final = 8
-_OVERLOAD_MEMORY: Final = 0.95
+_OVERLOAD_MEMORY: Final = 0.9
 _PARK_SECONDS: Final = 60.0
+_DOUBT_SECONDS: Final = 10.0
+_LONGEST_PACED_SECONDS: Final = 3600.0
+"""A quota per day says nothing of the rate that is allowed now."""
 _STREAK: Final = 4
 """So many sends refused in a row: the window is exhausted, and a lower rate would not help."""
 _ROUNDED_SECONDS: Final = 1.0
-_LONGEST_BACKOFF: Final = 30.0
+_LONGEST_BACKOFF: Final = 10.0
 _LONGEST_RATE_BACKOFF: Final = 8.0
 
 
@@ -94,11 +97,11 @@ class Pool:
         self._burst = _BURST[1]
         self._lifted = 0.0
         self._blocked = ""
-        self._overloads = 0
         self._faults = 0
         self._overload_share = 0.0
         self._refusal_seconds = 0.1
         self._order = 0
+        self._doubt_at = inf
         self._streak = 0
         self._refused_order = -1
         self._served = _Served(now)
@@ -120,7 +123,7 @@ class Pool:
                 return self._stop("static", at)
         at = self.mirror.when(entry, now)
         if at > now:
-            return self._stop("mirror", at)
+            return self._stop("mirror", self._believed(at, now))
         at = self.ramp.when(now)
         if at > now:
             return self._stop("ramp", at)
@@ -129,6 +132,10 @@ class Pool:
             return self._stop("pacer", at)
         self._blocked = ""
         return now
+
+    def _believed(self, at: float, now: float) -> float:
+        """Doubt a mirror that says nothing goes for long, and let one call find out."""
+        return at if at < now + _DOUBT_SECONDS else max(now, min(at, self._doubt_at))
 
     def _stop(self, why: str, at: float) -> float:
         self._blocked = why
@@ -146,6 +153,7 @@ class Pool:
         self.attempts += 1
         self.gate.sent(entry, now)
         self.pacer.sent(now)
+        self._doubt_at = inf
         self.mirror.charge(entry, now)
         self.ramp.sent(now)
         for what, bucket in self._static:
@@ -201,7 +209,7 @@ class Pool:
         """Tell the send rate that is allowed on average, per second; inf if nothing bounds it."""
         meter = self.mirror.requests
         rates = [bucket.rate for what, bucket in self._static if what == "requests"]
-        if meter is not None:
+        if meter is not None and self.pacer.lifted:
             rates.append(meter.rate if meter.windowed else meter.net_rate)
         elif self.pacer.learned is not None:
             rates.append(self.pacer.rate)
@@ -216,8 +224,15 @@ class Pool:
         wait = closed if first == inf else max(0.0, first - now)
         if ahead <= 0 and first < inf:
             return wait
-        rate = self._service_rate(entry, now)
+        rate = self._service_rate(now)
         return max(wait, closed + max(0.0, ahead + 1 - self._burst_room(now)) / rate)
+
+    def drain_wait(self, now: float) -> Callable[[int], float]:
+        """Make an estimator of how long the n-th waiting call (from 0) will wait; cheap to ask often."""
+        probe = Entry.probe(now)
+        first = self.expected_wait(probe, 0, now)
+        room, rate = self._burst_room(now), self._service_rate(now)
+        return lambda ahead: first + max(0.0, ahead - room) / rate
 
     def snapshot(self, now: float) -> PoolSnapshot:
         """Describe the pool."""
@@ -264,7 +279,6 @@ class Pool:
         self.live.clear()
         self.queue = Queue()
         self.gate.forget()
-        self.mirror.forget_calls()
 
     # Reactions
 
@@ -299,8 +313,9 @@ class Pool:
         self._refused_order = entry.order
         if quota is None:
             self.mirror.exhausted(entry, verdict.limit_dimension, now)
+        self._doubt_at = now + (_DOUBT_SECONDS if verdict.retry_after is None else verdict.retry_after)
         before = self.pacer.rate
-        if self.mirror.requests is None:
+        if not self.pacer.lifted:
             if self._streak < _STREAK and self.pacer.refused(entry.sent_at, now):
                 self._moved("rate", before, self.pacer.rate, verdict.limit_dimension or "rate", now)
             elif self._streak >= _STREAK:
@@ -320,14 +335,13 @@ class Pool:
 
     def _overloaded(self, entry: Entry, verdict: Verdict, now: float) -> None:
         self._overload_share = _OVERLOAD_MEMORY * self._overload_share + 1 - _OVERLOAD_MEMORY
-        self._overloads += 1
         before = self.cap.limit
         if self.cap.overloaded(entry.live_before + 1, self._overload_share, entry.sent_at, now):
             self._moved("cap", before, self.cap.limit, "overloaded", now)
         if verdict.retry_after is not None:
             self._close(verdict.retry_after, "overloaded", now)
-        elif self._overloads >= _OVERLOADS_CLOSE and self.gate.back_off(
-            now, entry.sent_at, self._rng.random()
+        elif self._overload_share >= _OVERLOADS_CLOSE and self.gate.back_off(
+            now, entry.sent_at, self._rng.random(), longest=_LONGEST_BACKOFF
         ):
             self._tell("gate", "down", "overloaded", self.gate.until - now, now)
 
@@ -352,7 +366,7 @@ class Pool:
             self._tell("gate", "down", "exhausted", _PARK_SECONDS, now)
 
     def _succeeded(self, entry: Entry, now: float) -> None:
-        self._overloads = self._faults = 0
+        self._faults = 0
         self._overload_share *= _OVERLOAD_MEMORY
         if self.gate.succeeded(entry):
             self._tell("gate", "up", "probe", 0.0, now)
@@ -367,10 +381,10 @@ class Pool:
     def _lift(self, now: float, *, force: bool = False) -> None:
         """Headers told the rate: pace at a multiple of it, so that a full bucket is used but not at once."""
         meter = self.mirror.requests
-        if meter is None:
+        if meter is None or meter.period > _LONGEST_PACED_SECONDS:
             return
         self._burst = min(_BURST[1], self._burst * (1 + (_BURST_GROWTH - 1) / 8))
-        rate = self._burst * meter.rate * (3 if meter.windowed else 1)
+        rate = self._burst * (3 * meter.rate if meter.windowed else meter.net_rate)
         if force or abs(rate - self._lifted) > 0.02 * self._lifted:
             if self._lifted == 0 or abs(rate - self._lifted) > 0.25 * self._lifted:
                 self._moved("rate", self._lifted, rate, "headers", now)
@@ -389,7 +403,7 @@ class Pool:
     def _gone(self, entry: Entry) -> None:
         self.live.pop(entry.number, None)
 
-    def _service_rate(self, entry: Entry, now: float) -> float:
+    def _service_rate(self, now: float) -> float:
         rates = [self.rate(now)]
         if self.cap.limit < inf and self.cap.p90_seconds:
             rates.append(self.cap.limit / self.cap.mean_seconds)

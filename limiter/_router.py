@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Final
 
+from penstock.limiter._entry import Entry
 from penstock.limiter._pool import Pool
 from penstock.limiter._settings import Fallback, PoolSettings
 from penstock.telemetry.interceptor import Call, Route
@@ -38,20 +39,35 @@ class Router:
 
     def candidates(self, home: Pool, call: Call) -> list[Pool]:
         """List the fallbacks that may serve this call, in order; those that can't are closed to it."""
-        found: list[Pool] = []
         if call.primary_only:
-            return found
-        for fallback in home.settings.fallback:
-            pool = self._pool_of(fallback.pool)
-            if pool is not home and _fits(fallback, pool.settings, call):
-                found.append(pool)
-        return found
+            return []
+        return [
+            pool
+            for fallback in home.settings.fallback
+            if (pool := self._pool_of(fallback.pool)) is not home and _fits(fallback, pool.settings, call)
+        ]
 
-    def admits(self, home: Pool, pool: Pool, now: float) -> bool:
-        """Ramp up a take-over: one call at first, one more every quarter of a second."""
+    def room(self, home: Pool, now: float) -> bool:
+        """Whether any fallback could take a small call now."""
+        probe = Entry.probe(now)
+        return any(
+            self._admits(home, pool, probe, now)
+            for fallback in home.settings.fallback
+            if (pool := self._pool_of(fallback.pool)) is not home
+        )
+
+    def choose(self, home: Pool, call: Call, entry: Entry, now: float) -> Pool | None:
+        """Pick where a call goes now: where its conversation went last, else the first with room."""
+        ready = [pool for pool in self.candidates(home, call) if self._admits(home, pool, entry, now)]
+        stuck = self.stuck_to(call.conversation)
+        return next((pool for pool in ready if pool.name == stuck), ready[0] if ready else None)
+
+    def _admits(self, home: Pool, pool: Pool, entry: Entry, now: float) -> bool:
+        """Ramp a take-over up: one call at first, one more every quarter of a second."""
+        if len(pool.queue) or pool.when(entry, now) > now:
+            return False
         away = self._away.setdefault((home.name, pool.name), _Away(now))
-        allowed = _FIRST_CALLS + (now - away.since) / _TAKE_OVER_SECONDS
-        return len(pool.live) < allowed or pool.mirror.requests is not None
+        return len(pool.live) < _FIRST_CALLS + (now - away.since) / _TAKE_OVER_SECONDS
 
     def settle(self, home: Pool, wait: float, now: float) -> None:
         """Let a spill end once the home pool has been calm for a while."""
