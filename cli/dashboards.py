@@ -55,7 +55,7 @@ def _export(folder: FolderArgument, only: OnlyOption = None) -> None:
     """Write the dashboards as JSON, ready for provisioning or Grafana's import page."""
     written = {f"{board.uid}.json": board.text for board in _chosen(only)}
     if not only:
-        written |= {f"provisioning/{name}": text for name, text in dashboards.provisioning().items()}
+        written |= dashboards.provisioning()
     for name, text in written.items():
         path = folder / name
         try:
@@ -84,8 +84,8 @@ def _check(
     if output == "json":
         typer.echo(json.dumps([_row(finding) for finding in findings], indent=2, ensure_ascii=False))
     else:
-        for finding in empty:
-            typer.echo(_line(finding))
+        for line in dict.fromkeys(_line(finding) for finding in empty):
+            typer.echo(line)
         typer.echo(f"{len(findings) - len(empty)} of {len(findings)} expressions have data")
     if empty:
         raise typer.Exit(1)

@@ -3,9 +3,11 @@
 from penstock.dashboards._check import Finding, Prometheus, check
 from penstock.dashboards._expressions import Expression, Filling, expressions
 from penstock.dashboards._push import Change, Folder, Grafana, Step
-from penstock.dashboards._shipped import Shipped, provisioning, shipped
+from penstock.dashboards._servers import Server, alertmanager_server, free_port, prometheus_server
+from penstock.dashboards._shipped import COMPOSE, Shipped, provisioning, shipped
 
 __all__ = [
+    "COMPOSE",
     "Change",
     "Expression",
     "Filling",
@@ -13,10 +15,14 @@ __all__ = [
     "Folder",
     "Grafana",
     "Prometheus",
+    "Server",
     "Shipped",
     "Step",
+    "alertmanager_server",
     "check",
     "expressions",
+    "free_port",
+    "prometheus_server",
     "provisioning",
     "shipped",
 ]

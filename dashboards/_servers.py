@@ -21,10 +21,13 @@ _PACKAGES: Final = {"prometheus": "prometheus", "alertmanager": "prometheus-aler
 
 
 class Server:
-    """One child process that listens on loopback. A context manager: it is stopped at the end."""
+    """One child process that listens on loopback; port 0 takes a free one.
 
-    def __init__(self, program: str, arguments: Sequence[str], folder: Path) -> None:
-        self.port = _free_port()
+    A context manager: it is stopped at the end.
+    """
+
+    def __init__(self, program: str, arguments: Sequence[str], folder: Path, port: int = 0) -> None:
+        self.port = port or free_port()
         self.url = f"http://{LOOPBACK}:{self.port}"
         self._log = folder / f"{program}.log"
         self._command = [_find(program), f"--web.listen-address={LOOPBACK}:{self.port}", *arguments]
@@ -76,6 +79,7 @@ def prometheus_server(
     interval: str = "1s",
     rules: str = "",
     alertmanager: Server | None = None,
+    port: int = 0,
 ) -> Server:
     """Prepare a Prometheus below `folder` that scrapes, evaluates `rules` and tells an Alertmanager.
 
@@ -95,10 +99,10 @@ def prometheus_server(
     path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     data = folder / "prometheus-data"
     flags = [f"--config.file={path}", f"--storage.tsdb.path={data}", "--log.level=warn"]
-    return Server("prometheus", flags, folder)
+    return Server("prometheus", flags, folder, port)
 
 
-def alertmanager_server(folder: Path, webhook: str = "", *, group_wait: str = "30s") -> Server:
+def alertmanager_server(folder: Path, webhook: str = "", *, group_wait: str = "30s", port: int = 0) -> Server:
     """Prepare an Alertmanager below `folder` that posts to `webhook`."""
     receiver: dict[str, Any] = {"name": "webhook"}
     if webhook:
@@ -117,7 +121,8 @@ def alertmanager_server(folder: Path, webhook: str = "", *, group_wait: str = "3
     path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     flags = [f"--config.file={path}", f"--storage.path={folder / 'alertmanager-data'}"]
     # No gossip: one instance, and no port of its own.
-    return Server("alertmanager", [*flags, "--cluster.listen-address=", "--log.level=warn"], folder)
+    quiet = ["--cluster.listen-address=", "--log.level=warn"]
+    return Server("alertmanager", [*flags, *quiet], folder, port)
 
 
 def _find(program: str) -> str:
@@ -128,7 +133,8 @@ def _find(program: str) -> str:
     return found
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Find a loopback port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]

@@ -3,7 +3,13 @@
 import json
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
+
+COMPOSE: Final = "compose.yaml"
+_PROVISIONING: Final = (
+    "provisioning/dashboards/penstock.yaml",
+    "provisioning/datasources/penstock.yaml",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +41,6 @@ def shipped() -> tuple[Shipped, ...]:
 
 
 def provisioning() -> dict[str, str]:
-    """Return Grafana's provisioning files, by path below its provisioning folder."""
-    room = files("penstock.dashboards") / "provisioning"
-    return {
-        f"{folder}/penstock.yaml": (room / folder / "penstock.yaml").read_text(encoding="utf-8")
-        for folder in ("dashboards", "datasources")
-    }
+    """Return what lies beside the dashboards: Grafana's provisioning files, and a compose file."""
+    room = files("penstock.dashboards")
+    return {path: room.joinpath(path).read_text(encoding="utf-8") for path in (*_PROVISIONING, COMPOSE)}

@@ -133,3 +133,10 @@ def split(part):
 def seconds(text):
     number, unit = re.fullmatch(r"(\d+)(ms|s|m|h|d)", text).groups()
     return int(number) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}[unit]
+
+
+def test_the_docs_page_lists_every_alert_as_it_is():
+    page = (RUNBOOKS.parent / "dashboards.md").read_text()
+    for alert in RULES.alerts:
+        row = f"| [{alert.name}](runbooks/{alert.name}.md) | {alert.severity} | {alert.hold} | {alert.description} |"
+        assert row in page

@@ -170,14 +170,27 @@ def test_rates_follow_the_scrape_interval_or_say_their_window(asked):
 
 def test_provisioning_files_load_what_export_writes():
     files = dashboards.provisioning()
-    (provider,) = yaml.safe_load(files["dashboards/penstock.yaml"])["providers"]
+    (provider,) = yaml.safe_load(files["provisioning/dashboards/penstock.yaml"])["providers"]
     assert provider["type"] == "file"
     assert provider["disableDeletion"] is True
-    (source,) = yaml.safe_load(files["datasources/penstock.yaml"])["datasources"]
+    (source,) = yaml.safe_load(files["provisioning/datasources/penstock.yaml"])["datasources"]
     rules = yaml.safe_load(alerts.shipped_files()["penstock-grafana-alerts.yaml"])
     uids = {query["datasourceUid"] for g in rules["groups"] for r in g["rules"] for query in r["data"]}
     assert uids == {source["uid"], "__expr__"}
     assert {g["folder"] for g in rules["groups"]} == {provider["folder"]}
+
+
+def test_the_compose_file_mounts_what_export_writes():
+    compose = yaml.safe_load(dashboards.provisioning()["compose.yaml"])
+    (grafana,) = compose["services"].values()
+    assert grafana["image"].startswith("grafana/grafana:")
+    mounts = dict(volume.split(":")[:2] for volume in grafana["volumes"])
+    files = yaml.safe_load(dashboards.provisioning()["provisioning/dashboards/penstock.yaml"])
+    assert mounts["."] == files["providers"][0]["options"]["path"]
+    assert mounts["./provisioning"] == "/etc/grafana/provisioning"
+    assert "PROMETHEUS_URL" in grafana["environment"]
+    source = dashboards.provisioning()["provisioning/datasources/penstock.yaml"]
+    assert "${PROMETHEUS_URL}" in source or "$PROMETHEUS_URL" in source
 
 
 def test_the_files_are_json_that_git_can_diff():

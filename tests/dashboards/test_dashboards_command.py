@@ -31,7 +31,7 @@ def test_export_writes_what_grafana_imports(tmp_path):
     assert done.returncode == 0
     written = {str(p.relative_to(tmp_path / "out")): p.read_text() for p in (tmp_path / "out").rglob("*.*")}
     expected = {f"{board.uid}.json": board.text for board in dashboards.shipped()}
-    expected |= {f"provisioning/{name}": text for name, text in dashboards.provisioning().items()}
+    expected |= dashboards.provisioning()
     assert written == expected
 
 

@@ -1,0 +1,209 @@
+"""Faults in a simulated provider, real apps, Prometheus, Alertmanager and a webhook: who hears of what.
+
+Every window and hold time is shortened 120 times, so that five minutes are two and a half seconds.
+"""
+
+import dataclasses
+import http.server
+import json
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from penstock import alerts
+from penstock.dashboards import Prometheus
+from penstock.dashboards._servers import alertmanager_server, prometheus_server
+from penstock.simulator import Config, Simulator, profile
+from penstock.simulator.scenario import Distribution
+
+APP = Path(__file__).parents[1] / "dashboards" / "app.py"
+SCALE = 1 / 120
+HEALTHY, FAULT, LONGEST_RECOVERY = 9, 8, 45
+
+EXPECTED = {
+    "storm": {
+        "PenstockErrorBudgetBurnFast",
+        "PenstockRateLimited",
+        "PenstockRateLimitStorm",
+        "PenstockRetryAmplification",
+    },
+    "slow": {"PenstockProviderSlow"},
+    "drain": {"PenstockQuotaExhaustion"},
+    "tools": {"PenstockToolErrors"},
+}
+
+
+class Webhook:
+    """Keeps who is firing, and everyone who ever was."""
+
+    def __init__(self):
+        self.firing, self.ever = set(), {}
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                for alert in body["alerts"]:
+                    outer.hear(alert)
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def hear(self, alert):
+        key = (alert["labels"]["job"], alert["labels"]["alertname"])
+        if alert["status"] == "firing":
+            self.firing.add(key)
+            self.ever[key] = alert
+        else:
+            self.firing.discard(key)
+
+
+def simulated(**changes):
+    pool = dataclasses.replace(
+        profile("openai", rpm=0), latency_seconds=Distribution("constant", 0.15), **changes
+    )
+    simulator = Simulator(Config(pools=(pool,)))
+    ready = threading.Event()
+    threading.Thread(target=simulator.run, args=(ready.set,), daemon=True).start()
+    assert ready.wait(10)
+    return simulator
+
+
+class App:
+    def __init__(self, simulator, seconds, **given):
+        options = {"base_url": f"{simulator.url}/v1", "agents": 2, "seconds": seconds, "models": ["gpt-5"]}
+        command = [sys.executable, str(APP), json.dumps(options | {"tool_failures": 0.0} | given)]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+
+    def target(self):
+        return json.loads(self.process.stdout.readline())["metrics_url"].split("/")[2]
+
+    def go(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait(20)
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory):
+    """Healthy, then four faults at once, each in an app of its own, then healthy until all is quiet."""
+    hourly = {"algorithm": "fixed_window", "window_seconds": 3600.0, "requests_per_minute": 20.0}
+    simulators = {"storm": simulated(), "slow": simulated(), "drain": simulated(**hourly)}
+    simulators["tools"] = simulators["well"] = simulated()
+    long = HEALTHY + FAULT + LONGEST_RECOVERY + 30
+    apps = {name: App(simulators[name], long) for name in ("storm", "slow", "well")}
+    apps["drain"] = App(simulators["drain"], FAULT)
+    apps["tools"] = App(simulators["tools"], FAULT, tool_failures=0.5)
+    webhook = Webhook()
+    folder = tmp_path_factory.mktemp("alerts")
+    scrapes = [
+        {"job_name": name, "static_configs": [{"targets": [app.target()]}]} for name, app in apps.items()
+    ]
+    rules = alerts.rule_files(alerts.rule_set(SCALE))[alerts.RULE_FILE]
+    with alertmanager_server(folder, webhook.url, group_wait="300ms") as alertmanager:
+        server = prometheus_server(folder, scrapes, interval="500ms", rules=rules, alertmanager=alertmanager)
+        with server:
+            for name in ("storm", "slow", "well"):
+                apps[name].go()
+            wait_for_history(server.url, HEALTHY)
+            before = dict(webhook.ever)
+            break_all(simulators, apps)
+            for name, mend in (("storm", end_storm), ("slow", end_slowness)):
+                wait_until(lambda job=name: heard(webhook).get(job) == EXPECTED[job], FAULT + 12)
+                mend(simulators[name])
+            during = wait_until(lambda: heard(webhook) == EXPECTED, FAULT)
+            after = wait_until(lambda: not webhook.firing, LONGEST_RECOVERY)
+            yield {"before": before, "during": during, "after": after, "webhook": webhook}
+    for app in apps.values():
+        app.end()
+    for simulator in set(simulators.values()):
+        simulator.stop()
+    webhook.server.shutdown()
+    webhook.server.server_close()
+
+
+def break_all(simulators, apps):
+    simulators["storm"].script({"status": 429, "headers": {"retry-after-ms": "50"}, "times": 100_000})
+    simulators["slow"].fault(latency_seconds={"distribution": "constant", "mean": 0.6})
+    apps["drain"].go()
+    apps["tools"].go()
+
+
+def end_storm(simulator):
+    """Mended as soon as it is known: the slow burn alert would speak up after half a minute."""
+    request = urllib.request.Request(f"{simulator.url}/_sim/script", method="DELETE")
+    urllib.request.urlopen(request, timeout=5).close()
+
+
+def end_slowness(simulator):
+    simulator.fault(restore=True)
+
+
+def heard(webhook):
+    jobs = {}
+    for job, name in webhook.ever:
+        jobs.setdefault(job, set()).add(name)
+    return jobs
+
+
+def wait_for_history(url, seconds):
+    api = Prometheus(url)
+    assert wait_until(lambda: found(api, "min(count_over_time(up[5m]))") >= 2 * seconds, 60)
+
+
+def found(api, expr):
+    now = api.now()
+    rows = api.query_range(expr, now, now + 0.001)
+    return float(rows[0]["values"][-1][1]) if rows else 0.0
+
+
+def wait_until(good, seconds):
+    deadline = time.monotonic() + seconds
+    while not good():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def test_nobody_is_called_while_all_is_well(story):
+    assert story["before"] == {}
+
+
+def test_each_fault_brings_exactly_its_alerts(story):
+    assert heard(story["webhook"]) == EXPECTED
+    assert story["during"]
+
+
+def test_every_alert_resolves_after_the_fault(story):
+    assert story["after"], story["webhook"].firing
+
+
+def test_what_people_read_has_the_value_the_pool_and_the_links(story):
+    for (job, name), alert in story["webhook"].ever.items():
+        said = alert["annotations"]
+        assert job in said["summary"]
+        assert any(character.isdigit() for character in said["summary"]), said["summary"]
+        assert said["runbook_url"].endswith(f"/{name}.md")
+        assert said["dashboard_url"].startswith("/d/penstock-")
+        assert "{{" not in "".join(said.values())
+    storm = story["webhook"].ever["storm", "PenstockRateLimitStorm"]
+    assert storm["labels"]["severity"] == "critical"
+    assert storm["labels"]["pool"] == "openai:gpt-5"

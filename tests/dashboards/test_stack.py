@@ -1,0 +1,95 @@
+"""`penstock stack`: one command to apps, Prometheus and Alertmanager; Ctrl-C ends all of it."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+import yaml
+
+from penstock.dashboards import Prometheus, shipped
+
+
+@contextlib.contextmanager
+def started(*arguments, folder):
+    command = [sys.executable, "-m", "penstock", "stack", "--folder", str(folder), *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.communicate(timeout=30)
+
+
+def children(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def alive(pid):
+    with contextlib.suppress(FileNotFoundError):
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    return False
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stack")
+    with started("--prometheus-port", "0", "--alertmanager-port", "0", folder=folder) as process:
+        lines = {}
+        for line in process.stdout:
+            name, _, rest = line.strip().partition("  ")
+            lines[name] = rest.strip()
+            if line.startswith("Ctrl-C"):
+                break
+        yield {"lines": lines, "folder": folder, "process": process}
+
+
+def test_it_names_what_runs_and_what_to_type_next(stack):
+    assert {"Prometheus", "Alertmanager", "naive", "guarded", "Grafana", "Check"} <= set(stack["lines"])
+    assert "docker compose -f" in stack["lines"]["Grafana"]
+
+
+def test_prometheus_scrapes_both_apps_and_has_the_rules(stack):
+    api = Prometheus(stack["lines"]["Prometheus"])
+    deadline = time.monotonic() + 60
+    rows = []
+    while time.monotonic() < deadline and len(rows) < 2:
+        now = api.now()
+        rows = api.query_range("penstock_build_info", now, now + 0.001)
+        time.sleep(0.2)
+    assert {row["metric"]["job"] for row in rows} == {"naive", "guarded"}
+    with urllib.request.urlopen(f"{stack['lines']['Prometheus']}/api/v1/rules", timeout=5) as answer:
+        assert b"PenstockRateLimited" in answer.read()
+
+
+def test_grafanas_files_are_ready_beside_it(stack):
+    place = stack["folder"] / "grafana"
+    assert {path.stem for path in place.glob("*.json")} == {board.uid for board in shipped()}
+    assert yaml.safe_load((place / "compose.yaml").read_text())["services"]
+
+
+def test_ctrl_c_ends_every_process(stack):
+    process = stack["process"]
+    below = [pid for child in children(process.pid) for pid in (child, *children(child))]
+    assert len(below) >= 4
+    os.kill(process.pid, signal.SIGINT)
+    assert process.wait(30) == 0
+    deadline = time.monotonic() + 10
+    while any(alive(pid) for pid in below) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [pid for pid in below if alive(pid)] == []
+
+
+def test_a_missing_server_is_one_line_and_exit_2(tmp_path):
+    command = [sys.executable, "-m", "penstock", "stack", "--folder", str(tmp_path / "new")]
+    environment = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    assert done.returncode == 2
+    assert "apt-get install prometheus-alertmanager" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
