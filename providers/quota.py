@@ -7,7 +7,7 @@ know", or a date that has passed; those say nothing and are ignored.
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -47,20 +47,20 @@ class WindowHeaders:
     """Header that overrides `period_seconds` (Azure's `x-ratelimit-renewalperiod-*`)."""
 
 
-def seconds_until(text: str, now: float) -> float | None:
-    """Read a reset header as seconds from `now` (Unix time); None for what says nothing.
+def seconds_until(text: str, now: Callable[[], float]) -> float | None:
+    """Read a reset header as seconds from `now()` (Unix time); None for what says nothing.
 
     A bare 0 or a negative number, and a moment that has passed, say nothing; `0s` means full now.
     """
     text = text.strip()
-    if _GO.match(text):
-        return sum(float(number) * _UNIT[unit] for number, unit in _GO_PART.findall(text))
+    if text.endswith(("s", "m", "h", "d")):
+        return _duration(text)
     number = _number(text)
     if number is not None:
         if number >= _EPOCH_MILLISECONDS:
-            number = number / 1000 - now
+            number = number / 1000 - now()
         elif number >= _EPOCH_SECONDS:
-            number -= now
+            number -= now()
         return number if number > 0 else None
     try:
         moment = datetime.fromisoformat(text)
@@ -68,8 +68,18 @@ def seconds_until(text: str, now: float) -> float | None:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    seconds = moment.timestamp() - now
+    seconds = moment.timestamp() - now()
     return seconds if seconds > 0 else None
+
+
+def _duration(text: str) -> float | None:
+    """Read Go's spelling; one unit is the usual case and needs no pattern."""
+    number = _number(text[:-2] if text.endswith("ms") else text[:-1])
+    if number is not None:
+        return number * _UNIT["ms" if text.endswith("ms") else text[-1]] if number >= 0 else None
+    if not _GO.match(text):
+        return None
+    return sum(float(number) * _UNIT[unit] for number, unit in _GO_PART.findall(text))
 
 
 def read_quota(headers: Mapping[str, str], windows: tuple[WindowHeaders, ...]) -> Quota | None:
@@ -84,8 +94,9 @@ def read_quota(headers: Mapping[str, str], windows: tuple[WindowHeaders, ...]) -
 
 
 def _window(headers: Mapping[str, str], names: WindowHeaders) -> Window | None:
-    limit = _number(headers.get(names.limit, ""))
-    remaining = _number(headers.get(names.remaining, ""))
+    limit_text, remaining_text = headers.get(names.limit), headers.get(names.remaining)
+    limit = _number(limit_text) if limit_text else None
+    remaining = _number(remaining_text) if remaining_text else None
     if limit is not None and limit <= 0:
         return None  # -1 or 0 stands for "unknown", and takes its remaining with it
     if remaining is not None and remaining < 0:
@@ -93,11 +104,12 @@ def _window(headers: Mapping[str, str], names: WindowHeaders) -> Window | None:
     if limit is None and remaining is None:
         return None
     reset = headers.get(names.reset)
-    period = _number(headers.get(names.period, "")) if names.period else None
+    period_text = headers.get(names.period) if names.period else None
+    period = _number(period_text) if period_text else None
     return Window(
         limit=limit,
         remaining=remaining,
-        reset_seconds=None if reset is None else seconds_until(reset, _server_now(headers)),
+        reset_seconds=None if reset is None else seconds_until(reset, lambda: _server_now(headers)),
         period_seconds=period if period and period > 0 else names.period_seconds,
     )
 
@@ -115,7 +127,7 @@ def _server_now(headers: Mapping[str, str]) -> float:
 
 def _number(text: str) -> float | None:
     try:
-        value = float(text.replace(",", ""))
+        value = float(text)
     except ValueError:
         return None
     return value if value == value and abs(value) != float("inf") else None

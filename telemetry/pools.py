@@ -23,6 +23,7 @@ class PoolNamer:
         self.names = dict(names or {})
         self._first: dict[str, tuple[str, str]] = {}
         self._named: dict[tuple[str, str, str, str], str] = {}
+        self._asked: dict[tuple[str, str, str, int | None, int], str] = {}
 
     def name(self, provider: str, model: str, place: str = "", credential: str = "") -> str:
         """Name the pool of a model at a place (region or host) under a credential's fingerprint."""
@@ -32,6 +33,17 @@ class PoolNamer:
             if len(self._named) >= _SEEN_LIMIT:
                 self._named.clear()
             name = self._named[key] = self._choose(f"{provider}:{model}", place, credential)
+        return name
+
+    def name_of(self, provider: str, model: str, host: str, port: int | None, credential: str) -> str:
+        """Name the pool of a request; what was asked before is one look-up."""
+        key = (provider, model, host, port, hash(credential))
+        name = self._asked.get(key)
+        if name is None:
+            if len(self._asked) >= _SEEN_LIMIT:
+                self._asked.clear()
+            name = self.name(provider, model, place_of(host, port), fingerprint(credential))
+            self._asked[key] = name
         return name
 
     def _choose(self, short: str, place: str, credential: str) -> str:

@@ -13,7 +13,7 @@ from penstock.telemetry.hooks.live import LiveAttempt
 from penstock.telemetry.hooks.outgoing import Outgoing
 from penstock.telemetry.interceptor import Call, Interceptor
 from penstock.telemetry.operations import CURRENT, OperationScope
-from penstock.telemetry.pools import PoolNamer, fingerprint, place_of
+from penstock.telemetry.pools import PoolNamer
 from penstock.telemetry.records import Attempt, AttemptSink, Operation, Task, WorkSink
 from penstock.telemetry.spans import SpanWriter, TracerSource
 
@@ -65,9 +65,7 @@ class Engine:
 
     def pool_of(self, out: Outgoing) -> str:
         """Name the quota that a request draws on."""
-        return self.pools.name(
-            out.provider.name, out.facts.model, place_of(out.host, out.port), fingerprint(out.credential)
-        )
+        return self.pools.name_of(out.provider.name, out.facts.model, out.host, out.port, out.credential)
 
     def open(self, out: Outgoing, scope: OperationScope) -> Operation:
         """Open the operation of a send, or find the one that its SDK call has opened."""

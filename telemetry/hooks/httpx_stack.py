@@ -12,12 +12,13 @@ from typing import Any, Final
 from penstock.telemetry import guard
 from penstock.telemetry.hooks.inside import INSIDE, Sent
 from penstock.telemetry.hooks.live import ERROR_BODY_LIMIT, LiveAttempt
-from penstock.telemetry.hooks.outgoing import describe
+from penstock.telemetry.hooks.outgoing import READ_HEADERS, describe
 from penstock.telemetry.hooks.patching import active, wrap
 from penstock.telemetry.hooks.sending import Sending
 from penstock.telemetry.hooks.streams import StreamKinds
 from penstock.telemetry.interceptor import Admission, Refused, Served
 
+_READ_HEADERS: Final = frozenset(name.encode() for name in READ_HEADERS)
 _EMPTY: Final[dict[str, Any]] = {}
 
 
@@ -147,7 +148,7 @@ class _Hook:
         raw = response.headers.raw
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in raw}
         live.head(response.status_code, headers)
-        self._streams.tap(response, live, asynchronous)
+        self._streams.tap(response, live, asynchronous, headers.get("content-encoding", ""))
         return True
 
     def _routed(self, sending: Sending, request: Any) -> Any:
@@ -223,7 +224,11 @@ def _begin(request: Any) -> Sending | None:
             host=host,
             port=url.port,
             path=path,
-            headers=request.headers,
+            headers={
+                name.decode("latin-1"): value.decode("latin-1")
+                for raw, value in request.headers.raw
+                if (name := raw.lower()) in _READ_HEADERS
+            },
             body=getattr(request, "_content", None),
             timeout_seconds=timeout,
         )

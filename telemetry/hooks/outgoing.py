@@ -9,6 +9,10 @@ from penstock.providers import Endpoint, Provider, Registry, RequestFacts
 
 _CREDENTIALS: Final = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 _AMZ_ATTEMPT: Final = re.compile(r"attempt=(\d{1,4})")
+READ_HEADERS: Final = frozenset(
+    {*_CREDENTIALS, "x-stainless-retry-count", "amz-sdk-request", "idempotency-key"}
+)
+"""All that is read of a request's headers; a hook need not copy more."""
 UNREAD: Final = RequestFacts(model="unknown")
 """For a body that is itself a stream: reading it would take it from the app."""
 
@@ -40,7 +44,10 @@ def describe(
     body: bytes | None,
     timeout_seconds: float | None,
 ) -> Outgoing | None:
-    """Read a request; None if it is no LLM call. `headers` finds lower-case names; `body` None is unread."""
+    """Read a request; None if it is no LLM call.
+
+    `headers` has lower-case names, of which `READ_HEADERS` suffice; `body` None is unread.
+    """
     found = registry.lookup(host, path)
     if found is None:
         return None

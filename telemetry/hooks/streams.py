@@ -191,14 +191,14 @@ class StreamKinds:
         self.asynchronous: Final[type[Any]] = type("AsyncTap", (_AsyncTap, asynchronous), {})
         self.replay: Final[type[Any]] = type("ReplayStream", (Replay, sync, asynchronous), {})
 
-    def tap(self, response: Any, live: LiveAttempt, asynchronous: bool) -> None:
+    def tap(self, response: Any, live: LiveAttempt, asynchronous: bool, encoding: str) -> None:
         """Put a tap into a response whose body is still on the wire; end the attempt if it is not."""
         if response.is_stream_consumed or response.is_closed:
             live.moved()
             live.feed(getattr(response, "_content", b""))
             live.finished()
             return
-        encoded = response.headers.get("content-encoding", "identity").lower() not in ("", "identity")
+        encoded = encoding.lower() not in ("", "identity")
         kind = self.asynchronous if asynchronous else self.sync
         response.stream = kind(response.stream, live, not encoded)
         if encoded:

@@ -19,6 +19,8 @@ NOW = 1_760_000_000.0
         ("2m59.56s", 179.56),
         ("1h2m3s", 3723.0),
         ("0s", 0.0),
+        ("2d", 172_800.0),
+        ("250us", 0.00025),
         ("7.66", 7.66),
         ("30", 30.0),
         ("2025-10-09T08:53:50Z", 30.0),
@@ -27,12 +29,14 @@ NOW = 1_760_000_000.0
     ],
 )
 def test_a_reset_is_seconds_from_now_in_every_spelling(text, seconds):
-    assert seconds_until(text, NOW) == pytest.approx(seconds)
+    assert seconds_until(text, lambda: NOW) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("text", ["-1", "0", "", "soon", "2020-01-01T00:00:00Z", "1759999999", "nan", "inf"])
+@pytest.mark.parametrize(
+    "text", ["-1", "0", "", "soon", "as", "-5ms", "2020-01-01T00:00:00Z", "1759999999", "nan", "inf"]
+)
 def test_a_reset_that_says_nothing_is_none(text):
-    assert seconds_until(text, NOW) is None
+    assert seconds_until(text, lambda: NOW) is None
 
 
 def test_openai_headers_fill_both_windows():
