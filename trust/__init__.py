@@ -8,7 +8,7 @@ from penstock.trust._carry import carry, follow_threads
 from penstock.trust._feed import AnswerFeed
 from penstock.trust._interceptor import Lineage
 from penstock.trust._irreversible import guard, guard_tool, irreversible
-from penstock.trust._ledger import Codec, Entry, Ledger, MemoryLedger, State
+from penstock.trust._ledger import Codec, Entry, Ledger, MemoryLedger, State, resolve
 from penstock.trust._ledger_redis import RedisLedger
 from penstock.trust._ledger_sqlite import SqliteLedger
 from penstock.trust._levels import Level, Origin, Trust
@@ -58,6 +58,7 @@ __all__ = [
     "lineage",
     "primary_only",
     "read_rules",
+    "resolve",
     "trust",
     "verified",
 ]

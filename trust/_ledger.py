@@ -44,8 +44,11 @@ class Ledger(Protocol):
     """Durable memory of irreversible work.
 
     What raises in `find` or `begin` keeps the work from starting: without the ledger nobody can say
-    whether it ran before.
+    whether it ran before. `remote`: its methods wait for a disk or a network, so they are kept out of
+    event loops.
     """
+
+    remote: bool
 
     def find(self, key: str) -> Entry | None:
         """Look a key up."""
@@ -62,6 +65,8 @@ class Ledger(Protocol):
 
 class MemoryLedger:
     """A ledger for one process; a crash forgets it."""
+
+    remote = False
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -131,9 +136,22 @@ def replay(key: str, entry: Entry, codec: Codec) -> object:
         )  # fmt: skip
     raise OutcomeUnknown(
         f"{key} was begun at {since} by process {pid} on {host} and has not reported: it may have been "
-        "done, or be running still. Look it up where it takes effect, then ledger.end(key, …)",
+        "done, or be running still. Look it up where it takes effect, then resolve(ledger, key, …)",
         key=key, done=False,
     )  # fmt: skip
+
+
+def resolve(
+    ledger: Ledger, key: str, *, done: bool, result: object = None, codec: Codec | None = None
+) -> None:
+    """Settle an unknown outcome that was looked up where the work takes effect.
+
+    `done` work is replayed from now on, with `result`; work that was not done may be begun again. Be sure
+    that nobody is still running it: the ledger cannot know. What is settled already stays as it is.
+    """
+    claim = ledger.find(key)
+    if claim is not None and claim.state is State.BEGUN:
+        ledger.end(key, ended(claim, (codec or Codec()).keep(result)) if done else None)
 
 
 def encode_entry(entry: Entry) -> bytes:

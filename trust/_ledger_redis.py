@@ -22,6 +22,8 @@ class RedisLedger:
         UsageError: the client decodes responses.
     """
 
+    remote = True
+
     def __init__(self, client: "redis.Redis", *, keep_seconds: int | None = None) -> None:
         if client.get_connection_kwargs().get("decode_responses"):
             raise UsageError("RedisLedger needs bytes: make the client with decode_responses=False")

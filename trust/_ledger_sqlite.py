@@ -25,6 +25,8 @@ class SqliteLedger:
         UsageError: the file cannot be opened as a database.
     """
 
+    remote = True
+
     def __init__(self, path: str | PathLike[str], *, busy_seconds: float = 5.0) -> None:
         self._path = fspath(path)
         self._busy_seconds = busy_seconds

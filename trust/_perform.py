@@ -55,7 +55,7 @@ def perform(policy: Policy, work: Work, *, judged: Outcome | None = None) -> Cou
             record.report(outcome)
             return result
         ledger = policy.ledger or _settings.current().ledger
-        found = yield from _asked(ledger.find, key)
+        found = yield from _asked(ledger, ledger.find, key)
         if found is not None:
             return _replayed(policy, key, found, record)
         outcome = judged or (yield from _judge(policy, work, record))
@@ -72,7 +72,7 @@ def admit(policy: Policy, work: Work) -> Course:
     """Judge before a block of code that cannot be skipped; returns the outcome, None for work on record."""
     key = policy.key_of(work.arguments, work.args, work.kwargs)
     ledger = policy.ledger or _settings.current().ledger
-    if key is not None and (yield from _asked(ledger.find, key)) is not None:
+    if key is not None and (yield from _asked(ledger, ledger.find, key)) is not None:
         return None
     with GuardRecord(policy, key) as record:
         outcome = yield from _judge(policy, work, record)
@@ -125,10 +125,10 @@ def _recheck(policy: Policy, work: Work) -> Generator[Step, Any, str]:
 
 def _claim(ledger: Ledger, key: str, claim: Entry) -> Generator[Step, Any, Entry | None]:
     try:
-        return (yield from _asked(ledger.begin, key, claim))
+        return (yield from _asked(ledger, ledger.begin, key, claim))
     except (Exception, asyncio.CancelledError):
         # Written or not, no work followed: a claim of ours would only look like an unknown outcome.
-        yield Step(lambda: _take_back(ledger, key, claim), blocking=True)
+        yield Step(lambda: _take_back(ledger, key, claim), blocking=ledger.remote)
         raise
 
 
@@ -147,7 +147,7 @@ def _claimed(
     try:
         result = yield Step(work.call)
     except policy.not_done:
-        yield Step(lambda: ledger.end(key, None), blocking=True)
+        yield Step(lambda: ledger.end(key, None), blocking=ledger.remote)
         raise
     except BaseException:
         record.report(Outcome.UNKNOWN)
@@ -156,15 +156,17 @@ def _claimed(
         _key.reset(token)
     done = ended(claim, policy.codec.keep(result))
     try:
-        yield Step(lambda: ledger.end(key, done), blocking=True)
+        yield Step(lambda: ledger.end(key, done), blocking=ledger.remote)
     except Exception as error:  # noqa: BLE001 - the work is done and the app must see its result
         mishaps.failed("trust.ledger.end", error)
     return result
 
 
-def _asked(method: Callable[..., Entry | None], *args: object) -> Generator[Step, Any, Entry | None]:
+def _asked(
+    ledger: Ledger, method: Callable[..., Entry | None], *args: object
+) -> Generator[Step, Any, Entry | None]:
     try:
-        entry: Entry | None = yield Step(lambda: method(*args), blocking=True)
+        entry: Entry | None = yield Step(lambda: method(*args), blocking=ledger.remote)
     except Exception as error:
         raise TrustError(
             f"{args[0]}: the ledger failed ({type(error).__name__}: {error}), so the work was not started"

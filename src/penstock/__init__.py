@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         irreversible,
         lineage,
         primary_only,
+        resolve,
         trust,
         verified,
     )
@@ -76,6 +77,7 @@ _HOMES: Final[dict[str, str]] = {
     "irreversible": "penstock.trust",
     "lineage": "penstock.trust",
     "primary_only": "penstock.trust",
+    "resolve": "penstock.trust",
     "runtime": "penstock._runtime",
     "task": "penstock.telemetry.tasks",
     "tool": "penstock.telemetry.tools",
@@ -111,6 +113,7 @@ __all__ = [
     "irreversible",
     "lineage",
     "primary_only",
+    "resolve",
     "runtime",
     "task",
     "tool",

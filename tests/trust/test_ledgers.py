@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from penstock.errors import OutcomeUnknown, UsageError
-from penstock.trust import Codec, MemoryLedger, RedisLedger, SqliteLedger, State, irreversible
+from penstock.trust import Codec, MemoryLedger, RedisLedger, SqliteLedger, State, irreversible, resolve
 from penstock.trust._ledger import ended, new_claim
 
 
@@ -105,8 +105,10 @@ def test_a_person_who_looked_it_up_settles_an_unknown_outcome(ledger):
     for n in (1, 2):
         with pytest.raises(TimeoutError):
             pay(n)
-    ledger.end("pay:1", ended(ledger.find("pay:1"), b'"receipt"'))
-    ledger.end("pay:2", None)
+    resolve(ledger, "pay:1", done=True, result="receipt")
+    resolve(ledger, "pay:2", done=False)
+    resolve(ledger, "pay:1", done=False)  # settled already
+    resolve(ledger, "pay:3", done=True)
     assert pay(1) == "receipt"
     with pytest.raises(TimeoutError):
         pay(2)
