@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from penstock.analysis.verbs.quality import quality
     from penstock.analysis.verbs.quota import quota
     from penstock.analysis.verbs.replay import WhatIf, replay
+    from penstock.analysis.verbs.report import report
     from penstock.analysis.verbs.sql import sql
     from penstock.analysis.verbs.storms import storms
     from penstock.analysis.verbs.summary import summary
@@ -41,6 +42,7 @@ _HOMES: Final[dict[str, str]] = {
     "quality": "verbs.quality",
     "quota": "verbs.quota",
     "replay": "verbs.replay",
+    "report": "verbs.report",
     "sql": "verbs.sql",
     "storms": "verbs.storms",
     "summary": "verbs.summary",
@@ -66,6 +68,7 @@ __all__ = [
     "quality",
     "quota",
     "replay",
+    "report",
     "sql",
     "storms",
     "summary",

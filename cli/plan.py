@@ -20,9 +20,7 @@ def plan(
     calls_at_once: Annotated[float, typer.Option(help="Calls of one task that run at once.")] = 1.0,
     rpm: Annotated[float | None, typer.Option(min=0.001, help="Requests per minute of the quota.")] = None,
     tpm: Annotated[float | None, typer.Option(min=1, help="Tokens per minute of the quota.")] = None,
-    concurrency: Annotated[
-        int | None, typer.Option(min=1, help="Calls at once that the quota allows.")
-    ] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Calls at once it allows.")] = None,
     tasks: Annotated[float | None, typer.Option(min=1, help="Tasks you want to run at once.")] = None,
     instances: Annotated[int, typer.Option(min=1, help="Processes that share the quota.")] = 1,
     headroom: Annotated[float, typer.Option(help="Share of the quota to leave unused.")] = 0.1,
@@ -35,8 +33,15 @@ def plan(
     from penstock.analysis import plan as ask
 
     load = Load(
-        requests_per_minute=rpm, tokens_per_minute=tpm, concurrency=concurrency, calls_per_task=calls_per_task,
-        tokens_per_call=tokens_per_call, seconds_per_call=seconds_per_call,
-        calls_at_once_per_task=calls_at_once, tasks=tasks, instances=instances, headroom_ratio=headroom,
-    )  # fmt: skip
+        requests_per_minute=rpm,
+        tokens_per_minute=tpm,
+        concurrency=concurrency,
+        calls_per_task=calls_per_task,
+        tokens_per_call=tokens_per_call,
+        seconds_per_call=seconds_per_call,
+        calls_at_once_per_task=calls_at_once,
+        tasks=tasks,
+        instances=instances,
+        headroom_ratio=headroom,
+    )
     show(ask(load), format)

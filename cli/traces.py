@@ -65,9 +65,22 @@ def register(app: typer.Typer) -> None:
     traces = typer.Typer(help="Look back over recorded spans.", no_args_is_help=True, rich_markup_mode=None)
     for verb in VERBS:
         traces.command(verb.name, help=verb.help)(_grouped(verb) if verb.grouped else _plain(verb))
-    for command in (replay, sql, export, compare):
+    for command in (report, replay, sql, export, compare):
         traces.command()(command)
     app.add_typer(traces, name="traces")
+
+
+def report(
+    files: Files,
+    to: Annotated[Path, typer.Option("--to", "-o", help="The page to write.")] = Path("penstock-report.html"),
+    title: Annotated[str, typer.Option(help="Its heading.")] = "Penstock trace report",
+    format: Format = "table", where: Where = None, since: Since = None, until: Until = None,
+    store: Store = None,
+) -> None:  # fmt: skip
+    """Write one self-contained HTML page with plots, safe to send."""
+    from penstock.analysis import report as ask
+
+    answer(lambda spans: ask(spans, to, title), files, format, Request(where, since, until, None, store))
 
 
 def replay(
