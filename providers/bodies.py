@@ -18,6 +18,7 @@ DOCUMENT_LIMIT: Final = 256 * 1024
 """A longer document (embeddings) keeps only its two ends, which hold model, id and usage."""
 _HEAD: Final = 4 * 1024
 _TAIL: Final = 16 * 1024
+_DONE: Final = b"[DONE]"
 EVENT_LIMIT: Final = 1024 * 1024
 """A longer line of a stream is skipped."""
 
@@ -91,10 +92,15 @@ class JsonReader:
         return self._notes.outcome()
 
     def _whole(self) -> None:
-        value = decode(self._buffer)
-        self._notes.complete = value is not None or not self._buffer.lstrip().startswith((b"{", b"["))
-        if value is not None:
-            self._codec(value, self._notes)
+        try:
+            value = orjson.loads(self._buffer)
+        except orjson.JSONDecodeError:
+            self._notes.complete = not self._buffer.lstrip().startswith((b"{", b"["))
+            return
+        self._notes.complete = True
+        for item in value if isinstance(value, list) else (value,):  # Gemini streams one array
+            if isinstance(item, dict):
+                self._codec(item, self._notes)
 
     def _ends(self) -> None:
         self._notes.complete = True
@@ -106,18 +112,16 @@ class JsonReader:
         self._codec(ends, self._notes)
 
 
-class SseReader:
-    """Reads a stream of server-sent events (WHATWG HTML §9.2.6: lines end in LF, CRLF or CR)."""
+class NdjsonReader:
+    """Reads lines of JSON: Ollama's streams, and Cohere's first."""
 
-    __slots__ = ("_codec", "_data", "_done", "_first", "_markers", "_notes", "_rest", "_skipping")
+    __slots__ = ("_codec", "_first", "_markers", "_notes", "_rest", "_skipping")
 
-    def __init__(self, codec: Codec, markers: tuple[bytes, ...], done: bytes = b"[DONE]") -> None:
+    def __init__(self, codec: Codec, markers: tuple[bytes, ...]) -> None:
         self._codec = codec
         self._markers = markers
-        self._done = done
         self._notes = Notes()
         self._rest = bytearray()
-        self._data: list[bytes] = []
         self._first = True
         self._skipping = False
 
@@ -136,6 +140,9 @@ class SseReader:
 
     def outcome(self) -> Outcome:
         """Tell what was learnt so far."""
+        if self._rest and not self._skipping:
+            self._line(bytes(self._rest))  # the last line may lack its end
+            self._rest.clear()
         return self._notes.outcome()
 
     def _bound(self) -> None:
@@ -146,23 +153,39 @@ class SseReader:
     def _line(self, line: bytes) -> None:
         if self._skipping:
             self._skipping = False  # the end of a line too long to keep
+        elif line:
+            self._event(line)
+
+    def _event(self, data: bytes) -> None:
+        if self._first or any(marker in data for marker in self._markers):
+            self._first = False
+            value = decode(data)
+            if value is not None:
+                self._codec(value, self._notes)
+
+
+class SseReader(NdjsonReader):
+    """Reads a stream of server-sent events (WHATWG HTML §9.2.6: lines end in LF, CRLF or CR)."""
+
+    __slots__ = ("_data",)
+
+    def __init__(self, codec: Codec, markers: tuple[bytes, ...]) -> None:
+        super().__init__(codec, markers)
+        self._data: list[bytes] = []
+
+    def _line(self, line: bytes) -> None:
+        if self._skipping:
+            self._skipping = False
             self._data.clear()
         elif line.startswith(b"data:"):
             self._data.append(line[5:].strip())
         elif not line and self._data:
             data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
             self._data.clear()
-            self._event(data)
-
-    def _event(self, data: bytes) -> None:
-        if data == self._done:
-            self._notes.complete = True
-            return
-        if self._first or any(marker in data for marker in self._markers):
-            self._first = False
-            value = decode(data)
-            if value is not None:
-                self._codec(value, self._notes)
+            if data == _DONE:
+                self._notes.complete = True
+            else:
+                self._event(data)
 
 
 def decode(data: bytes | bytearray) -> Mapping[str, object] | None:

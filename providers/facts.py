@@ -7,11 +7,15 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What a URL asks for. `operation` is OTel's name (chat, embeddings, …); `wire` names the codec."""
+    """What a URL asks for. `operation` is OTel's name (chat, embeddings, …); `wire` names the codec.
+
+    `model` is there where the path names it.
+    """
 
     provider: str
     operation: str
     wire: str
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import Final
 
 import orjson
 
-from penstock.providers.bodies import count, decode, text
+from penstock.providers.bodies import count, decode, part, text
 from penstock.providers.facts import RequestFacts
 
 CHARACTERS_PER_TOKEN: Final = 4
@@ -25,10 +25,15 @@ def read_request(
     *,
     prompt_fields: Iterable[str],
     max_tokens_fields: Iterable[str],
+    limits_in: str | None = None,
     model: str | None = None,
     stream: bool | None = None,
 ) -> RequestFacts | None:
-    """Read a JSON request. `model` and `stream` are given where the URL names them."""
+    """Read a JSON request.
+
+    `limits_in` is the object that holds the token limit, if it is not the body itself. `model` and
+    `stream` are given where the URL names them.
+    """
     if len(body) > PARSE_LIMIT:
         return _huge(body, model, stream)
     value = decode(body)
@@ -37,7 +42,8 @@ def read_request(
     model = model or text(value, "model")
     if model is None:
         return None
-    limits = (count(value, name) for name in max_tokens_fields)
+    holder = part(value, limits_in) if limits_in else value
+    limits = (count(holder, name) for name in max_tokens_fields)
     prompt = [value[name] for name in prompt_fields if name in value]
     return RequestFacts(
         model=model,

@@ -6,8 +6,13 @@ the host says whose quota it is; where the host is unknown (a proxy, vLLM, 127.0
 
 from typing import Final
 
+from penstock.providers import bedrock, gemini
 from penstock.providers.anthropic import Anthropic
+from penstock.providers.bedrock import Bedrock
+from penstock.providers.cohere import Cohere
 from penstock.providers.facts import Endpoint, Provider
+from penstock.providers.gemini import Gemini
+from penstock.providers.ollama import Ollama
 from penstock.providers.openai import QUOTA, OpenAICompatible
 from penstock.providers.quota import DAY, WindowHeaders
 
@@ -48,17 +53,48 @@ _OPENAI_WIRE: Final[dict[str, Provider]] = {
     "dashscope-intl.aliyuncs.com": OpenAICompatible("dashscope"),
     "api.githubcopilot.com": OpenAICompatible("github_copilot"),
     "models.github.ai": OpenAICompatible("github"),
+    "generativelanguage.googleapis.com": OpenAICompatible("gemini"),
 }
-_ANTHROPIC_WIRE: Final[dict[str, Provider]] = {
+# api.mistral.ai spells its windows in two ways, old and new: docs.mistral.ai/deployment/laplateforme/tier
+_MISTRAL: Final = (
+    WindowHeaders(
+        "requests", "x-ratelimit-limit-req-minute", "x-ratelimit-remaining-req-minute", "x-ratelimit-reset"
+    ),
+    WindowHeaders(
+        "tokens",
+        "x-ratelimit-limit-tokens-minute",
+        "x-ratelimit-remaining-tokens-minute",
+        "x-ratelimit-reset",
+    ),
+    WindowHeaders(
+        "tokens",
+        "x-ratelimitbysize-limit-minute",
+        "x-ratelimitbysize-remaining-minute",
+        "ratelimitbysize-reset",
+    ),
+)
+_OWN_WIRE: Final[dict[str, Provider]] = {
+    "api.mistral.ai": OpenAICompatible("mistral", _MISTRAL),
     "api.anthropic.com": Anthropic(),
+    "generativelanguage.googleapis.com": Gemini(),
+    ".googleapis.com": Gemini("vertex_ai"),
+    "api.cohere.com": Cohere(),
+    "api.cohere.ai": Cohere(),
+    ".amazonaws.com": Bedrock(),
+    "ollama.com": Ollama(),
 }
 
 # The path's last word (after `/` or `:`) -> whose wires to try, for hosts that no table knows.
 _WORDS: Final[dict[str, tuple[Provider, ...]]] = {
     "completions": (OpenAICompatible(),),
     "responses": (OpenAICompatible(),),
-    "embeddings": (OpenAICompatible(),),
+    "embeddings": (Ollama(), OpenAICompatible()),
     "messages": (Anthropic(),),
+    "chat": (Cohere(), Ollama()),
+    "embed": (Cohere(), Ollama()),
+    "generate": (Ollama(),),
+    **{method: (Gemini(),) for method in gemini.METHODS},
+    **{method: (Bedrock(),) for method in bedrock.METHODS},
 }
 
 
@@ -68,7 +104,7 @@ class Registry:
     def __init__(self) -> None:
         self._words: dict[str, list[Provider]] = {word: list(providers) for word, providers in _WORDS.items()}
         self._hosts: dict[str, list[Provider]] = {}
-        for table in (_OPENAI_WIRE, _ANTHROPIC_WIRE):
+        for table in (_OPENAI_WIRE, _OWN_WIRE):
             for host, provider in table.items():
                 self._hosts.setdefault(host, []).append(provider)
         self._seen: dict[tuple[str, str], tuple[Provider, Endpoint] | None] = {}
