@@ -1,6 +1,5 @@
 """The concurrency cap: the user's, the one learnt from refusals, and the one the rate implies."""
 
-from bisect import insort
 from collections import deque
 from math import ceil, inf
 from typing import Final
@@ -9,6 +8,7 @@ _CUT: Final = 0.3
 _NOISE: Final = 0.2
 _LATENCIES: Final = 128
 _ENOUGH: Final = 20
+_RETAKE: Final = 8
 _SLACK: Final = 1.5
 _LEAST_IMPLIED: Final = 8
 _PROBE_SECONDS: Final = (10.0, 320.0)
@@ -59,20 +59,21 @@ class Cap:
         """How long nine calls in ten take, if enough were seen."""
         return self._p90
 
-    def finished(self, seconds: float, longest_live: float) -> None:
+    def finished(self, seconds: float, longest_live: float) -> bool:
         """Count a call's duration; `longest_live` is the age of the oldest call that still runs.
 
         Calls that finish first are the short ones: until the long ones do, their age stands for them.
+        True if the p90 was taken anew.
         """
         self._recent.append(seconds)
         self._dirty += 1
-        if len(self._recent) >= _ENOUGH and (self._p90 is None or self._dirty >= 16):
-            self._dirty = 0
-            ordered: list[float] = []
-            for value in self._recent:
-                insort(ordered, value)
-            self.mean_seconds = max(0.01, sum(ordered) / len(ordered))
-            self._p90 = max(ordered[int(0.9 * len(ordered))], 0.5 * longest_live)
+        if len(self._recent) < _ENOUGH or (self._p90 is not None and self._dirty < _RETAKE):
+            return False
+        self._dirty = 0
+        ordered = sorted(self._recent)
+        self.mean_seconds = max(0.01, sum(ordered) / len(ordered))
+        self._p90 = max(ordered[int(0.9 * len(ordered))], 0.5 * longest_live)
+        return True
 
     def imply(self, rate: float) -> None:
         """Bound by what the rate can keep busy: 1.5 times Little's law at the p90 duration."""

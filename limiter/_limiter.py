@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from math import inf
 from typing import Final, Literal, cast
 
-from penstock.classifiers import Verdict
+from penstock.classifiers import Verdict, verdict_of_exception
 from penstock.limiter._clock import Scheduler, ThreadScheduler
 from penstock.limiter._kinds import Kind
 from penstock.limiter._memory import recall, remember
+from penstock.limiter._permit import Judge, PoolHandle
 from penstock.limiter._pool import Change, Pool, PoolSnapshot
 from penstock.limiter._queue import patience
 from penstock.limiter._retry import RetryBudget, may_repeat, pause
 from penstock.limiter._router import Router, route_to
-from penstock.limiter._settings import LimiterSettings, PoolSettings
+from penstock.limiter._settings import LimiterSettings, PoolSettings, parse_pool
 from penstock.limiter._ticket import Stage, Ticket
 from penstock.telemetry.interceptor import Answer, Call, Granted, Next, Refused, Settlement
 from penstock.telemetry.interceptor import Ticket as AnyTicket
@@ -64,6 +65,7 @@ class Limiter:
         scheduler: Scheduler | None = None,
         wall: Callable[[], float] = time.time,
         on_event: Callable[[Event], None] | None = None,
+        judge: Judge | None = None,
         seed: int | None = None,
     ) -> None:
         self.settings = settings or LimiterSettings()
@@ -75,12 +77,14 @@ class Limiter:
         self._wall = wall
         self._on_event = on_event
         self._events: list[Event] = []
+        self._judge = judge or verdict_of_exception
         self._rng = random.Random(seed)
         self._numbers = itertools.count(1)
         self._pools: dict[str, Pool] = {}
         self._remembered: dict[str, object] = {}
         self._router = Router(self._pool)
         self._budget = RetryBudget()
+        self._spilling: list[Pool] = []
         self._wake_at: dict[str, float] = {}
         self._timer_at = inf
         self._generation = 0
@@ -104,23 +108,24 @@ class Limiter:
 
     def answer(self, ticket: AnyTicket, answer: Answer) -> Next:
         """Learn from an answer; say whether the app may see it."""
-        mine = cast("Ticket", ticket)
+        return self._hear(cast("Ticket", ticket), answer, repeat=self.mode == "enforce")
+
+    def answered(self, ticket: AnyTicket, answer: Answer) -> None:
+        """Learn from an answer that is its owner's to keep or repeat."""
+        self._hear(cast("Ticket", ticket), answer, repeat=False)
+
+    def _hear(self, mine: Ticket, answer: Answer, *, repeat: bool) -> Next:
         now = self.clock()
         with self.lock:
             if mine.stage is not Stage.DECIDED or mine.number not in mine.pool.live:
                 return Next.PASS
             kind = mine.pool.heard(mine, answer.quota, answer.verdict, now)
+            again = False
             if kind is None:
                 self._budget.earn()
-            again = (
-                kind is not None
-                and self.mode == "enforce"
-                and answer.verdict is not None
-                and self._again(mine, kind, answer.verdict, now)
-            )
-            wakes = self._pump(mine.pool, now)
-            if again and mine.home is not mine.pool:
-                wakes += self._pump(mine.home, now)
+            elif repeat and answer.verdict is not None:
+                again = self._again(mine, kind, answer.verdict, now)
+            wakes = self._pump_after(mine, now)
         self._finish(wakes)
         return Next.RETRY if again else Next.PASS
 
@@ -138,7 +143,7 @@ class Limiter:
                 pool.broke(mine, settlement.verdict, now)
             pool.settle(mine, settlement.usage, now, finished=settlement.end == "eof")
             mine.stage = Stage.OVER
-            wakes = self._pump(pool, now) if len(pool.queue) or self._spills_into(pool) else []
+            wakes = self._pump_after(mine, now)
         self._finish(wakes)
 
     def abandon(self, ticket: Ticket) -> None:
@@ -159,6 +164,22 @@ class Limiter:
         with self.lock:
             return self._pool(pool).headroom(now)
 
+    def depth(self, pool: str) -> int:
+        """Count the calls that wait in a pool."""
+        with self.lock:
+            return len(self._pool(pool).queue)
+
+    def pool(self, name: str, **knobs: object) -> PoolHandle:
+        """Give a pool to code: for calls that no hook sees, tools and MCP hosts included.
+
+        Raises:
+            UsageError: an unknown knob or a bad value.
+
+        """
+        if knobs:
+            self.configure(name, parse_pool(name, knobs, self.settings.of(name)))
+        return PoolHandle(self, name, self._judge)
+
     def configure(self, name: str, settings: PoolSettings) -> None:
         """Set a pool's knobs, from its next decision on; what was learnt stays."""
         now = self.clock()
@@ -167,6 +188,7 @@ class Limiter:
             self.settings = LimiterSettings(defaults=self.settings.defaults, pools=pools)
             if name in self._pools:
                 self._pools[name].reconfigure(settings, now)
+            self._spilling = [pool for pool in self._pools.values() if pool.settings.fallback]
 
     def remember(self) -> dict[str, object]:
         """Give what was learnt, as plain JSON data, for `recall` after a restart."""
@@ -200,15 +222,18 @@ class Limiter:
             pool = Pool(name, self.settings.of(name), now=now, rng=self._rng, emit=self._events.append)
             recall(pool, self._remembered.get(name), now, self._wall())
             self._pools[name] = pool
+            if pool.settings.fallback:
+                self._spilling.append(pool)
         return pool
 
     def _enter(self, ticket: Ticket, now: float) -> Wakes:
         pool, settings = ticket.home, ticket.home.settings
         ticket.attempts = 0
-        stuck = self._router.stuck_to(ticket.call.conversation) if settings.fallback else None
-        if not len(pool.queue) and stuck is None and pool.when(ticket, now) <= now:
+        if not len(pool.queue) and pool.when(ticket, now) <= now:
             self._grant(ticket, pool, now)
             return []
+        if pool.too_large(ticket):
+            return self._refuse(ticket, "too_large", 0.0, now)
         if len(pool.queue) >= settings.queue_limit:
             return self._refuse(ticket, "queue_full", self._eta(ticket, now), now)
         if pool.mirror.counts_tokens:
@@ -327,11 +352,15 @@ class Limiter:
     def _eta(self, ticket: Ticket, now: float) -> float:
         return ticket.home.expected_wait(ticket, ticket.home.queue.ahead_of(ticket), now)
 
-    def _spills_into(self, pool: Pool) -> bool:
-        return any(
-            len(home.queue) and any(f.pool == pool.name for f in home.settings.fallback)
-            for home in self._pools.values()
-        )
+    def _pump_after(self, ticket: Ticket, now: float) -> Wakes:
+        """Look again at whoever this call's end can let go: its pool's queue, and those that spill."""
+        pool = ticket.pool
+        wakes = self._pump(pool, now) if len(pool.queue) else []
+        if self._spilling:
+            for home in self._spilling:
+                if home is not pool and len(home.queue):
+                    wakes += self._pump(home, now)
+        return wakes
 
     def _wake_pool(self, name: str, at: float, now: float) -> None:
         if self._pools[name].settings.fallback:
@@ -406,6 +435,8 @@ def _give_up_at(call: Call, settings: PoolSettings, now: float) -> float:
 def _why(ticket: Ticket) -> str:
     """Name the bound that ended a wait."""
     call = ticket.call
+    if ticket.home.parked_until >= ticket.give_up_at:
+        return "exhausted"
     if call.deadline is not None and ticket.give_up_at == call.deadline:
         return "deadline"
     if call.timeout_seconds is not None and ticket.give_up_at == ticket.queued_at + call.timeout_seconds:

@@ -78,6 +78,11 @@ class Pacer:
         self._bucket.take(1.0)
         self._sent += 1
 
+    def acknowledged(self) -> None:
+        """Let the next call follow an admitted one: slow start spaces only what is sent on trust."""
+        if self._w is None and not self.lifted:
+            self._bucket.give(1.0)
+
     def refused(self, sent_at: float, now: float) -> bool:
         """Learn of a refusal for rate. True when it opened a new epoch and moved the rate."""
         self._refused += 1

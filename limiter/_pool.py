@@ -141,6 +141,13 @@ class Pool:
         self._blocked = why
         return at
 
+    def too_large(self, entry: Entry) -> bool:
+        """Whether a call can never fit into what the user stated."""
+        per_minute = self.settings.tokens_per_minute
+        if per_minute is None:
+            return False
+        return self.mirror.cost(entry) > per_minute * (1 - self.settings.headroom_ratio)
+
     # Sending and hearing
 
     def send(self, entry: Entry, now: float) -> None:
@@ -194,8 +201,8 @@ class Pool:
         self.gate.lost(entry, now)
         if finished:
             oldest = next(iter(self.live.values())).sent_at if self.live else now
-            self.cap.finished(now - entry.sent_at, now - oldest)
-            self.cap.imply(self.rate(now))
+            if self.cap.finished(now - entry.sent_at, now - oldest):
+                self.cap.imply(self.rate(now))
 
     def broke(self, entry: Entry, verdict: Verdict, now: float) -> None:
         """Learn of a failure after the head, such as an overload in mid-stream."""
@@ -207,13 +214,14 @@ class Pool:
 
     def rate(self, now: float) -> float:
         """Tell the send rate that is allowed on average, per second; inf if nothing bounds it."""
+        rate = inf
+        for what, bucket in self._static:
+            if what == "requests":
+                rate = bucket.rate
         meter = self.mirror.requests
-        rates = [bucket.rate for what, bucket in self._static if what == "requests"]
         if meter is not None and self.pacer.lifted:
-            rates.append(meter.rate if meter.windowed else meter.net_rate)
-        elif self.pacer.learned is not None:
-            rates.append(self.pacer.rate)
-        return min(rates, default=inf)
+            return min(rate, meter.rate if meter.windowed else meter.net_rate)
+        return rate if self.pacer.learned is None else min(rate, self.pacer.rate)
 
     def expected_wait(self, entry: Entry, ahead: int, now: float) -> float:
         """Estimate how long a call with `ahead` calls before it would wait, in seconds."""
@@ -367,6 +375,7 @@ class Pool:
 
     def _succeeded(self, entry: Entry, now: float) -> None:
         self._faults = 0
+        self.pacer.acknowledged()
         self._overload_share *= _OVERLOAD_MEMORY
         if self.gate.succeeded(entry):
             self._tell("gate", "up", "probe", 0.0, now)

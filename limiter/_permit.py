@@ -1,0 +1,157 @@
+"""The limiter for any callable: permits in code, sync and async, for models, tools and MCP hosts."""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from penstock.classifiers import Verdict
+from penstock.errors import Backpressure, LimiterError, WouldExceedDeadline
+from penstock.providers import Quota, Usage
+from penstock.telemetry.interceptor import (
+    Admission,
+    Answer,
+    Call,
+    Granted,
+    Refused,
+    Route,
+    Settlement,
+    Ticket,
+)
+
+if TYPE_CHECKING:
+    from penstock.limiter._limiter import Limiter
+
+Judge = Callable[[BaseException], Verdict | None]
+
+
+class PoolHandle:
+    """One pool, for code: `async with pool.permit(tokens=1800) as permit: …` or plain `with`."""
+
+    def __init__(self, limiter: "Limiter", name: str, judge: Judge) -> None:
+        self._limiter = limiter
+        self._judge = judge
+        self.name = name
+
+    def permit(
+        self,
+        *,
+        tokens: int = 0,
+        max_output_tokens: int | None = None,
+        priority: str = "normal",
+        tenant: str = "default",
+        task_started: float | None = None,
+        deadline_seconds: float | None = None,
+        conversation: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> "Permit":
+        """Ask for one call of about `tokens` input tokens; `deadline_seconds` from now.
+
+        `task_started` is monotonic seconds: older tasks go first.
+
+        Raises (on entering):
+            Backpressure: the queue is full, or the wait would exceed `max_wait_seconds`.
+            WouldExceedDeadline: the call cannot start within `deadline_seconds`.
+
+        """
+        call = Call(
+            provider=self.name.partition(":")[0],
+            host="",
+            pool=self.name,
+            model=self.name.partition(":")[2],
+            operation="call",
+            input_tokens=tokens,
+            max_output_tokens=max_output_tokens,
+            priority=priority,
+            tenant=tenant,
+            task_started=task_started,
+            deadline=None if deadline_seconds is None else self._limiter.clock() + deadline_seconds,
+            conversation=conversation,
+            idempotency_key=idempotency_key,
+        )
+        return Permit(self._limiter, call, self._judge)
+
+    def headroom(self) -> int:
+        """Say how many more calls could run now without waiting."""
+        return self._limiter.headroom(self.name)
+
+
+class Permit:
+    """One call's permit; leaving the block gives it back. `route` says where to send, if not home.
+
+    An exception that leaves the block is classified, so that a 429 slows the pool down; it is then
+    raised to the caller as it is.
+    """
+
+    def __init__(self, limiter: "Limiter", call: Call, judge: Judge) -> None:
+        self._limiter = limiter
+        self._call = call
+        self._judge = judge
+        self._ticket: Ticket | None = None
+        self._began = 0.0
+        self._usage: Usage | None = None
+        self._quota: Quota | None = None
+        self.route: Route | None = None
+        self.queued_seconds = 0.0
+
+    def report(self, *, usage: Usage | None = None, quota: Quota | None = None) -> None:
+        """Tell what the answer used, and what its headers said of the quota."""
+        self._usage = usage or self._usage
+        self._quota = quota or self._quota
+
+    def __enter__(self) -> "Permit":
+        self._ticket = self._limiter.admit(self._call)
+        return self._begin(self._ticket.wait())
+
+    async def __aenter__(self) -> "Permit":
+        self._ticket = self._limiter.admit(self._call)
+        return self._begin(await self._ticket.wait_async())
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end(error)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end(error)
+
+    def _begin(self, admission: Admission) -> "Permit":
+        assert self._ticket is not None
+        self.queued_seconds = admission.queued_seconds
+        self._began = self._limiter.clock()
+        if isinstance(admission, Refused):
+            self._limiter.settle(self._ticket, Settlement(at=self._began, end="cancelled"))
+            raise self._error(admission)
+        if isinstance(admission, Granted):
+            self.route = admission.route
+        return self
+
+    def _end(self, error: BaseException | None) -> None:
+        assert self._ticket is not None
+        now = self._limiter.clock()
+        verdict = self._judge(error) if error is not None else None
+        answer = Answer(
+            sent_at=self._began,
+            at=now,
+            status=200 if error is None else None,
+            quota=self._quota,
+            verdict=verdict,
+        )
+        self._limiter.answered(self._ticket, answer)
+        end = "eof" if error is None else "broken"
+        self._limiter.settle(self._ticket, Settlement(at=now, end=end, usage=self._usage))
+
+    def _error(self, refused: Refused) -> LimiterError:
+        pool, eta = self._call.pool, refused.eta_seconds
+        if refused.reason in {"deadline", "timeout"}:
+            return WouldExceedDeadline(
+                f"pool {pool!r} would start this call in {eta:.1f} s, past its deadline", eta_seconds=eta
+            )
+        depth = self._limiter.depth(pool)
+        return Backpressure(
+            f"pool {pool!r} refused a call ({refused.reason}): {depth} are queued, "
+            f"a new one would start in {eta:.1f} s",
+            eta_seconds=eta,
+            depth=depth,
+        )
