@@ -56,7 +56,7 @@ def fit_concurrency(tries: Sequence[Try]) -> Estimate | None:
     """Find the number of live calls at which refusals came; None when it was not one number."""
     accepted = [one for one in tries if not one.refused]
     refused = [one for one in tries if one.refused]
-    if len(refused) < FEWEST_REFUSALS:
+    if len(refused) < FEWEST_REFUSALS or not accepted:
         return None
     starts, ends = sorted(one.start for one in accepted), sorted(one.end for one in accepted)
     levels = [bisect_right(starts, one.start) - bisect_right(ends, one.start) for one in refused]

@@ -6,10 +6,13 @@ seconds a call.
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from penstock.analysis.answer import Answer, Table
 from penstock.errors import UsageError
+
+
+_ROUNDING: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +47,7 @@ def plan(load: Load) -> Answer:
     known = {name: bound for name, bound in bounds.items() if bound is not None}
     binding = min(known, key=lambda name: known[name])
     per_second = known[binding]
-    cap = max(1, math.ceil(per_second * load.seconds_per_call))
+    cap = max(1, math.ceil(per_second * load.seconds_per_call - _ROUNDING))
     if load.concurrency is not None:
         cap = min(cap, load.concurrency)
     alone = load.calls_per_task * load.seconds_per_call / load.calls_at_once_per_task

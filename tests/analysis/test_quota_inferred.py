@@ -1,7 +1,5 @@
 """Limits inferred from refusals lie within five percent of the simulator's, or are said to be unknown."""
 
-
-
 import heapq
 import random
 
