@@ -31,6 +31,11 @@ def wanted() -> tuple[str, ...]:
     return ("otlp",) if endpoint else ()
 
 
+def wanted_exporters() -> dict[str, bool]:
+    """Name the wanted exporters, and whether each is installed."""
+    return {name: _factory(name) is not None for name in wanted()}
+
+
 def standard_processors() -> list[SpanProcessor]:
     """Make a batching processor for each wanted exporter; one that is not installed is one warning."""
     made: list[SpanProcessor] = []

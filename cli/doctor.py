@@ -1,0 +1,80 @@
+"""`penstock doctor`: what would be seen here, what not, and who retries."""
+
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from penstock.telemetry.doctor import Report
+
+
+class Format(StrEnum):
+    """How to print."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("doctor")(doctor)
+
+
+def doctor(
+    format: Annotated[Format, typer.Option(help="table or json")] = Format.TABLE,
+) -> None:
+    """Tell what Penstock would see in this Python, and which layers retry.
+
+    Run it with the interpreter of your app: `python -m penstock doctor`. Exit code 0, also with findings.
+    """
+    from penstock._config import load
+    from penstock.telemetry.doctor import examine
+
+    settings = load()
+    report = examine(
+        Path.cwd(),
+        spans=settings.spans,
+        metrics_port=settings.metrics_port,
+        limit=settings.limit,
+        disabled=settings.disabled,
+    )
+    if format is Format.JSON:
+        import orjson
+
+        typer.echo(orjson.dumps(asdict(report), option=orjson.OPT_INDENT_2).decode())
+        return
+    _print(report)
+
+
+def _print(report: "Report") -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    console.print(f"penstock {report.penstock}, Python {report.python} ({escape(report.executable)})\n")
+    sdks = Table("SDK", "version", "leaves by", "seen", "native tracing", title="SDKs", title_justify="left")
+    for sdk in report.sdks:
+        seen = "yes" if sdk.seen else "NO"
+        sdks.add_row(sdk.name, sdk.version, ", ".join(sdk.stacks), seen, sdk.native_tracing or "")
+    console.print(sdks)
+    hooks = ", ".join(
+        f"{hook.module} ({hook.state})" for hook in report.hooks if hook.state != "not installed"
+    )
+    console.print(f"hooks: {escape(hooks)}")
+    others = ", ".join(f"{other.package} {other.version}" for other in report.instrumentors)
+    console.print(f"other instrumentors: {escape(others) or 'none'}")
+    console.print(f"exporters: {escape('; '.join(report.exporters))}\n")
+    retries = Table("layer", "kind", "attempts", "where", title="Who retries", title_justify="left")
+    for layer in report.retries.layers:
+        attempts = "?" if layer.attempts is None else str(layer.attempts)
+        retries.add_row(escape(layer.name), layer.kind, attempts, escape(layer.where))
+    console.print(retries)
+    console.print(f"worst product: {report.retries.worst} attempts of one call\n")
+    for problem in report.problems:
+        console.print(f"! {escape(problem)}")
+    if not report.problems:
+        console.print("No problems found.")

@@ -1,0 +1,166 @@
+"""The retry map: which layers send a call again, and how many attempts they make of one when nested.
+
+Defaults are facts of the packages, read where a package says them; the source is named beside each.
+"""
+
+import ast
+import contextlib
+import importlib.util
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+_FILES: Final = 500
+_FILE_BYTES: Final = 512 * 1024
+_SKIPPED: Final = frozenset({"node_modules", "site-packages", "__pycache__", "build", "dist"})
+
+
+@dataclass(frozen=True, slots=True)
+class RetryLayer:
+    """One place that may send again. `attempts` of one call, the first included; None is not known.
+
+    `kind`: transport, sdk, framework, code or penstock. Layers of different kinds nest, and multiply.
+    """
+
+    name: str
+    kind: str
+    attempts: int | None
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetryMap:
+    """Every layer found, and the worst product of attempts with the layers that make it."""
+
+    layers: tuple[RetryLayer, ...]
+    worst: int
+    chain: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    package: str
+    kind: str
+    attempts: int
+    where: str
+    constant: tuple[str, str] | None = None
+    """Module and name of a number of *re*tries that the package itself states."""
+
+
+_KNOWN: Final = (
+    _Known("openai", "sdk", 3, "max_retries=2", ("openai._constants", "DEFAULT_MAX_RETRIES")),
+    _Known("anthropic", "sdk", 3, "max_retries=2", ("anthropic._constants", "DEFAULT_MAX_RETRIES")),
+    _Known("groq", "sdk", 3, "max_retries=2", ("groq._constants", "DEFAULT_MAX_RETRIES")),
+    _Known("google-genai", "sdk", 1, "none unless HttpRetryOptions are given"),
+    _Known("mistralai", "sdk", 1, "none unless retry_config is given"),
+    _Known("cohere", "sdk", 3, "max_retries=2 of request_options"),
+    _Known(
+        "botocore", "sdk", 5, "legacy mode: max_attempts=5; AWS_RETRY_MODE and AWS_MAX_ATTEMPTS change it"
+    ),
+    _Known("litellm", "framework", 1, "num_retries=0; Router: num_retries=3 by default"),
+    _Known("llama-index-llms-openai", "framework", 4, "max_retries=3, by tenacity over the SDK's own"),
+    _Known("langchain-core", "framework", 1, "none, but with_retry() makes 3"),
+    _Known("pydantic-ai-slim", "framework", 2, "retries=1, on output that does not validate"),
+)
+# How code asks for attempts: tenacity, stamina, backoff; then for retries: SDK arguments, litellm.
+_ATTEMPTS: Final = re.compile(r"(?:stop_after_attempt\(|max_tries\s*=\s*|\battempts\s*=\s*)\s*(\d{1,3})\b")
+_RETRIES: Final = re.compile(r"\b(?:max_retries|num_retries)\s*=\s*(\d{1,3})\b")
+_USES: Final = re.compile(
+    r"^\s*(?:import|from)\s+(?:tenacity|stamina|backoff|openai|anthropic|litellm|groq)\b", re.MULTILINE
+)
+
+
+def retry_map(folder: Path, environ: Mapping[str, str], *, limiting: bool) -> RetryMap:
+    """Find every layer that retries: installed packages, and the code below `folder`."""
+    layers = [*_packages(environ), *_code(folder)]
+    if limiting:
+        layers.append(
+            RetryLayer("penstock", "penstock", None, "one owner: absorbs 429s; time, not attempts, bounds it")
+        )
+    worst, chain = _worst(layers)
+    return RetryMap(tuple(layers), worst, chain)
+
+
+def _packages(environ: Mapping[str, str]) -> Iterator[RetryLayer]:
+    for known in _KNOWN:
+        try:
+            found = version(known.package)
+        except PackageNotFoundError:
+            continue
+        attempts, where = _stated(known, environ)
+        yield RetryLayer(f"{known.package} {found}", known.kind, attempts, where)
+
+
+def _stated(known: _Known, environ: Mapping[str, str]) -> tuple[int, str]:
+    if known.package == "botocore":
+        told = environ.get("AWS_MAX_ATTEMPTS", "")
+        mode = environ.get("AWS_RETRY_MODE", "legacy")
+        default = 5 if mode == "legacy" else 3
+        return (
+            int(told) if told.isdigit() else default
+        ), f"retry mode {mode}, AWS_MAX_ATTEMPTS {told or 'unset'}"
+    if known.constant is not None:
+        retries = _constant(*known.constant)
+        if retries is not None:
+            return retries + 1, f"{known.constant[1]} = {retries}"
+    return known.attempts, known.where
+
+
+def _constant(module: str, name: str) -> int | None:
+    """Read a number out of a module's source: importing an SDK takes a second."""
+    package, _, leaf = module.rpartition(".")
+    with contextlib.suppress(ImportError, OSError, SyntaxError, ValueError):
+        spec = importlib.util.find_spec(package)
+        for place in (spec.submodule_search_locations or ()) if spec is not None else ():
+            for node in ast.parse(Path(place, f"{leaf}.py").read_text(encoding="utf-8")).body:
+                targets = node.targets if isinstance(node, ast.Assign) else []
+                if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+                    value = ast.literal_eval(node.value)  # type: ignore[attr-defined]
+                    return int(value)
+    return None
+
+
+def _code(folder: Path) -> Iterator[RetryLayer]:
+    for path in _sources(folder):
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        if not _USES.search(text):
+            continue
+        for number, line in enumerate(text.splitlines(), 1):
+            where = f"{path.relative_to(folder)}:{number}"
+            for match in _ATTEMPTS.finditer(line):
+                yield RetryLayer("retry in your code", "code", int(match[1]), where)
+            for match in _RETRIES.finditer(line):
+                yield RetryLayer("max_retries in your code", "sdk", int(match[1]) + 1, where)
+
+
+def _sources(folder: Path) -> Iterator[Path]:
+    """Walk the Python files of a project, not of its environments; at most 500, no links."""
+    left = _FILES
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(f for f in folders if not f.startswith((".", "venv")) and f not in _SKIPPED)
+        for name in sorted(files):
+            path = Path(place, name)
+            if name.endswith(".py") and not path.is_symlink() and path.stat().st_size <= _FILE_BYTES:
+                yield path
+                left -= 1
+                if not left:
+                    return
+
+
+def _worst(layers: list[RetryLayer]) -> tuple[int, tuple[str, ...]]:
+    """Multiply the most eager layer of each kind: each runs the whole of the next one again."""
+    product, chain = 1, []
+    for kind in ("code", "framework", "sdk", "transport"):
+        of_kind = [layer for layer in layers if layer.kind == kind and (layer.attempts or 0) > 1]
+        if of_kind:
+            worst = max(of_kind, key=lambda layer: layer.attempts or 0)
+            product *= worst.attempts or 1
+            chain.append(f"{worst.name} ×{worst.attempts}")
+    return product, tuple(chain)

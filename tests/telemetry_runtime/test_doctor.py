@@ -1,0 +1,70 @@
+"""`penstock doctor` says what would be seen, what would be skipped in silence, and who retries."""
+
+import contextlib
+import json
+import sys
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from penstock.cli.app import main
+from penstock.telemetry import doctor
+from penstock.telemetry.hooks import installed
+from penstock.telemetry.retries import retry_map
+
+
+@pytest.fixture
+def report(tmp_path):
+    return lambda **given: doctor.examine(
+        tmp_path, **{"spans": None, "metrics_port": None, "limit": "off", "disabled": False, **given}
+    )
+
+
+def test_installed_sdks_are_listed_with_the_stack_they_leave_by(report):
+    found = {sdk.name: sdk for sdk in report().sdks}
+    assert found["openai"].stacks == ("httpx2",)
+    assert found["openai"].seen
+    assert found["anthropic"].native_tracing
+    assert installed() == ()  # looking leaves no hook behind
+
+
+def test_an_instrumentor_that_does_not_import_is_a_problem(report, monkeypatch):
+    broken = EntryPoint("openai", "no_such_module_at_all:Instrumentor", "opentelemetry_instrumentor")
+    monkeypatch.setattr(doctor, "entry_points", lambda group: [broken])
+    assert any("does not load (ModuleNotFoundError" in problem for problem in report().problems)
+
+
+def test_a_missing_exporter_is_a_problem(report, monkeypatch):
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "no_such_exporter")
+    assert any("'penstock[otlp]'" in problem for problem in report().problems)
+
+
+def test_an_unwritable_span_file_is_a_problem(report, tmp_path):
+    assert any("cannot be written" in p for p in report(spans=tmp_path / "no" / "s.jsonl").problems)
+
+
+def test_layers_that_retry_multiply(tmp_path):
+    (tmp_path / "a.py").write_text("import tenacity\n@tenacity.retry(stop=tenacity.stop_after_attempt(4))\n")
+    (tmp_path / "b.py").write_text("import openai\nclient = openai.OpenAI(max_retries=6)\n")
+    (tmp_path / "c.py").write_text("import unrelated\nattempts = 99\n")
+    found = retry_map(tmp_path, {"AWS_RETRY_MODE": "standard"}, limiting=True)
+    layers = {layer.where: layer.attempts for layer in found.layers}
+    assert (layers["a.py:2"], layers["b.py:2"]) == (4, 7)
+    assert layers["DEFAULT_MAX_RETRIES = 2"] == 3
+    assert "c.py:2" not in layers
+    assert found.worst == 4 * 7
+    assert found.chain == ("retry in your code ×4", "max_retries in your code ×7")
+    assert found.layers[-1].kind == "penstock"
+
+
+@pytest.mark.parametrize("form", ["json", "table"])
+def test_the_command_answers(monkeypatch, capsys, tmp_path, form):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["penstock", "doctor", "--format", form])
+    with contextlib.suppress(SystemExit):
+        main()
+    out = capsys.readouterr().out
+    if form == "json":
+        data = json.loads(out)
+        assert {"sdks", "hooks", "instrumentors", "exporters", "retries", "problems"} <= set(data)
+    assert "openai" in out
