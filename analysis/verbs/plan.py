@@ -11,7 +11,6 @@ from typing import Any, Final
 from penstock.analysis.answer import Answer, Table
 from penstock.errors import UsageError
 
-
 _ROUNDING: Final = 1e-9
 
 
