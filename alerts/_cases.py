@@ -302,7 +302,7 @@ def documents(rules: RuleSet, rule_file: str) -> dict[str, dict[str, Any]]:
     # Without an order promtool takes any, and an alert may look for a recording not yet made.
     common = {"rule_files": [rule_file], "group_eval_order": list(GROUPS)}
     return {
-        TESTS: common | {"evaluation_interval": "1m", "tests": [*usual, empty]},
+        TESTS: common | {"evaluation_interval": "2m", "tests": [*usual, empty]},
         SLOW_TESTS: common | {"evaluation_interval": "10m", "tests": slow},
     }
 

@@ -21,7 +21,7 @@ from penstock.simulator.demo.arm import AGENT
 
 # Habit of the demo's app -> how `penstock run` is told to start it.
 HABITS: Final = {"naive": [], "guarded": ["--limit"]}
-SCRAPE_INTERVAL: Final = "5s"
+SCRAPE_INTERVAL: Final = "2s"
 
 PortOption = Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port.")]
 FolderOption = Annotated[
@@ -90,7 +90,7 @@ def _say(apps: "list[_App]", prometheus: str, place: Path) -> None:
         typer.echo(f"{app.habit:<13} http://127.0.0.1:{app.port}/metrics")
     compose = place / "grafana" / dashboards.COMPOSE
     typer.echo(f"Grafana       PROMETHEUS_URL={prometheus} docker compose -f {compose} up")
-    typer.echo(f"Check         penstock dashboards check --prometheus {prometheus} --scrape-interval 5s")
+    typer.echo(f"Check         penstock dashboards check --prometheus {prometheus} --scrape-interval {SCRAPE_INTERVAL}")
     typer.echo("Ctrl-C ends it all.")
 
 

@@ -81,7 +81,7 @@ class Grafana:
             model["version"] = step.version
         body = {"dashboard": model, "folderUid": folder.uid, "message": message, "overwrite": overwrite}
         status, answer = self._server.request("POST", "/api/dashboards/db", body)
-        if status == 412:
+        if status == 412 and answer.get("status") == "version-mismatch":
             return False
         self._expect(status, answer, f"save {step.board.uid}")
         return True

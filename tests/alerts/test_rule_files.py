@@ -138,5 +138,5 @@ def seconds(text):
 def test_the_docs_page_lists_every_alert_as_it_is():
     page = (RUNBOOKS.parent / "dashboards.md").read_text()
     for alert in RULES.alerts:
-        row = f"| [{alert.name}](runbooks/{alert.name}.md) | {alert.severity} | {alert.hold} | {alert.description} |"
-        assert row in page
+        link = f"[{alert.name}](runbooks/{alert.name}.md)"
+        assert f"| {link} | {alert.severity} | {alert.hold} | {alert.description} |" in page

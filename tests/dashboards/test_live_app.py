@@ -19,7 +19,7 @@ from penstock.simulator.scenario import Distribution
 from penstock.telemetry.metrics import LEVELS
 
 APP = Path(__file__).with_name("app.py")
-SECONDS = 7
+SECONDS = 6
 MODELS = ("gpt-5", "gpt-5-mini")
 # What no process here uses; everything else must have data.
 NOT_IN_USE = {"a shared store (Redis)"}
@@ -65,7 +65,6 @@ class App:
         self.process.stdin.flush()
 
     def end(self):
-        self.go()
         self.process.wait(20)
         self.process.stdin.close()
         self.process.stdout.close()
@@ -118,6 +117,8 @@ def world(tmp_path_factory):
         simulators = {"alone": alone, "fleet": fleet, "naive": tight}
         truths = {job: entries(simulator, began) for job, simulator in simulators.items()}
         yield World(server.url, truths, began, ended)
+    for app in apps:
+        app.go()
     for app in apps:
         app.end()
     for simulator, thread in servers:
