@@ -84,7 +84,8 @@ class _Facts:
     @staticmethod
     def _body(exc: BaseException, response: object) -> object:
         if isinstance(response, Mapping):  # botocore
-            return dict(response.get("Error") or {}) or None
+            error = _entry(response, "Error")
+            return error if isinstance(error, Mapping) else None
         for name in (
             "body",
             "response_body",
@@ -102,9 +103,8 @@ class _Facts:
 
     def _code(self, exc: BaseException, response: object) -> tuple[str | None, str | None]:
         if isinstance(response, Mapping):
-            error = response.get("Error")
-            code = error.get("Code") if isinstance(error, Mapping) else None
-            return (str(code) if code else None), None
+            code = _entry(_entry(response, "Error"), "Code")
+            return (code if isinstance(code, str) else None), None
         code, kind = _get(exc, "code"), _get(exc, "type")
         if callable(code):  # grpc: an enum behind a method
             code = _get(_call(code), "name")
@@ -120,8 +120,7 @@ def _first_status(exc: BaseException, response: object) -> int | None:
         _get(exc, name) for name in ("status_code", "status", "http_status", "code", "statusCode")
     ]
     if isinstance(response, Mapping):
-        meta = response.get("ResponseMetadata")
-        sources.append(meta.get("HTTPStatusCode") if isinstance(meta, Mapping) else None)
+        sources.append(_entry(_entry(response, "ResponseMetadata"), "HTTPStatusCode"))
     elif response is not None:
         sources += [_get(response, name) for name in ("status_code", "status")]
     for value in sources:
@@ -132,12 +131,12 @@ def _first_status(exc: BaseException, response: object) -> int | None:
 
 def _headers(source: object) -> dict[str, str]:
     if isinstance(source, Mapping):
-        meta = source.get("ResponseMetadata")
-        found = meta.get("HTTPHeaders") if isinstance(meta, Mapping) else None
+        found = _entry(_entry(source, "ResponseMetadata"), "HTTPHeaders")
     else:
         found = _get(source, "headers")
+    items = _call(_get(found, "items"))
     try:
-        return {str(k).lower(): str(v) for k, v in found.items()} if found else {}
+        return {str(name).lower(): str(value) for name, value in items}  # type: ignore[attr-defined]
     except Exception:  # noqa: BLE001 - a foreign object may do anything
         return {}
 
@@ -179,6 +178,13 @@ def _get(source: object, name: str) -> object:
     try:
         return getattr(source, name, None)
     except Exception:  # noqa: BLE001 - a property of a foreign class may do anything
+        return None
+
+
+def _entry(source: object, key: str) -> object:
+    try:
+        return source.get(key) if isinstance(source, Mapping) else None
+    except Exception:  # noqa: BLE001
         return None
 
 

@@ -10,9 +10,11 @@ from penstock.classifiers.evidence import Evidence
 _MESSAGE: Final = 1000
 _SECRETS: Final = (
     (re.compile(r"(?i)\b(?:bearer|basic)\s+[\w.~+/=-]{8,}"), "<credential>"),
-    (re.compile(r"\b(?:[spr]k|gsk|hf|xai|AIza|A[KS]IA|gh[pousr]|glpat|tvly|r8|nvapi)[-_]?[\w-]{8,}"), "<key>"),
+    (re.compile(r"\b(?:[spr]k|gsk|hf|xai|AIza|A[KS]IA|gh[pousr]|glpat|tvly|nvapi)[-_]?[\w-]{8,}"), "<key>"),
     (
-        re.compile(r"(?i)\b(?:api[-_ ]?key|token|secret|password|authorization)\b[\"']?\s*[:=]\s*[\"']?[^\s\"',}]+"),
+        re.compile(
+            r"(?i)\b(?:api[-_ ]?key|token|secret|password|authorization)\b[\"']?\s*[:=]\s*[\"']?[^\s\"',}]+"
+        ),
         "<secret>",
     ),
     (re.compile(r"\b[\w.+-]+@[\w-]+\.[\w.-]+\b"), "<email>"),

@@ -3,19 +3,22 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, TextIO
 
 import typer
 
 from penstock.classifiers import (
+    ErrorClass,
     Evidence,
     Verdict,
     classify,
     evidence_of_row,
     explain,
     load_rules,
+    redacted_row,
     register_rules,
     row_of_verdict,
 )
@@ -29,6 +32,9 @@ ErrorArgument = Annotated[
 ExplainOption = Annotated[bool, typer.Option("--explain", help="Show which rules were tried and which held.")]
 FormatOption = Annotated[str, typer.Option("--format", help="auto, table or json. JSONL in is JSONL out.")]
 RulesOption = Annotated[Path | None, typer.Option("--rules", help="A TOML file with rules of your own.")]
+UnknownOption = Annotated[
+    Path | None, typer.Option("--export-unknown", help="Write what stayed unknown to this file, scrubbed.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -41,6 +47,7 @@ def run(
     explain_: ExplainOption = False,
     format_: FormatOption = "auto",
     rules: RulesOption = None,
+    export_unknown: UnknownOption = None,
 ) -> None:
     """Tell what an error was: its class, whose fault, whether to retry and when.
 
@@ -51,39 +58,53 @@ def run(
         raise UsageError(f"--format is one of {', '.join(_FORMATS)}, not {format_!r}")
     if rules is not None:
         register_rules(load_rules(rules))
-    if error is not None and error != "-" and (row := _row(error)) is not None:
-        _answer(row, explain_, format_)
+    if export_unknown is None:
+        _read(error, _Teller(explain_, format_))
         return
+    try:
+        with export_unknown.open("w", encoding="utf-8") as unknown:
+            _read(error, _Teller(explain_, format_, unknown))
+    except OSError as failure:
+        raise UsageError(f"cannot write {export_unknown}: {failure.strerror}") from failure
+
+
+def _read(error: str | None, teller: "_Teller") -> None:
+    """Find out what was given: a row, a file, stdin, or the error itself."""
     path = _path(error)
-    if error is not None and error != "-" and path is None:
-        _answer({"message": error}, explain_, "table" if format_ == "auto" else format_)
+    if path is None and error is not None and error != "-":
+        row = _row(error)
+        teller.tell(row or {"message": error}, of_text=row is None)
         return
     if path is None and sys.stdin.isatty():
         raise UsageError("nothing to classify: give an error text, a JSON row, a file, or JSONL on stdin")
-    with path.open("rb") if path else sys.stdin.buffer as lines:
-        _stream(lines, explain_, format_)
+    if path is None:
+        _stream(sys.stdin.buffer, teller)
+        return
+    with path.open("rb") as lines:
+        _stream(lines, teller)
 
 
-def _stream(lines: Iterable[bytes], explained: bool, form: str) -> None:
+def _stream(lines: Iterable[bytes], teller: "_Teller") -> None:
     """Answer a stream: JSONL line by line, one JSON value, or a text that is one error."""
     numbered = ((number, line.decode("utf-8", "replace")) for number, line in enumerate(lines, 1))
     head = [(number, line.lstrip("\ufeff")) for number, line in islice(numbered, _PEEK)]
-    if not any(line.strip() for _, line in head):
+    spoken = [line for _, line in head if line.strip()]
+    if not spoken:
         return
-    if any(_row(line) is not None for _, line in head):
-        _rows(chain(head, numbered), explained, form)
+    if any(_row(line) is not None for line in spoken):
+        _rows(chain(head, numbered), teller)
         return
     text = "".join(line for _, line in chain(head, numbered))
     row = _row(text)
-    if row is None and all(line.lstrip().startswith("{") for _, line in head if line.strip()):
-        _rows(iter(head), explained, form)
-    elif row is not None:
-        _answer(row, explained, form)
+    if row is not None:
+        teller.tell(row)
+    elif all(line.lstrip().startswith("{") for line in spoken):
+        _rows(head, teller)
     else:
-        _answer({"message": text}, explained, "table" if form == "auto" else form)
+        teller.tell({"message": text}, of_text=True)
 
 
-def _rows(lines: Iterable[tuple[int, str]], explained: bool, form: str) -> None:
+def _rows(lines: Iterable[tuple[int, str]], teller: "_Teller") -> None:
     """Answer good rows in order; tell where the bad ones are, and fail at the end.
 
     Raises:
@@ -98,39 +119,45 @@ def _rows(lines: Iterable[tuple[int, str]], explained: bool, form: str) -> None:
             bad += 1
             sys.stderr.write(f"penstock: line {number}: not a JSON object: {line.strip()[:60]!r}\n")
         else:
-            _answer(row, explained, form)
+            teller.tell(row)
     if bad:
         sys.stdout.flush()
         raise UsageError(f"{bad} line{'s' if bad > 1 else ''} could not be read; the others were classified")
 
 
-def _answer(row: dict[str, object], explained: bool, form: str) -> None:
-    evidence = evidence_of_row(row)
-    found = classify(evidence)
-    if form in ("auto", "json"):
+@dataclass(frozen=True, slots=True)
+class _Teller:
+    """Says what a row was, in one form, and keeps the unknown ones."""
+
+    explained: bool
+    form: str
+    unknown: TextIO | None = None
+
+    def tell(self, row: dict[str, object], *, of_text: bool = False) -> None:
+        evidence = evidence_of_row(row)
+        found = classify(evidence)
+        if self.unknown is not None and found.error_class is ErrorClass.UNKNOWN:
+            self.unknown.write(json.dumps(redacted_row(evidence), ensure_ascii=False) + "\n")
+        if self.form == "table" or (self.form == "auto" and of_text):
+            lines = [*_lines(found), *(_walk_lines(evidence) if self.explained else ())]
+            sys.stdout.write("\n".join(lines) + "\n")
+            return
         out = row_of_verdict(found, row.get("id"))
-        if explained:
+        if self.explained:
             out["explanation"] = _walk(evidence)
-        sys.stdout.write(json.dumps(out, ensure_ascii=False, default=str) + "\n")
-        return
-    sys.stdout.write("\n".join(_lines(found)) + "\n")
-    if explained:
-        sys.stdout.write("\n".join(_walk_lines(evidence)) + "\n")
+        sys.stdout.write(json.dumps(out, default=str) + "\n")
 
 
-def _lines(found: Verdict) -> list[str]:
+def _lines(found: Verdict) -> Iterator[str]:
     retry = "yes" if found.retryable else "no"
-    if found.retry_after is not None:
-        retry += f", after {found.retry_after:g} s"
-    return [
-        f"{found.error_class}.{found.reason}  (group {found.group}, fix the {found.layer} layer)",
-        f"  retry         {retry}",
-        f"  fault         {found.fault}",
-        f"  limit         {found.limit_dimension or '-'}",
-        f"  side effects  {found.side_effects}",
-        f"  evidence      {', '.join(found.evidence) or '-'}",
-        f"  confidence    {found.confidence:g}",
-    ]
+    wait = "" if found.retry_after is None else f", after {found.retry_after:g} s"
+    yield f"{found.error_class}.{found.reason}  (group {found.group}, fix the {found.layer} layer)"
+    yield f"  retry         {retry}{wait}"
+    yield f"  fault         {found.fault}"
+    yield f"  limit         {found.limit_dimension or '-'}"
+    yield f"  side effects  {found.side_effects}"
+    yield f"  evidence      {', '.join(found.evidence) or '-'}"
+    yield f"  confidence    {found.confidence:g}"
 
 
 def _walk(evidence: Evidence) -> dict[str, object]:
@@ -153,9 +180,11 @@ def _walk_lines(evidence: Evidence) -> Iterator[str]:
     yield f"\nseen: {seen}, signals {', '.join(walk.signals) or '-'}"
     decided = False
     for step in walk.steps:
-        mark = "  no  " if not step.held else " then " if decided else "  YES "
+        mark = "held" if step.held and decided else "DECIDED" if step.held else "-"
         decided = decided or step.held
-        yield f"{mark} {step.tier:<11} {step.rule:<28} {step.verdict}  [{step.source}]"
+        yield f"  {mark:<8} {step.tier:<11} {step.rule:<26} {step.verdict}"
+        if mark == "DECIDED":
+            yield f"           source: {step.source}"
 
 
 def _row(text: str) -> dict[str, object] | None:
@@ -173,5 +202,5 @@ def _path(text: str | None) -> Path | None:
     try:
         path = Path(text)
         return path if path.is_file() else None
-    except OSError:
+    except (OSError, ValueError):
         return None

@@ -1,0 +1,118 @@
+"""Rules in code, in TOML and from installed packages."""
+
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from penstock.classifiers import (
+    Evidence,
+    Tier,
+    classify,
+    explain,
+    load_rules,
+    register_entry_points,
+    register_rules,
+    reset_rules,
+    rule,
+)
+from penstock.errors import UsageError
+
+BUSY = rule(
+    "acme.busy", "overloaded.capacity", tier=Tier.SIGNAL, signals="ACME_BUSY", source="acme docs",
+    example={}, not_example={},
+)  # fmt: skip
+EVIDENCE = Evidence(status=400, code="ACME_BUSY", provider="acme")
+
+
+def more_rules() -> list[object]:
+    return [BUSY]
+
+
+def test_a_rule_in_code_decides_and_can_be_taken_back() -> None:
+    assert classify(EVIDENCE).error_class.value == "invalid_request"
+    register_rules([BUSY])
+    assert classify(EVIDENCE).error_class.value == "overloaded"
+    assert classify(EVIDENCE).evidence[0] == "rule=acme.busy"
+    reset_rules()
+    assert classify(EVIDENCE).error_class.value == "invalid_request"
+
+
+def test_a_rule_with_a_built_in_id_takes_its_place() -> None:
+    register_rules(
+        [
+            rule(
+                "http.429",
+                "quota.plan",
+                tier=Tier.STATUS,
+                statuses="429",
+                source="us",
+                example={},
+                not_example={},
+            )
+        ]
+    )
+    assert classify(Evidence(status=429)).error_class.value == "quota"
+
+
+def test_an_installed_package_brings_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = EntryPoint("acme", f"{__name__}:more_rules", "penstock.classifiers")
+    monkeypatch.setattr(EntryPoint, "load", lambda _: more_rules)
+    monkeypatch.setattr("penstock.classifiers._user_rules.entry_points", lambda group: [point])
+    register_entry_points()
+    assert classify(EVIDENCE).error_class.value == "overloaded"
+
+
+def test_a_toml_rule_may_use_every_condition(tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text("""
+        [[rule]]
+        id = "acme.nap"
+        verdict = "overloaded.capacity"
+        tier = "text"
+        providers = ["acme"]
+        words = "napping"
+        text = "server ~napping"
+        statuses = "0 418"
+        retryable = true
+        limit_dimension = "nap"
+    """)
+    register_rules(load_rules(file))
+    verdict = classify(Evidence(provider="acme", message="The server is napping."))
+    assert (verdict.error_class.value, verdict.limit_dimension) == ("overloaded", "nap")
+    assert (
+        classify(Evidence(provider="other", message="The server is napping.")).error_class.value == "unknown"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", r"no \[\[rule\]\] table"),
+        ("[[rule]", "cannot read rules"),
+        ('[[rule]]\nid = "x"', "id and verdict are needed"),
+        ('[[rule]]\nid = "x"\nverdict = "nope"\nsignals = "Y"', "nope"),
+        ('[[rule]]\nid = "x"\nverdict = "auth"', "give a condition"),
+        ('[[rule]]\nid = "x"\nverdict = "auth"\nsignals = "Y"\ncolour = 1', "unknown field 'colour'"),
+        ('[[rule]]\nid = "x"\nverdict = "auth"\nsignals = "Y"\ntier = "best"', "tier is one of"),
+        ('[[rule]]\nid = "x"\nverdict = "auth"\nsignals = "Y"\ntext = "z"', "text needs words"),
+        ('[[rule]]\nid = "x"\nverdict = "auth"\nwords = "z"\ntext = "(z"', "unclosed"),
+        ('[[rule]]\nid = "x"\nverdict = "auth"\nstatuses = "many"', "many"),
+        ('[[rule]]\nid = "x"\nverdict = "auth"\nwords = "z"\ntext = "[z"', "rule 1"),
+    ],
+)
+def test_a_bad_rule_file_is_the_users_error_and_says_where(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=said):
+        load_rules(file)
+
+
+def test_explain_names_the_rules_that_were_tried_and_the_one_that_decided() -> None:
+    walk = explain(Evidence(status=429, code="insufficient_quota", provider="openai"))
+    held = [step for step in walk.steps if step.held]
+    assert held[0].rule == "quota.code"
+    assert walk.verdict.evidence[0] == "rule=quota.code"
+    assert walk.signals == ("insufficient_quota",)
+    assert all(step.source for step in walk.steps)
+    assert {"dashscope.token_limit"} <= {step.rule for step in walk.steps if not step.held}
