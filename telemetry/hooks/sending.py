@@ -117,7 +117,7 @@ class Sending:
 
     def served(self, served: Served) -> None:
         """Note that someone else's answer is given to the app."""
-        self.operation.trust = served.trust
+        self.operation.trust, self.operation.trust_reason = served.trust, served.reason or None
         self._settle(EOF)
 
     def rewritten(self, url: str, headers: Mapping[str, str]) -> Rewritten:
@@ -155,6 +155,7 @@ class Sending:
             if route is not None:
                 attempt.fallback_from = operation.pool
                 attempt.pool, attempt.trust = route.pool, route.trust
+                attempt.trust_reason = operation.trust_reason = route.reason or None
                 attempt.model = route.model or attempt.model
                 attempt.provider = route.provider or attempt.provider
                 operation.trust, operation.fallback_from = route.trust, operation.pool

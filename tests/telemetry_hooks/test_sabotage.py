@@ -26,7 +26,7 @@ PLACES = [
     "penstock.telemetry.hooks.engine.Engine.start",
     "penstock.telemetry.hooks.engine.Engine._reap",
     "penstock.telemetry.hooks.httpx_stack.describe",
-    "penstock.telemetry.hooks.httpx_stack._Hook._head",
+    "penstock.telemetry.hooks.httpx_stack._Both.tap",
     "penstock.telemetry.hooks.inside.context_api.attach",
     "penstock.telemetry.hooks.live.LiveAttempt.broke",
     "penstock.telemetry.hooks.live.LiveAttempt.closed",
