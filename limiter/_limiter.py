@@ -228,12 +228,11 @@ class Limiter:
 
     def _enter(self, ticket: Ticket, now: float) -> Wakes:
         pool, settings = ticket.home, ticket.home.settings
-        ticket.attempts = 0
+        if settings.tokens_per_minute is not None and pool.too_large(ticket):
+            return self._refuse(ticket, "too_large", 0.0, now)
         if not len(pool.queue) and pool.when(ticket, now) <= now:
             self._grant(ticket, pool, now)
             return []
-        if pool.too_large(ticket):
-            return self._refuse(ticket, "too_large", 0.0, now)
         if len(pool.queue) >= settings.queue_limit:
             return self._refuse(ticket, "queue_full", self._eta(ticket, now), now)
         if pool.mirror.counts_tokens:
@@ -320,6 +319,7 @@ class Limiter:
             pool = self._router.choose(home, ticket.call, ticket, now)
             if pool is not None:
                 home.queue.remove(ticket, served=True)
+                self._router.moved(home, pool, now)
                 wakes += self._grant(ticket, pool, now, home.reason())
             elif not self._router.room(home, now):
                 break
@@ -345,7 +345,10 @@ class Limiter:
         """Whether waiting is certain to be in vain. What overtakes only adds to this estimate."""
         if ticket.give_up_at == inf or ticket.home.settings.fallback:
             return False
-        if ticket.home.rate(now) == inf:
+        home = ticket.home
+        if max(home.parked_until, home.gate.until) > ticket.give_up_at:
+            return True
+        if home.rate(now) == inf:
             return False  # nothing is known of the quota yet: the first answers will tell
         return self._eta(ticket, now) > _HOPELESS * (ticket.give_up_at - now)
 

@@ -420,7 +420,7 @@ class Pool:
             rates.append(self.mirror.tokens.active.net_rate / max(1.0, self.mirror.mean_cost))
         rate = min(rates)
         if rate == inf:
-            rate = max(self._served.per_second(now), 0.1)
+            rate = max(self._served.per_second(now), 1.0)
         return max(rate, 1e-3)
 
     def _burst_room(self, now: float) -> float:

@@ -66,8 +66,13 @@ class Router:
         """Ramp a take-over up: one call at first, one more every quarter of a second."""
         if len(pool.queue) or pool.when(entry, now) > now:
             return False
-        away = self._away.setdefault((home.name, pool.name), _Away(now))
-        return len(pool.live) < _FIRST_CALLS + (now - away.since) / _TAKE_OVER_SECONDS
+        away = self._away.get((home.name, pool.name))
+        seconds = now - away.since if away is not None else 0.0
+        return len(pool.live) < _FIRST_CALLS + seconds / _TAKE_OVER_SECONDS
+
+    def moved(self, home: Pool, pool: Pool, now: float) -> None:
+        """Note that a call went away: the take-over's ramp starts with the first."""
+        self._away.setdefault((home.name, pool.name), _Away(now))
 
     def settle(self, home: Pool, wait: float, now: float) -> None:
         """Let a spill end once the home pool has been calm for a while."""

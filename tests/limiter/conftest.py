@@ -233,9 +233,12 @@ def call() -> Callable[..., Call]:
 def limiter(time: Time) -> Callable[..., Limiter]:
     """Make a limiter on virtual time: `limiter(mode=…, p={knob: value})`."""
 
-    def make(mode: str = "enforce", on_event: Callable[[Event], None] | None = None, **pools: object) -> Limiter:
+    def make(
+        mode: str = "enforce", on_event: Callable[[Event], None] | None = None, **pools: object
+    ) -> Limiter:
         settings = {
-            name: PoolSettings(**knobs) for name, knobs in pools.items()  # type: ignore[arg-type]
+            name: PoolSettings(**knobs)
+            for name, knobs in pools.items()  # type: ignore[arg-type]
         }
         return Limiter(
             LimiterSettings(pools=settings), clock=time, scheduler=time, seed=7, wall=time,

@@ -77,9 +77,7 @@ def test_a_halved_quota_is_obeyed_and_a_doubled_one_used_within_half_a_minute(fl
 
 def test_token_quotas_are_used_whether_reserved_or_metered(fleet):
     for accounting in ("max_tokens", "actual"):
-        pool = Pool(
-            requests_per_minute=3000.0, tokens_per_minute=400_000.0, token_accounting=accounting
-        )
+        pool = Pool(requests_per_minute=3000.0, tokens_per_minute=400_000.0, token_accounting=accounting)
         tally = fleet([pool]).run(300.0)
         assert tally.tokens >= 0.9 * 400_000 * 6 * 0.95, accounting
         assert tally.refused <= 5 * tally.attempts / 1000, accounting
