@@ -109,6 +109,11 @@ FROM tries t JOIN raw r USING (row_id)
 WHERE t.via <> 'operation' AND r.failed AND r.error_class <> 'unknown' AND t.root IS NOT NULL
 GROUP BY t.root
 """
+_TASKS: Final = """
+CREATE TEMP TABLE tasks AS
+SELECT trace_id, min(task_id) AS task FROM raw
+WHERE task_id IS NOT NULL AND trace_id IS NOT NULL GROUP BY trace_id HAVING min(task_id) = max(task_id)
+"""
 _WRITE: Final = """
 COPY (
   SELECT r.* EXCLUDE (provider, model, pool, error_class, error_reason),
@@ -125,12 +130,14 @@ COPY (
          t.via AS attempt_from,
          r.role = 'tool' AND d.row_id IS NULL AND u.row_id IS NULL AS is_tool,
          coalesce(c.leaf AND NOT c.shadow, false) AS owns_tokens,
-         coalesce(t.root, c.root) AS call_id
+         coalesce(t.root, c.root) AS call_id,
+         coalesce(r.task_id, k.task, r.trace_id) AS task
   FROM raw r
   LEFT JOIN copies d ON d.row_id = r.row_id
   LEFT JOIN family f ON f.row_id = r.row_id
   LEFT JOIN calls c ON c.row_id = r.row_id
   LEFT JOIN tries t ON t.row_id = r.row_id
+  LEFT JOIN tasks k ON k.trace_id = r.trace_id
   LEFT JOIN (SELECT row_id, provider, model, pool FROM raw WHERE role = 'operation') o
          ON o.row_id = t.op AND t.via = 'http'
   LEFT JOIN blamed b ON b.root = r.row_id AND r.failed AND r.error_class = 'unknown'
@@ -169,7 +176,7 @@ def resolve(con: "duckdb.DuckDBPyConnection", parts: list[Path], target: Path, *
         con.execute(_ROOTS)
         if con.execute("SELECT sum(hash(root)) FROM roots").fetchone() == before:
             break
-    for statement in (_CALLS, _ATTEMPTS, _BLAMED, _FAMILY):
+    for statement in (_CALLS, _ATTEMPTS, _BLAMED, _FAMILY, _TASKS):
         con.execute(statement)
     con.execute(_WRITE.format(target=str(target).replace("'", "''")))
 

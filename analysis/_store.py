@@ -18,7 +18,7 @@ from typing import Final
 
 from penstock.errors import UsageError
 
-SCHEMA: Final = "1"
+SCHEMA: Final = "2"
 """Part of every store path: raise it when columns, dialects or rules change, and files are read anew."""
 _PROBE: Final = 64 << 10
 _KEPT_SETS: Final = 40

@@ -11,7 +11,7 @@ _MEASURES: Final = ("operations", "attempts", "tools", "peak_live", "seconds", "
 
 _TASKS: Final = """
 WITH tagged AS (
-  SELECT coalesce(task_id, trace_id) AS task, * FROM spans
+  SELECT * FROM spans
 ), live AS (
   SELECT task, start_ns, end_ns FROM tagged WHERE is_attempt AND end_ns > start_ns
 ), per_task AS (
@@ -38,8 +38,7 @@ FROM per_task p LEFT JOIN peaks k ON k.task = p.task WHERE p.operations > 0 OR p
 _LIVE_TASKS: Final = """
 WITH tasks AS (
   SELECT min(start_ns) AS s, max(end_ns) AS e FROM spans
-  WHERE coalesce(task_id, trace_id) IS NOT NULL AND start_ns IS NOT NULL
-  GROUP BY coalesce(task_id, trace_id)
+  WHERE task IS NOT NULL AND start_ns IS NOT NULL GROUP BY task
 ), levels AS (
   SELECT t, sum(sum(d)) OVER (ORDER BY t ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS level,
          lead(t) OVER (ORDER BY t ROWS BETWEEN 1 FOLLOWING AND 1 FOLLOWING) AS until

@@ -22,7 +22,7 @@ WITH tries AS (
   SELECT call_id, max(greatest(end_ns - start_ns, 0)) FILTER (WHERE NOT failed) AS service_ns
   FROM spans WHERE is_attempt AND call_id IS NOT NULL GROUP BY call_id
 )
-SELECT coalesce(o.task_id, o.trace_id, o.span_id) AS task, coalesce(o.pool, 'unknown') AS pool,
+SELECT coalesce(o.task, o.span_id) AS task, coalesce(o.pool, 'unknown') AS pool,
        o.start_ns, greatest(o.end_ns, o.start_ns) AS end_ns, o.failed, o.error_class, t.service_ns,
        o.input_tokens, o.output_tokens, o.max_tokens
 FROM spans o LEFT JOIN tries t ON t.call_id = o.call_id
@@ -113,16 +113,31 @@ def _gave_up(calls: list[dict[str, Any]]) -> bool:
 
 
 def _wants(calls: list[dict[str, Any]], usual: float) -> list[Want]:
-    """Chain calls: each waited for the latest one that had ended when it began."""
-    wants = []
+    """Chain calls: each waited for the latest one that had ended when it began.
+
+    A call that capacity refused for good and that another one followed was repeated by the app: the two
+    are one want, and the app's own back-off between them is waiting, not work.
+    """
+    wants: list[Want] = []
+    place: dict[int, tuple[int | None, float]] = {}  # refused call -> what it waited for, and its pause
+    number: dict[int, int] = {}
+    last = max(range(len(calls)), key=lambda i: calls[i]["end_ns"])
     for index, call in enumerate(calls):
         ended = [i for i in range(index) if calls[i]["end_ns"] <= call["start_ns"]]
-        after = max(ended, key=lambda i: calls[i]["end_ns"]) if ended else None
-        since = calls[0]["start_ns"] if after is None else calls[after]["end_ns"]
+        before = max(ended, key=lambda i: calls[i]["end_ns"]) if ended else None
+        if before in place:
+            after, pause = place[before]
+        else:
+            since = calls[0]["start_ns"] if before is None else calls[before]["end_ns"]
+            after, pause = None if before is None else number[before], (call["start_ns"] - since) / 1e9
+        if call["failed"] and call["error_class"] in _CAPACITY and index != last:
+            place[index] = (after, pause)
+            continue
+        number[index] = len(wants)
         wants.append(
             Want(
                 pool=call["pool"],
-                pause_seconds=(call["start_ns"] - since) / 1e9,
+                pause_seconds=pause,
                 service_seconds=call["service_ns"] / 1e9 if call["service_ns"] else usual,
                 input_tokens=call["input_tokens"] or 0,
                 output_tokens=call["output_tokens"] or 0,

@@ -45,7 +45,7 @@ GROUP BY pool ORDER BY pool
 """
 _WINDOW: Final = """
 SELECT count(*) AS spans, count(DISTINCT trace_id) AS traces,
-       count(DISTINCT coalesce(task_id, trace_id)) AS tasks,
+       count(DISTINCT task) AS tasks,
        min(start_ns) AS first_start_ns, max(end_ns) AS last_end_ns FROM spans
 """
 
