@@ -9,7 +9,7 @@ from penstock.classifiers.taxonomy import CLASSES, TAXONOMY_VERSION, ErrorClass
 
 _TIERS: Final = {
     Tier.OWNER: "Whose failure is it? In a tool's span it is the tool's: its 429 and its timeout too.",
-    Tier.SIGNAL: "Machine words with one meaning: codes, types, exception classes; statuses 402 and 529.",
+    Tier.SIGNAL: "Machine words with one meaning: codes, types, exception classes; 402 and 529.",
     Tier.FINISH: "How an answer with status 200 ended.",
     Tier.TEXT: "What the words mean; believed only with a status that fits.",
     Tier.WEAK_SIGNAL: "Machine words that name a family, such as `invalid_request_error`.",
@@ -27,8 +27,8 @@ def _lines() -> Iterator[str]:
     yield "# What failed"
     yield ""
     yield (
-        "Every failed attempt, operation and tool call gets a verdict: a class, a reason, whose fault it was, "
-        "whether the same request may succeed later, and when. Rules decide, on evidence; "
+        "Every failed attempt, operation and tool call gets a verdict: a class, a reason, whose "
+        "fault it was, whether the same request may succeed later, and when. Rules decide, on evidence; "
         "`penstock classify --explain` shows which. "
         f"Taxonomy version {TAXONOMY_VERSION}, {len(RULES)} rules."
     )
@@ -43,8 +43,8 @@ def _lines() -> Iterator[str]:
         yield f"| {' | '.join(cells)} |"
     yield ""
     yield (
-        "`retry` is whether the same request, unchanged, may succeed later; a rule may say otherwise for a reason. "
-        "Whether repeating it is *safe* is `side_effects`: none, possible, or certain once an answer had begun."
+        "`retry` is whether the same request, unchanged, may succeed later; a rule may say otherwise. "
+        "Whether repeating it is *safe* is `side_effects`: none, possible, or certain once an answer began."
     )
     yield ""
     yield "## How a verdict comes about"
@@ -52,8 +52,8 @@ def _lines() -> Iterator[str]:
     yield "The first rule that holds decides, in this order:"
     yield ""
     for tier, meaning in _TIERS.items():
-        name = tier.name.lower().replace("_", " ")
-        yield f"{tier + 1}. **{name}** (confidence {CONFIDENCE[tier]:g}). {meaning}"
+        kind = tier.name.lower().replace("_", " ")
+        yield f"{tier + 1}. **{kind}** (confidence {CONFIDENCE[tier]:g}). {meaning}"
     yield ""
     yield "When no rule holds, the class is `unknown`: it is never guessed."
     for error_class in ErrorClass:
