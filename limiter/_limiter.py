@@ -297,7 +297,9 @@ class Limiter:
         if kind in {Kind.OVERLOAD, Kind.FAULT}:
             ticket.paused = pause(ticket.paused, self._rng)
             ticket.not_before = now + ticket.paused
-        if max(ticket.not_before, home.gate.until) >= ticket.give_up_at and not home.settings.fallback:
+        if ticket.not_before >= ticket.give_up_at:
+            return False
+        if home.gate.until >= ticket.give_up_at and not home.settings.fallback:
             return False
         ticket.stage = Stage.QUEUED
         ticket.admission = None
