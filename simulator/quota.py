@@ -13,7 +13,7 @@ import random
 from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from penstock.providers import Usage
 from penstock.simulator._buckets import SLACK, Bucket, Continuous, Windowed
@@ -135,6 +135,7 @@ class Quota:
         self._ids = 0
         self._calls: dict[int, _Live] = {}
         self._buckets: dict[Dimension, Bucket] = {}
+        self._tariffs: list[_Tariff] = []
         self._slope = _Slope()
         self._events = deque(config.events)
         self._origin = now
@@ -151,13 +152,14 @@ class Quota:
     def ask(self, now: float, request: Request) -> Accepted | Refused:
         """Accept and charge a request, or refuse it."""
         self._advance(now)
-        refused = self._refusal(request) or self._overloaded()
+        refused = self._refused(request) or self._overloaded()
         if refused:
             self._charge_refused(refused)
             return refused
-        costs = self._costs(request)
-        for dimension, cost in costs.items():
-            self._buckets[dimension].level -= cost
+        costs: dict[Dimension, float] = {}
+        for tariff in self._tariffs:
+            costs[tariff.dimension] = cost = tariff.cost(request)
+            tariff.bucket.level -= cost
         self._slope.accepted(now)
         self.live += 1
         self._ids += 1
@@ -177,40 +179,39 @@ class Quota:
             usage = Usage(
                 input=request.input_tokens, output=request.output_tokens, cache_read=request.cached_tokens
             )
-        for dimension, used in self._used(usage).items():
-            owed = used - call.held[dimension]
+        for tariff in self._tariffs:
+            if tariff.dimension is Dimension.REQUESTS:
+                continue
+            owed = tariff.used(usage) - call.held[tariff.dimension]
             if owed > 0:
-                self._buckets[dimension].level -= owed
+                tariff.bucket.level -= owed
             elif owed < 0:
-                self._buckets[dimension].refund(-owed, call.began)
+                tariff.bucket.refund(-owed, call.began)
 
     def would_accept(self, now: float, request: Request) -> bool:
         """Say whether the quota has room, faults apart. Charges nothing."""
         self._advance(now)
-        return self._refusal(request) is None
+        return self._obstacle(request) is None
 
     def next_possible(self, now: float, request: Request) -> float:
         """Say the earliest time at which asking again makes sense; inf while only a `finish` can help."""
         self._advance(now)
-        refused = self._refusal(request)
-        if refused is None:
+        obstacle = self._obstacle(request)
+        if obstacle is None:
             return now
-        if now < self._outage_until:
+        if obstacle.kind is Refusal.OUTAGE:
             return self._outage_until
-        waits = [
-            self._buckets[dimension].wait(cost, self._drained)
-            for dimension, cost in self._needs(request).items()
-        ]
-        if refused.kind is Refusal.SLOPE:
-            waits.append(self._slope.wait(now))
-        if refused.kind is Refusal.CONCURRENCY:
-            waits.append(math.inf)
-        return min(now + max(waits, default=0.0), self._boundary)
+        wait = math.inf if obstacle.kind is Refusal.CONCURRENCY else 0.0
+        if obstacle.kind is Refusal.SLOPE:
+            wait = self._slope.wait(now)
+        for tariff in self._tariffs:
+            wait = max(wait, tariff.bucket.wait(tariff.need(request), self._drained))
+        return min(now + wait, self._boundary)
 
     def too_large(self, now: float, request: Request) -> bool:
         """Say whether the request exceeds what a bucket can ever hold."""
         self._advance(now)
-        return any(need > self._buckets[d].capacity + SLACK for d, need in self._needs(request).items())
+        return any(tariff.need(request) > tariff.bucket.capacity + SLACK for tariff in self._tariffs)
 
     def windows(self, now: float) -> dict[Dimension, Window]:
         """Tell each limited dimension's state, as exact numbers."""
@@ -232,68 +233,48 @@ class Quota:
         self._boundary = now
         self._advance(now)
 
-    # What it costs
-
-    def _costs(self, request: Request) -> dict[Dimension, float]:
-        """What is taken at the start."""
-        config, costs = self.config, dict.fromkeys(self._buckets, 0.0)
-        reserves = config.token_accounting != "actual"  # noqa: S105 - not a password
-        # A cache read is known when the prompt has been looked up, which is before the first token.
-        read = request.input_tokens - (0 if config.cached_input_counts else request.cached_tokens)
-        for dimension in costs:
-            if dimension is Dimension.REQUESTS:
-                costs[dimension] = 1.0
-            elif dimension is Dimension.OUTPUT_TOKENS:
-                costs[dimension] = request.max_tokens if reserves else 0.0
-            else:
-                produced = request.max_tokens if reserves and dimension is Dimension.TOKENS else 0
-                costs[dimension] = read + produced
-        return costs
-
-    def _needs(self, request: Request) -> dict[Dimension, float]:
-        """What must be there at the start: the cost, and one unit where output is metered later."""
-        return {dimension: max(cost, 1.0) for dimension, cost in self._costs(request).items()}
-
-    def _used(self, usage: Usage) -> dict[Dimension, float]:
-        output = usage.output or 0
-        read = (usage.input or 0) - (0 if self.config.cached_input_counts else usage.cache_read or 0)
-        used = {
-            Dimension.TOKENS: float(read + output),
-            Dimension.INPUT_TOKENS: float(read),
-            Dimension.OUTPUT_TOKENS: float(output),
-        }
-        return {dimension: used[dimension] for dimension in self._buckets if dimension in used}
-
     # Who gets in
 
-    def _refusal(self, request: Request) -> Refused | None:
-        now, config = self._now, self.config
+    def _obstacle(self, request: Request) -> "_Obstacle | None":
+        """Find what stands in a request's way, the longest wait of all dimensions."""
+        now = self._now
         if now < self._outage_until:
-            return self._outage()
-        worst: tuple[float, Dimension, float] | None = None
-        for dimension, need in self._needs(request).items():
-            bucket = self._buckets[dimension]
-            if need > bucket.capacity + SLACK:
-                return self._refused(Refusal.TOO_LARGE, None, bucket, need)
+            return _Obstacle(Refusal.OUTAGE)
+        worst: _Tariff | None = None
+        longest = -1.0
+        for tariff in self._tariffs:
+            need, bucket = tariff.need(request), tariff.bucket
             if need > bucket.level + SLACK:
+                if need > bucket.capacity + SLACK:
+                    return _Obstacle(Refusal.TOO_LARGE, tariff)
                 wait = bucket.wait(need, 0.0)
-                if worst is None or wait > worst[0]:
-                    worst = (wait, dimension, need)
-        if config.concurrency and self.live >= self._slots():
-            return Refused(Refusal.CONCURRENCY, 429, None, config.rejection_seconds, config.concurrency)
+                if wait > longest:
+                    longest, worst = wait, tariff
+        if self.config.concurrency and self.live >= self._slots():
+            return _Obstacle(Refusal.CONCURRENCY)
         if not self._slope.allows(now):
-            return Refused(Refusal.SLOPE, 429, self._slope.wait(now), config.rejection_seconds)
-        if worst is None:
-            return None
-        wait, dimension, need = worst
-        return self._refused(Refusal(dimension.value), wait, self._buckets[dimension], need)
+            return _Obstacle(Refusal.SLOPE)
+        return None if worst is None else _Obstacle(Refusal(worst.dimension.value), worst, longest)
 
-    def _refused(self, kind: Refusal, wait: float | None, bucket: Bucket, need: float) -> Refused:
-        limit = bucket.per_second * 60
-        used = bucket.capacity - bucket.level
+    def _refused(self, request: Request) -> Refused | None:
+        obstacle, config = self._obstacle(request), self.config
+        if obstacle is None:
+            return None
+        kind, tariff = obstacle.kind, obstacle.tariff
+        if kind is Refusal.OUTAGE:
+            return self._outage()
+        if kind is Refusal.CONCURRENCY:
+            return Refused(kind, 429, None, config.rejection_seconds, config.concurrency)
+        if kind is Refusal.SLOPE:
+            return Refused(kind, 429, self._slope.wait(self._now), config.rejection_seconds)
+        assert tariff is not None
         # Groq answers 413 where others answer 429: console.groq.com/docs/errors.
-        status = 413 if kind is Refusal.TOO_LARGE and self.config.headers == "groq" else 429
-        return Refused(kind, status, wait, self.config.rejection_seconds, limit, used, need)
+        status = 413 if kind is Refusal.TOO_LARGE and config.headers == "groq" else 429
+        bucket = tariff.bucket
+        limit, used = bucket.per_second * 60, bucket.capacity - bucket.level
+        return Refused(
+            kind, status, obstacle.wait, config.rejection_seconds, limit, used, tariff.need(request)
+        )
 
     def _outage(self) -> Refused:
         # 5xx answers name no time; a 429 in an outage names the outage's end.
@@ -409,6 +390,7 @@ class Quota:
         for dimension, bucket in self._buckets.items():
             if dimension in before:
                 bucket.level = min(bucket.level, before[dimension].level)
+        self._tariffs = [_Tariff(dimension, bucket, config) for dimension, bucket in self._buckets.items()]
         for call in self._calls.values():
             call.held = {dimension: call.held.get(dimension, 0.0) for dimension in self._buckets}
         free = limits[Dimension.REQUESTS] / 60 * SLOPE_SECONDS * SLOPE_FREE_SHARE
@@ -428,6 +410,46 @@ class Quota:
         return Window(
             bucket.per_second * 60, bucket.level, bucket.wait(bucket.capacity, 0.0), bucket.capacity
         )
+
+
+class _Obstacle(NamedTuple):
+    """What stands in the way: its kind, the dimension that ran out, and for how long."""
+
+    kind: Refusal
+    tariff: "_Tariff | None" = None
+    wait: float | None = None
+
+
+class _Tariff:
+    """What a request costs in one dimension: at the start, and once its usage is known."""
+
+    __slots__ = ("_base", "_cached_counts", "_per_read", "_per_reserved", "bucket", "dimension")
+
+    def __init__(self, dimension: Dimension, bucket: Bucket, config: Pool) -> None:
+        self.dimension = dimension
+        self.bucket = bucket
+        produces = dimension in (Dimension.TOKENS, Dimension.OUTPUT_TOKENS)
+        reads = dimension in (Dimension.TOKENS, Dimension.INPUT_TOKENS)
+        self._base = 1.0 if dimension is Dimension.REQUESTS else 0.0
+        self._per_read = 1.0 if reads else 0.0
+        self._per_reserved = 1.0 if produces and config.token_accounting != "actual" else 0.0  # noqa: S105
+        self._cached_counts = config.cached_input_counts
+
+    def cost(self, request: Request) -> float:
+        """What is taken at the start."""
+        # A cache read is known when the prompt has been looked up, which is before the first token.
+        read = request.input_tokens - (0 if self._cached_counts else request.cached_tokens)
+        return self._base + self._per_read * read + self._per_reserved * request.max_tokens
+
+    def need(self, request: Request) -> float:
+        """What must be there at the start: the cost, and one unit where output is metered later."""
+        return max(1.0, self.cost(request))
+
+    def used(self, usage: Usage) -> float:
+        """What it was in the end."""
+        read = (usage.input or 0) - (0 if self._cached_counts else usage.cache_read or 0)
+        output = 0 if self.dimension is Dimension.INPUT_TOKENS else usage.output or 0
+        return self._per_read * read + output
 
 
 class _Slope:
