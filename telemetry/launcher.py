@@ -22,8 +22,6 @@ LAUNCHED: Final = "_PENSTOCK_RUN"
 """Set in the program's environment: it was started by us, so it says at its end where the spans are."""
 TOLD: Final = "_PENSTOCK_TOLD"
 """Set once a Python without Penstock was reported."""
-SERVED: Final = "_PENSTOCK_METRICS"
-"""The process that serves the metrics port; its children do not try."""
 
 _PYTHON_NAMES: Final = ("python", "python3", f"python3.{sys.version_info.minor}")
 _PYTHON_WITH_VALUE: Final = frozenset({"-X", "-W", "--check-hash-based-pycs"})
@@ -62,7 +60,7 @@ def environment(settings: Mapping[str, str], base: Mapping[str, str] | None = No
     rest = [part for part in path.split(os.pathsep) if part != str(BOOTSTRAP)] if path else []
     env["PYTHONPATH"] = os.pathsep.join([str(BOOTSTRAP), *rest])
     env[LAUNCHED] = "1"
-    for mark in (TOLD, SERVED):
+    for mark in (TOLD, "_PENSTOCK_METRICS"):  # another run's, where one starts another
         env.pop(mark, None)
     return env
 

@@ -61,6 +61,8 @@ class Metering:
         self.registry = registry
         self._version = version
         self._clock_ns = clock_ns
+        self.on_transition: Callable[[str, int, int], None] | None = None
+        """Told of each pool's transitions, one by one: pool, when, up or down. Must not block."""
         self._pool, self._model, self._provider, self._tool = Bound(), Bound(), Bound(), Bound()
         self._reset()
         registry.add_source(self._write_levels)
@@ -71,6 +73,8 @@ class Metering:
         with self._lock:
             self._live[id(attempt)] = (attempt, names.pool)
             self._trackers[names.pool].start(attempt.started_ns)
+            if self.on_transition is not None:
+                self.on_transition(names.pool, attempt.started_ns, 1)
         if attempt.number > 1:
             self.registry.inc(m.RETRIES, (names.pool, attempt.retry_owner or "sdk"))
         for task in _lineage(attempt.operation.task):
@@ -86,6 +90,8 @@ class Metering:
             if known is None:
                 return
             self._trackers[known[1]].end(ended_ns)
+            if self.on_transition is not None:
+                self.on_transition(known[1], ended_ns, -1)
         names = self._names(attempt.provider, attempt.pool, attempt.model)
         for task in _lineage(attempt.operation.task):
             task.live -= 1
@@ -232,15 +238,19 @@ class Metering:
     def _write_levels(self) -> None:
         now_ns = self._clock_ns()
         with self._lock:
-            read = {pool: _read(tracker, now_ns) for pool, tracker in self._trackers.items()}
-        registry = self.registry
-        for pool, (level, peak, summary, held, arrivals) in read.items():
-            registry.set(m.LIVE, (pool,), level)
-            registry.set(m.LIVE_PEAK, (pool,), peak)
-            for quantile, value in zip(QUANTILES, (summary.p50, summary.p95, summary.p99), strict=True):
-                registry.set(m.LIVE_QUANTILE, (pool, quantile), value)
-            registry.put(m.LIVE_SECONDS, (pool,), _as_histogram(held))
-            registry.put(m.LIVE_AT_ARRIVAL, (pool,), _as_histogram(arrivals))
+            for pool, tracker in self._trackers.items():
+                self.registry.set(m.LIVE, (pool,), tracker.level)
+                self.show(self.registry, pool, tracker, now_ns)
+
+    @staticmethod
+    def show(registry: Registry, pool: str, tracker: LevelTracker, now_ns: int) -> None:
+        """Write what a tracker says of a pool at a time."""
+        summary = tracker.window(now_ns)
+        registry.set(m.LIVE_PEAK, (pool,), tracker.peak(now_ns))
+        for quantile, value in zip(QUANTILES, (summary.p50, summary.p95, summary.p99), strict=True):
+            registry.set(m.LIVE_QUANTILE, (pool, quantile), value)
+        registry.put(m.LIVE_SECONDS, (pool,), _as_histogram(tracker.histogram(now_ns, m.LEVELS)))
+        registry.put(m.LIVE_AT_ARRIVAL, (pool,), _as_histogram(tracker.arrivals(m.LEVELS)))
 
 
 def class_of(verdict: Verdict | None) -> str:
@@ -252,13 +262,6 @@ def _lineage(task: Task | None) -> Iterator[Task]:
     while task is not None:
         yield task
         task = task.parent
-
-
-def _read(
-    tracker: LevelTracker, now_ns: int
-) -> tuple[int, int, LevelSummary, LevelHistogram, LevelHistogram]:
-    held = tracker.histogram(now_ns, m.LEVELS)
-    return tracker.level, tracker.peak(now_ns), tracker.window(now_ns), held, tracker.arrivals(m.LEVELS)
 
 
 def _as_histogram(levels: LevelHistogram) -> Histogram:

@@ -13,7 +13,7 @@ from penstock.telemetry import metrics as m
 from penstock.telemetry.desk import Desk, close_desk, open_desk
 from penstock.telemetry.exits import on_exit
 from penstock.telemetry.export import SpanFile, standard_processors
-from penstock.telemetry.exposition import Endpoint
+from penstock.telemetry.exposition import Crew
 from penstock.telemetry.hooks import Engine, install, uninstall
 from penstock.telemetry.interceptor import Interceptor
 from penstock.telemetry.metered import Metered
@@ -55,8 +55,8 @@ class Telemetry:
         finished: Callable[[SpanFile], None] = lambda file: None,
     ) -> None:
         self.registry = Registry()
-        self.endpoint = self._serve(options)
         self.metering = Metering(self.registry, version=version("penstock"))
+        self.crew = self._serve(options)
         self.spans = SpanFile(options.spans, on_drop=self._dropped) if options.spans else None
         self.roots = TraceRoots(self.metering.task_ended)
         self.tracing = Tracing([p for p in (self.roots, self.spans) if p is not None], standard_processors)
@@ -78,7 +78,7 @@ class Telemetry:
     @property
     def metrics_url(self) -> str | None:
         """Where to scrape, if anywhere."""
-        return self.endpoint.url if self.endpoint is not None else None
+        return self.crew.url if self.crew is not None else None
 
     def shutdown(self) -> None:
         """Take the hooks out, write what is left, free the port. Idempotent."""
@@ -88,14 +88,16 @@ class Telemetry:
         for undo in reversed(self._undo):
             undo()
         self._flush()
-        if self.endpoint is not None:
-            self.endpoint.close()
+        if self.crew is not None:
+            self.crew.close()
 
     def finish(self) -> None:
         """Write what is left, at the end of the process. Hooks stay: other exit handlers may still call."""
         if not self._over:
             self._over = True
             self._flush()
+            if self.crew is not None:
+                self.crew.leave()
 
     def after_fork(self) -> None:
         """Begin anew in a child: the parent's calls, spans, counts and socket are not ours."""
@@ -107,9 +109,8 @@ class Telemetry:
         if self.spans is not None:
             self.spans.after_fork()
         self.tracing.after_fork()
-        if self.endpoint is not None:
-            self.endpoint.abandon()
-            self.endpoint = None
+        if self.crew is not None:
+            self.crew.after_fork()
 
     def _start(self) -> list[Callable[[], None]]:
         undo = [
@@ -128,10 +129,10 @@ class Telemetry:
         undo.append(lambda: _running.discard(self))
         return undo
 
-    def _serve(self, options: TelemetryOptions) -> Endpoint | None:
+    def _serve(self, options: TelemetryOptions) -> Crew | None:
         if options.metrics_port is None:
             return None
-        return Endpoint(self.registry.collect, options.metrics_port, options.metrics_host)
+        return Crew(self.registry, self.metering, options.metrics_port, options.metrics_host)
 
     def _flush(self) -> None:
         self.tracing.shutdown()

@@ -4,7 +4,6 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -13,7 +12,7 @@ from penstock._config import Settings, load
 from penstock.errors import PenstockError
 from penstock.telemetry import Telemetry
 from penstock.telemetry.export import SpanFile
-from penstock.telemetry.launcher import LAUNCHED, SERVED
+from penstock.telemetry.launcher import LAUNCHED
 
 if TYPE_CHECKING:
     from penstock.limiter import Limiter
@@ -123,13 +122,8 @@ def awake() -> None:
     """Instrument a process that `penstock run` started. A bad setting is one line, and the program runs."""
     global _current
     try:
-        settings = load()
-        if os.environ.get(SERVED, str(os.getpid())) != str(os.getpid()):
-            settings = replace(settings, metrics_port=None)  # the run's first process serves
         with _lock:
-            _current = Runtime(settings)
-        if settings.metrics_port is not None:
-            os.environ[SERVED] = str(os.getpid())
+            _current = Runtime(load())
     except PenstockError as error:
         _say(str(error))
 
