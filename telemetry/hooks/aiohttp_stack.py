@@ -2,7 +2,9 @@
 
 The end of a body is not told by aiohttp's tracing, so bytes are seen where the connection feeds them
 to the response's `StreamReader` (they are decoded there), and early ends where the response is closed
-or released. What arrived before the hook saw the response lies in the reader's buffer.
+or released. What arrived before the hook saw the response lies in the reader's buffer. A response that
+is dropped is kept by its connection, which reads on: its end is the body's or the connection's, and
+the collector's only if the loop ended first.
 """
 
 import sys

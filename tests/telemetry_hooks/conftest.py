@@ -1,6 +1,8 @@
 """Real SDK clients against the simulator on loopback; what the hooks saw is kept in lists."""
 
 import gc
+import socket
+import threading
 import urllib.request
 from dataclasses import dataclass, field, replace
 
@@ -193,3 +195,24 @@ def chat(sim):
     yield made
     while made.opened:
         made.opened.pop().close()
+
+
+@pytest.fixture
+def stalling():
+    """A server that sends a head and the first bytes of a stream, and then nothing."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def stall():
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65_536)
+            head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 999\r\n\r\n"
+            connection.sendall(head + b"data: ")
+            while connection.recv(65_536):
+                pass
+
+    thread = threading.Thread(target=stall)
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    thread.join()
+    listener.close()
