@@ -17,9 +17,9 @@ from score import litellm_mapping  # type: ignore[import-not-found]
 from penstock.classifiers import Evidence, SpanKind, classify, evidence_of_response
 
 SHORT = (
-    "Error code: 429 - {'error': {'message': 'Rate limit reached for gpt-4 in organization org-X on tokens per min "
-    "(TPM): Limit 10000, Used 9348, Requested 5086. Please try again in 26.604s.', 'type': 'tokens', 'code': "
-    "'rate_limit_exceeded'}}"
+    "Error code: 429 - {'error': {'message': 'Rate limit reached for gpt-4 in organization org-X on tokens "
+    "per min (TPM): Limit 10000, Used 9348, Requested 5086. Please try again in 26.604s.', 'type': 'tokens', "
+    "'code': 'rate_limit_exceeded'}}"
 )
 TRACE = '  File "/srv/app/agent.py", line 7, in run\n    answer = client.chat.completions.create(**request)\n'
 BODY = b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},"request_id":"req_1"}'
