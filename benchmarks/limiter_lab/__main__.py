@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     results = []
     for scenario in scenarios:
         rows = []
-        for row, result in compare(scenario, policies, seeds):
+        for row, result in compare(scenario, policies, seeds, watched=options.plots is not None):
             rows.append(row)
             if options.plots and result is not None:
                 draw(options.plots, row, result)

@@ -24,9 +24,12 @@ _DEMAND_SECONDS: Final = 600.0
 
 
 def compare(
-    scenario: Scenario, policies: Sequence[str], seeds: Sequence[int]
+    scenario: Scenario, policies: Sequence[str], seeds: Sequence[int], *, watched: bool = False
 ) -> Iterator[tuple[dict[str, Any], Result | None]]:
-    """Yield a row for each policy and seed, and its run; a peer that cannot run gives its reason."""
+    """Yield a row for each policy and seed, and its run; a peer that cannot run gives its reason.
+
+    `watched` runs also record the limiter's cap and pace, for plots.
+    """
     tokens = oracle.token_bound(scenario)
     granted = oracle.granted_per_second(scenario)
     for seed in seeds:
@@ -40,7 +43,9 @@ def compare(
                 best = play(scenario, seed, lambda world: [oracle.Oracle(world)] * processes(world), tokens)
                 over_bound = _over_bound(scenario, seed, best, granted, tokens)
             try:
-                result = best if name == "oracle" else play(scenario, seed, POLICIES[name].make, tokens)
+                result = (
+                    best if name == "oracle" else play(scenario, seed, POLICIES[name].make, tokens, watched)
+                )
             except SkippedError as skipped:
                 yield {"scenario": scenario.name, "policy": name, "seed": seed, "skipped": str(skipped)}, None
                 continue
@@ -61,10 +66,11 @@ def processes(world: World) -> int:
     return world.scenario.workload.processes
 
 
-def play(scenario: Scenario, seed: int, make: Maker, tokens: bool = False) -> Result:
+def play(scenario: Scenario, seed: int, make: Maker, tokens: bool = False, watched: bool = False) -> Result:
     """Run one policy over one scenario with one seed."""
     loop = VirtualLoop()
     world = World(scenario, seed, loop)
+    world.watched = watched
     agents: list[Agents] = []
 
     async def main() -> None:

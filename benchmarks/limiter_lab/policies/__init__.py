@@ -39,6 +39,10 @@ class Entry:
 
 POLICIES: Final[dict[str, Entry]] = {
     "penstock": Entry("ours:penstock", "the production limiter"),
+    "penstock_without_queue": Entry("ours:without_queue", "ablation: only watches; the SDK repeats"),
+    "penstock_without_mirror": Entry("ours:without_mirror", "ablation: quota headers unread"),
+    "penstock_without_gate": Entry("ours:without_gate", "ablation: Retry-After unread"),
+    "penstock_without_retries": Entry("ours:without_retries", "ablation: refusals go up to the SDK"),
     "immediate": Entry("retry:immediate", "five tries, no pause"),
     "full_jitter": Entry("retry:full", "eight tries, AWS full jitter"),
     "decorrelated_jitter": Entry("retry:decorrelated", "eight tries, AWS decorrelated jitter"),

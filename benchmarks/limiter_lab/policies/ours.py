@@ -7,6 +7,7 @@ ships. A refusal by the limiter is final: it carries `x-should-retry: false`.
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from enum import Enum
 from typing import Final
 
 from benchmarks.limiter_lab.policies._shared import sdk_pause
@@ -28,11 +29,22 @@ _HOSTS: Final = {
 }
 
 
+class Without(Enum):
+    """What an ablation takes away: what each part is worth."""
+
+    NOTHING = "nothing"
+    QUEUE = "queue"
+    MIRROR = "mirror"
+    GATE = "gate"
+    RETRIES = "retries"
+
+
 class Penstock:
     """One process's limiter and the calls through it."""
 
-    def __init__(self, world: World, limiter: Limiter) -> None:
+    def __init__(self, world: World, limiter: Limiter, without: Without = Without.NOTHING) -> None:
         self._world = world
+        self._without = without
         self._limiter = limiter
         self._names = [_name(pool) for pool in world.scenario.pools]
         self._index = {name: index for index, name in enumerate(self._names)}
@@ -71,7 +83,7 @@ class Penstock:
                 reply = await world.send(call, pool, heard)
                 if world.watched:
                     self._watch()
-                if step is hook.Next.RETRY:
+                if step is hook.Next.RETRY and self._without is not Without.RETRIES:
                     continue
                 end, usage = ("eof", reply.usage) if reply.ok or reply.status != 200 else ("broken", None)
                 verdict = _broken(reply) if end == "broken" else None
@@ -102,12 +114,15 @@ class Penstock:
         provider, read = self._readers[pool]
         start = self._world.loop.time() - self._world.now()
         headers = reply.headers if reply.status is not None else {}
+        verdict = _verdict(reply, provider, headers)
+        if verdict is not None and self._without is Without.GATE:
+            verdict = replace(verdict, retry_after=None)
         return hook.Answer(
             sent_at=start + reply.sent,
             at=start + reply.at,
             status=reply.status,
-            quota=read(headers),
-            verdict=_verdict(reply, provider, headers),
+            quota=None if self._without is Without.MIRROR else read(headers),
+            verdict=verdict,
             headers=headers,
         )
 
@@ -182,17 +197,42 @@ def _told(chosen: PoolSettings, pool: Pool) -> PoolSettings:
     )
 
 
-def _limiter(world: World) -> Limiter:
+def _limiter(world: World, without: Without) -> Limiter:
     return Limiter(
         settings(world),
+        mode="observe" if without is Without.QUEUE else "enforce",
         clock=world.loop.time,
         scheduler=LoopScheduler(world.loop),
         seed=world.rng.randrange(2**31),
     )
 
 
+def _make(world: World, without: Without) -> list[Penstock]:
+    workload = world.scenario.workload
+    shared = _limiter(world, without) if workload.store == "memory" else None
+    return [Penstock(world, shared or _limiter(world, without), without) for _ in range(workload.processes)]
+
+
 def penstock(world: World) -> list[Penstock]:
     """One limiter a process; `store = "memory"` is one shared by all, as a central budget would be."""
-    workload = world.scenario.workload
-    shared = _limiter(world) if workload.store == "memory" else None
-    return [Penstock(world, shared or _limiter(world)) for _ in range(workload.processes)]
+    return _make(world, Without.NOTHING)
+
+
+def without_queue(world: World) -> list[Penstock]:
+    """The limiter only watches: calls go at once, and the SDK repeats what is refused."""
+    return _make(world, Without.QUEUE)
+
+
+def without_mirror(world: World) -> list[Penstock]:
+    """Quota headers are not read."""
+    return _make(world, Without.MIRROR)
+
+
+def without_gate(world: World) -> list[Penstock]:
+    """Retry-After is not read."""
+    return _make(world, Without.GATE)
+
+
+def without_retries(world: World) -> list[Penstock]:
+    """A refusal goes up to the SDK, which repeats twice as it ships."""
+    return _make(world, Without.RETRIES)
