@@ -20,7 +20,7 @@ from opentelemetry.util.types import AttributeValue
 from penstock.classifiers import Verdict
 from penstock.telemetry import guard
 from penstock.telemetry import semconv as names
-from penstock.telemetry.records import Operation
+from penstock.telemetry.records import Attempt, Operation
 
 Attributes = dict[str, AttributeValue]
 
@@ -80,11 +80,18 @@ def operation_tail(operations: Sequence[Operation]) -> Attributes:
         names.DEDUPE: names.DEDUPE_OWNER,
     }
     verdict_tail(attributes, last.verdict)
-    if last.trust is not None:
-        attributes[names.TRUST] = last.trust
+    if last.verdict is None:
+        trust_tail(attributes, last)
     if last.fallback_from is not None:
         attributes[names.FALLBACK_FROM] = last.fallback_from
     return attributes
+
+
+def trust_tail(attributes: Attributes, answered: Operation | Attempt) -> None:
+    """Say where an answer came from, and why if not from the primary."""
+    attributes[names.TRUST] = answered.trust or names.TRUST_PRIMARY
+    if answered.trust_reason is not None:
+        attributes[names.TRUST_REASON] = answered.trust_reason
 
 
 def verdict_tail(attributes: Attributes, verdict: Verdict | None) -> None:

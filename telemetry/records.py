@@ -60,6 +60,7 @@ class Operation:
     finish_reason: str | None = None
     max_output_tokens: int | None = None
     trust: str | None = None
+    trust_reason: str | None = None
     fallback_from: str | None = None
 
 
@@ -92,6 +93,7 @@ class Attempt:
     request_id: str | None = None
     prefix: str | None = None
     trust: str | None = None
+    trust_reason: str | None = None
     fallback_from: str | None = None
     span: object = field(default=None, repr=False)
 

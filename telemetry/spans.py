@@ -17,7 +17,7 @@ from penstock.classifiers import ErrorClass, Verdict
 from penstock.providers import Quota, Usage
 from penstock.telemetry import guard
 from penstock.telemetry import semconv as names
-from penstock.telemetry.adoption import Attributes, adopt, operation_tail, stamp, verdict_tail
+from penstock.telemetry.adoption import Attributes, adopt, operation_tail, stamp, trust_tail, verdict_tail
 from penstock.telemetry.records import Attempt, Operation
 
 TracerSource = Callable[[], Tracer | None]
@@ -206,7 +206,6 @@ def _attempt_head(attempt: Attempt) -> Attributes:
         attributes[names.QUEUED_SECONDS] = attempt.queued_seconds
     optional = (
         (names.PREFIX, attempt.prefix),
-        (names.TRUST, attempt.trust),
         (names.FALLBACK_FROM, attempt.fallback_from),
         (names.RETRY_OWNER, attempt.retry_owner),
     )
@@ -220,6 +219,8 @@ def _attempt_tail(attempt: Attempt) -> Attributes:
     attributes: Attributes = {}
     if attempt.end is not None:
         attributes[names.END] = attempt.end
+    if attempt.verdict is None:
+        trust_tail(attributes, attempt)
     if attempt.status is not None:
         attributes[names.HTTP_STATUS] = attempt.status
     if attempt.first_byte_ns is not None:
