@@ -77,6 +77,10 @@ class ResponseCache:
         else:
             self.inner.settle(ticket, settlement)
 
+    def after_fork(self) -> None:
+        """Start over in a child: whoever leads a call in the parent will never land here."""
+        self.flights = Flights()
+
     def close(self) -> None:
         """Finish what is being written."""
         self.shelf.close()

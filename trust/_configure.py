@@ -17,6 +17,8 @@ SECRET: Final = "PENSTOCK_CACHE_SECRET"  # noqa: S105 - the variable's name
 MEMORY: Final = "memory"
 # One lookup must never cost more than this; the call then goes on without the cache.
 REDIS_TIMEOUT_SECONDS: Final = 0.05
+# A ledger that does not answer keeps irreversible work from starting; this is how long it may think.
+LEDGER_TIMEOUT_SECONDS: Final = 5.0
 _KEYS: Final = {"ledger", "tools", "cache"}
 _CACHE_KEYS: Final = {"store", "max_bytes", "every_call", "ttl_seconds", "stale_seconds", "sampled"}
 
@@ -58,7 +60,7 @@ def _ledger(place: str) -> Ledger:
     if place == MEMORY:
         return MemoryLedger()
     if "://" in place:
-        return RedisLedger(_redis("[trust] ledger", place))
+        return RedisLedger(_redis("[trust] ledger", place, socket_timeout=LEDGER_TIMEOUT_SECONDS))
     return SqliteLedger(place.removeprefix("sqlite:"))
 
 

@@ -6,6 +6,7 @@ A ContextVar leads to the cell; awaits, asyncio tasks and `asyncio.to_thread` in
 by `follow_threads`. Answers given outside any task go to one ambient cell of the process.
 """
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -79,6 +80,11 @@ class _Process:
         self.lock = threading.Lock()
         self.reset()
 
+    def after_fork(self) -> None:
+        """Make locks anew: a thread that is not here may have held them."""
+        self.lock = threading.Lock()
+        self.ambient._lock = threading.Lock()
+
     def reset(self) -> None:
         self.ambient = Cell()
         self.scoped = False
@@ -86,6 +92,7 @@ class _Process:
 
 
 _process = _Process()
+os.register_at_fork(after_in_child=_process.after_fork)
 _scope: ContextVar[Cell | None] = ContextVar("penstock_lineage", default=None)
 _primary_only: ContextVar[bool] = ContextVar("penstock_primary_only", default=False)
 

@@ -1,5 +1,7 @@
 """The room, put together for one runtime: lineage and cache before the limiter, guards, counts."""
 
+import os
+import weakref
 from collections.abc import Callable, Mapping
 
 from penstock.telemetry import metrics as m
@@ -45,6 +47,7 @@ class TrustRoom:
         _lineage.follow_tasks(current_task)
         settings = TrustSettings(ledger=options.ledger, tools=options.tools, on_outcome=self._ended)
         hook_frameworks()
+        _rooms.add(self)
         self._undo = [
             activate(settings), follow_threads(), add_gate(guard_tool), _lineage.forget_process,
         ]  # fmt: skip
@@ -56,10 +59,16 @@ class TrustRoom:
         if self._cache is not None:
             registry.create(m.CACHE_LOOKUPS, *((result,) for result in (HIT, MISS, STALE, COALESCED, BYPASS)))
 
+    def after_fork(self) -> None:
+        """Start over in a child; what is kept stays."""
+        if self._cache is not None:
+            self._cache.after_fork()
+
     def close(self) -> None:
         """Stop following threads, forget tasks, finish what the cache writes. Idempotent."""
         while self._undo:
             self._undo.pop(0)()
+        _rooms.discard(self)
         if self._cache is not None:
             self._cache.close()
 
@@ -70,6 +79,17 @@ class TrustRoom:
     def _looked_up(self, result: str) -> None:
         if self._registry is not None:
             self._registry.inc(m.CACHE_LOOKUPS, (result,))
+
+
+_rooms: "weakref.WeakSet[TrustRoom]" = weakref.WeakSet()
+
+
+def _in_child() -> None:
+    for room in tuple(_rooms):
+        room.after_fork()
+
+
+os.register_at_fork(after_in_child=_in_child)
 
 
 def _cache(
