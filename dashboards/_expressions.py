@@ -60,9 +60,10 @@ def expressions(model: dict[str, Any]) -> Iterator[Expression]:
     for variable in model["templating"]["list"]:
         if variable["type"] != "query":
             continue
-        match = _LABEL_VALUES.match(variable["definition"])
+        query = variable["query"]["query"]
+        match = _LABEL_VALUES.match(query)
         if match is None:
-            raise ValueError(f"not a label_values query: {variable['definition']}")
+            raise ValueError(f"not a label_values query: {query}")
         yield Expression(uid, f"variable {variable['name']}", match[1], (match[2],))
     for annotation in model["annotations"]["list"]:
         if "expr" in annotation:

@@ -88,7 +88,6 @@ def _label_variable(label: str, title: str, series: str) -> Any:
         .label(title)
         .datasource(DATASOURCE)
         .query({"query": query, "refId": "PrometheusVariableQueryEditor-VariableQuery"})
-        .definition(query)
         .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(models.VariableSort.ALPHABETICAL_ASC)
         .multi(True)
@@ -112,7 +111,7 @@ def _alerts_annotation() -> Any:
 def _cuts_annotation() -> Any:
     cuts = PANEL.increase(m.CHANGES, 'direction="down"', by="pool, what", window="2m")
     builder = dashboard.AnnotationQuery().name("Limiter cuts").datasource(DATASOURCE).expr(f"{cuts} > 0")
-    builder.title_format("{{what}} cut").text_format("{{pool}}").tag_keys("pool,what").step("30s")
+    builder.title_format("{{what}} cut").text_format("{{pool}}").tag_keys("pool,what")
     return builder.enable(False).hide(False).icon_color("orange")
 
 

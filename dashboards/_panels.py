@@ -24,6 +24,11 @@ from penstock.dashboards._spec import Kind, Panel, Query
 from penstock.telemetry.objectives import Objective
 
 DATASOURCE: Final = common_models.DataSourceRef(type_val="prometheus", uid="${datasource}")
+_POOL_LINK: Final = {
+    "title": "Concurrency and limiter of ${__value.raw}",
+    "url": "/d/penstock-concurrency?var-pool=${__value.raw:percentencode}"
+    "&${job:queryparam}&${__url_time_range}",
+}
 _TARGET_NAMES: Final = "ABCDEFGHIJKLMNOP"
 
 
@@ -76,6 +81,8 @@ def _target(kind: Kind, name: str, query: Query) -> Any:
         return target.instant().format(prometheus_models.PromQueryFormat.TABLE)
     if kind is Kind.HEATMAP:
         target.format(prometheus_models.PromQueryFormat.HEATMAP)
+    if query.exemplars:
+        target.exemplar(True)
     return target.range().legend_format(query.legend)
 
 
@@ -133,7 +140,7 @@ def _table(panel: Panel) -> Any:
     for label in renamed.values():
         if "share" in label:
             builder.override_by_name(label, [models.DynamicConfigValue("unit", "percentunit")])
-    return builder
+    return builder.override_by_name("pool", [models.DynamicConfigValue("links", [_POOL_LINK])])
 
 
 def _legend(calcs: list[str]) -> Any:

@@ -19,11 +19,15 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One expression. `legend` is a Grafana legend such as `{{pool}}`; `dashed` draws a limit."""
+    """One expression. `legend` is a Grafana legend such as `{{pool}}`; `dashed` draws a limit.
+
+    `exemplars` asks for the traces behind a histogram's observations.
+    """
 
     expr: str
     legend: str
     dashed: bool = False
+    exemplars: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

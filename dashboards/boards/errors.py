@@ -60,8 +60,8 @@ _RETRIES = Panel(
 )  # fmt: skip
 _DURATION = Panel(
     title="Successful attempts, duration", kind=Kind.LINES, unit="s",
-    queries=tuple(Query(PANEL.quantile(p, m.ATTEMPT_SECONDS, q.SUCCEEDED), f"p{p * 100:.0f} {{{{pool}}}}")
-                  for p in (0.5, 0.95, 0.99)),
+    queries=tuple(Query(PANEL.quantile(p, m.ATTEMPT_SECONDS, q.SUCCEEDED), f"p{p * 100:.0f} {{{{pool}}}}",
+                        exemplars=p == 0.99) for p in (0.5, 0.95, 0.99)),
     meaning="From send to the last byte of the answer.",
     action="A rising median is the provider, or longer answers: compare with tokens a second.",
     alert="PenstockProviderSlow",

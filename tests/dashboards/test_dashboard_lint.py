@@ -168,6 +168,18 @@ def test_rates_follow_the_scrape_interval_or_say_their_window(asked):
     assert fixed <= allowed, "a fixed window is for tables, forecasts and budgets"
 
 
+def test_slow_answers_lead_to_their_traces_and_pools_to_their_page():
+    exemplars = [t["expr"] for _, panel in PANELS for t in panel["targets"] if t.get("exemplar")]
+    assert exemplars
+    assert all("_bucket" in expr for expr in exemplars)
+    (pools,) = (panel for uid, panel in PANELS if (uid, panel["title"]) == ("penstock-overview", "Pools"))
+    links = [
+        p["value"] for o in pools["fieldConfig"]["overrides"] for p in o["properties"] if p["id"] == "links"
+    ]
+    (target,) = (link["url"].split("?")[0].removeprefix("/d/") for found in links for link in found)
+    assert target in {model["uid"] for model in MODELS}
+
+
 def test_provisioning_files_load_what_export_writes():
     files = dashboards.provisioning()
     (provider,) = yaml.safe_load(files["provisioning/dashboards/penstock.yaml"])["providers"]
