@@ -8,6 +8,7 @@ from typing import Final
 from penstock.providers import Endpoint, Provider, Registry, RequestFacts
 
 _CREDENTIALS: Final = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
+_AWS_KEY: Final = re.compile(r"Credential=([^/,]+)")
 _AMZ_ATTEMPT: Final = re.compile(r"attempt=(\d{1,4})")
 READ_HEADERS: Final = frozenset(
     {*_CREDENTIALS, "x-stainless-retry-count", "amz-sdk-request", "idempotency-key"}
@@ -65,11 +66,18 @@ def describe(
         port=port,
         path=path,
         body=body or b"",
-        credential=next((headers[name] for name in _CREDENTIALS if name in headers), ""),
+        credential=_credential(headers),
         timeout_seconds=timeout_seconds,
         attempt_header=_attempt(headers),
         idempotency_key=headers.get("idempotency-key"),
     )
+
+
+def _credential(headers: Mapping[str, str]) -> str:
+    """Find what identifies the caller; of an AWS signature only the key's id stays between requests."""
+    found = next((headers[name] for name in _CREDENTIALS if name in headers), "")
+    signed = _AWS_KEY.search(found) if found.startswith("AWS4-") else None
+    return signed[1] if signed else found
 
 
 def _attempt(headers: Mapping[str, str]) -> int | None:

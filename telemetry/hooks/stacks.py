@@ -4,15 +4,23 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Final
 
-from penstock.telemetry.hooks import aiohttp_stack, httpx_stack, otel_spans, requests_stack, stainless
+from penstock.telemetry.hooks import (
+    aiohttp_stack,
+    botocore_stack,
+    httpx_stack,
+    loops,
+    otel_spans,
+    requests_stack,
+)
 
 STACKS: Final[dict[str, Callable[[ModuleType], None]]] = {
     "aiohttp.client": aiohttp_stack.patch_client,
     "aiohttp.client_reqrep": aiohttp_stack.patch_response,
     "aiohttp.streams": aiohttp_stack.patch_streams,
+    "botocore.httpsession": botocore_stack.patch,
     "httpx": httpx_stack.patch,
     "httpx2": httpx_stack.patch,
-    "requests.sessions": requests_stack.patch,
     "opentelemetry.sdk.trace": otel_spans.patch,
-    **dict.fromkeys(stainless.MODULES, stainless.patch),
+    "requests.sessions": requests_stack.patch,
+    **{name: loops.patch(name) for name in loops.LOOPS},
 }

@@ -1,0 +1,107 @@
+"""SDKs' request loops: they send, sleep and send again, and all of it is one operation.
+
+The loop is where one logical request begins and where its exception leaves. Stainless-generated SDKs
+(openai, anthropic, groq …) share one shape; the others have theirs. A loop inside a loop (litellm over
+openai, a vendor's subclass) belongs to the outer one.
+"""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, Final
+
+from penstock.telemetry import guard
+from penstock.telemetry.hooks.patching import active, wrap
+from penstock.telemetry.operations import CURRENT, OperationScope, enter, leave
+
+Loop = tuple[str, str, bool]
+"""Class (empty for a function of the module), name, and whether it is a coroutine function."""
+
+_STAINLESS: Final[tuple[Loop, ...]] = (
+    ("SyncAPIClient", "request", False),
+    ("AsyncAPIClient", "request", True),
+)
+_SPEAKEASY: Final[tuple[Loop, ...]] = (
+    ("BaseSDK", "do_request", False),
+    ("BaseSDK", "do_request_async", True),
+)
+_LITELLM: Final[tuple[Loop, ...]] = (
+    ("", "completion", False),
+    ("", "acompletion", True),
+    ("", "embedding", False),
+    ("", "aembedding", True),
+)
+LOOPS: Final[dict[str, tuple[Loop, ...]]] = {
+    "aiobotocore.client": (("AioBaseClient", "_make_api_call", True),),
+    "anthropic._base_client": _STAINLESS,
+    "botocore.client": (("BaseClient", "_make_api_call", False),),
+    "cerebras.cloud.sdk._base_client": _STAINLESS,
+    "cohere.core.http_client": (("HttpClient", "request", False), ("AsyncHttpClient", "request", True)),
+    "google.genai._api_client": (
+        ("BaseApiClient", "_request", False),
+        ("BaseApiClient", "_async_request", True),
+    ),
+    "groq._base_client": _STAINLESS,
+    "litellm": _LITELLM,
+    "litellm.main": _LITELLM,
+    "mistralai.basesdk": _SPEAKEASY,
+    "mistralai.client.basesdk": _SPEAKEASY,
+    "openai._base_client": _STAINLESS,
+    "together._base_client": _STAINLESS,
+}
+
+
+def patch(name: str) -> Callable[[ModuleType], None]:
+    """Make the patch of one module's loops."""
+
+    def apply(module: ModuleType) -> None:
+        for owner_name, method, asynchronous in LOOPS[name]:
+            owner = getattr(module, owner_name, None) if owner_name else module
+            if owner is not None:
+                wrap(owner, method, _loop_async if asynchronous else _loop)
+
+    return apply
+
+
+def _scope() -> OperationScope | None:
+    engine = active()
+    if engine is None or CURRENT.get() is not None:
+        return None  # an outer loop has this request already
+    try:
+        return engine.scope()
+    except guard.OURS as error:
+        guard.failed("loops.scope", error)
+        return None
+
+
+def _loop(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    scope = _scope()
+    if scope is None:
+        return wrapped(*args, **kwargs)
+    token = enter(scope)
+    try:
+        result = wrapped(*args, **kwargs)
+    except BaseException as error:
+        guard.quietly("operation.raised", scope.raised, error)
+        raise
+    else:
+        guard.quietly("operation.returned", scope.returned)
+        return result
+    finally:
+        leave(token)
+
+
+async def _loop_async(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    scope = _scope()
+    if scope is None:
+        return await wrapped(*args, **kwargs)
+    token = enter(scope)
+    try:
+        result = await wrapped(*args, **kwargs)
+    except BaseException as error:
+        guard.quietly("operation.raised", scope.raised, error)
+        raise
+    else:
+        guard.quietly("operation.returned", scope.returned)
+        return result
+    finally:
+        leave(token)
