@@ -38,7 +38,7 @@ class _Alternative:
         found = needs(text)
         rarest = max(found, key=lambda part: min(map(len, part)), default=())
         self._text = text
-        self._anchors = () if "$" in text else rarest
+        self._anchors = () if "$" in text or "^" in text else rarest
         self._needs = tuple(part for part in found if part is not rarest)
         self._regex: re.Pattern[str] | None = None
 

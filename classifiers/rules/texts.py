@@ -53,6 +53,12 @@ CALLER: Final[tuple[Rule, ...]] = (
         not_example="Tool result: 404 page not found",
     ),
     _text(
+        "text.url", "invalid_request.url_fetch_failed", source=_OPENAI, words="download downloading url image fetch urls", statuses="0 200 400 422",
+        text="(error|failed|unable|could not|cannot|timeout|timed out) (while )?(to )?(download\\w*|fetch\\w*|retriev\\w+|access\\w*) (\\S+ ){0,3}?(url|image|file|https?|content|media|the url)|(url|image) ~(could not be|cannot be|not) (downloaded|fetched|accessed|accessible|retrieved)|invalid image url",
+        unless="api openai com|v1 chat|v1beta models|generatecontent|error fetching from|api",
+        example="Error while downloading https://source.unsplash.com/8xznAGy4HcY/800x400.", not_example="Error fetching from https://generativelanguage.googleapis.com/v1beta/models/x:generateContent",
+    ),
+    _text(
         "text.empty_history", "invalid_request.bad_param", source=_ANTHROPIC,
         words="messages contents message text content", statuses="0 200 400 422 500",
         text="(messages?|contents?|text|input|prompt) ~(must not be|cannot be|should not be|must be non|may not be|is) empty|"
@@ -60,6 +66,14 @@ CALLER: Final[tuple[Rule, ...]] = (
         unless="response ~empty|empty response|model ~returned|output",
         example={"status_code": 400, "message": "messages: text content blocks must be... contents must not be empty"},
         not_example="The model returned an empty response",
+    ),
+    _text(
+        "text.context_sum", "context_length.input_plus_output", source=f"{_ANTHROPIC}; {_OPENROUTER}; {_SERVERS}",
+        words="completion output max_tokens max_new_tokens", unless="per (minute|min)|tpm",
+        text="maximum context length ~\\d+ tokens ~requested ~\\d+ tokens (\\S+ ){1,14}?in the (completion|output)|"
+        "(input length|inputs? tokens|inputs|prompt) (and )?(tokens )?(max_tokens|max_new_tokens) (exceeds?|must be)",
+        example="input length and `max_tokens` exceed context limit: 174167 + 64000 > 200000",
+        not_example="prompt is too long: 205668 tokens > 200000 maximum",
     ),
     _text(
         "text.context", "context_length.input_too_long", source=f"{_OPENAI}; {_SERVERS}",
@@ -71,7 +85,7 @@ CALLER: Final[tuple[Rule, ...]] = (
         "(prompt|input|inputs|request|messages|conversation|text|message|query) ~(is|are|was|has) too (long|large|big)|"
         "prompt too long|input too long|too many (input )?tokens (in|for the) (prompt|request|model|input)|(input|prompt) (token count|tokens|length|token length) ~(exceeds?|exceeded|too)|"
         "exceed\\w* model token limit|model token limit|input token count|n_ctx|max_model_len|maximum prompt length|"
-        "must have less than \\d+ tokens|inputs? (tokens )?max_new_tokens must be|string too long ~maximum length|"
+        "must have less than \\d+ tokens|inputs? (tokens )?max_new_tokens must be|string too long ~maximum length \\d{6,}|(conversation|prompt|input|text|message|context) too (long|large)|"
         "reduce ~(prompt|messages|message length|context|input)|please reduce the length|"
         "(range of input length|expected maxlength)|maximum allowed (input )?(token|length)|"
         "tokens ~(exceeds?|exceed|exceeded) ~(maximum|limit|max|context)|(auto ?)?compact(ion|ing)? ~(fail\\w*|context)|"
@@ -81,7 +95,7 @@ CALLER: Final[tuple[Rule, ...]] = (
         unless="per (minute|min|second|hour|day)|tpm|tpd|rate limit|afford|number of images|image dimensions|"
         "(invalid|unsupported) value ~(max_tokens|max_output_tokens|max_completion_tokens)|"
         "max_tokens ~(must be|should be|is too large|larger than max|at most|greater than)|no such tool|thinking budget|budget_tokens|"
-        "long context (beta|is not)|usage credits|extra usage|iteration",
+        "long context (beta|is not)|before any response|usage credits|extra usage|iteration",
         example="This model's maximum context length is 4097 tokens, however you requested 4226 tokens",
         not_example="Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 342389",
     ),
@@ -92,6 +106,15 @@ CALLER: Final[tuple[Rule, ...]] = (
         "violat\\w+ ~(usage|acceptable use|terms|content) polic(y|ies)|stop_reason refusal",
         example="Claude Code is unable to respond to this request, which appears to violate our Usage Policy",
         not_example="See our usage policy page for rate limits",
+    ),
+    _text(
+        "text.filter_output", "content_filter.output", source=_ANTHROPIC,
+        words="output response candidate completion answer responses", statuses="0 200 400",
+        text="(output|response|responses|candidate|completion|answer) ~(blocked|filtered|flagged) ~"
+        "(content|safety|policy|filter|filtering|moderation|recitation|prohibited|responsible|due to|by)",
+        unless="due to the prompt|prompt triggering|your prompt|you have been blocked|request blocked",
+        example="Output blocked by content filtering policy",
+        not_example="The response was filtered due to the prompt triggering Azure OpenAI's content management policy.",
     ),
     _text(
         "text.filter", "content_filter.prompt", source="https://learn.microsoft.com/azure/ai-services/openai/concepts/content-filter",
@@ -121,13 +144,13 @@ CALLER: Final[tuple[Rule, ...]] = (
 MONEY: Final[tuple[Rule, ...]] = (
     _text(
         "text.plan_window", "quota.subscription_window", source=f"{_CODE}; https://github.com/openai/codex/issues",
-        words="usage limit weekly session plan subscription 5 hour hit reached",
+        words="usage limit quota weekly session plan subscription 5 hour hit reached",
         text="usage limit ~(reached|exceeded|hit|resets?|for your plan|has been|will reset)|"
         "(hit|reached|exceeded|out of) (your|the|my) ~(usage|session|weekly|5 hour|five hour|opus|sonnet|plan|subscription|pro|max|team|fable) (limit|usage|plan limit|quota)|"
         "(youve|you have) (hit|reached|exceeded) your (limit|usage limit)|out of extra usage|"
         "(weekly|session|5 ?h|5 hour|five hour|plan|subscription|usage|billing cycle) (usage )?(limit|quota|limits|window) ~(reached|exceeded|hit|resets?|exhausted|for|has been)|"
         "limit will reset at|resets (at )?\\d+ ?(am|pm)|usage limit for this (billing cycle|period)|"
-        "(upgrade|subscribe) ~(to continue|plan) ~usage limit|hit your usage limit|third party apps now draw|claude pro usage limit",
+        "(upgrade|subscribe) ~(to continue|plan) ~usage limit|hit your usage limit|(hit|reached|used|exceeded) ~free (requests?|messages?|usage|plan|tier) limit|quota will reset (after|at|in|on)|third party apps now draw|claude pro usage limit",
         unless=f"{_WINDOW_WORDS}|free tier requests|requests per|spend|spending",
         limit_dimension="billing",
         example="Claude usage limit reached. Your limit will reset at 10pm (Africa/Tunis).",
@@ -207,7 +230,7 @@ MONEY: Final[tuple[Rule, ...]] = (
         "text.quota", "quota.insufficient_quota", source=_OPENAI,
         words="quota billing insufficient_quota",
         text="(exceeded|exceeds|exceeding|reached|out of|no|insufficient|not enough|exhausted|over) (your |the |user |available |remaining |account |api |current |plan )*quota|"
-        "quota (is |has been |was )?(not enough|insufficient|exhausted|used up|depleted|reached|exceeded|ran out|run out)|"
+        "out of (\\S+ ){0,3}?quota|quota (is |has been |was )?(not enough|insufficient|exhausted|used up|depleted|reached|exceeded|ran out|run out)|"
         "plan and billing details",
         unless=f"{_WINDOW_WORDS}|token limit|check quota|per (model|project|user|region)|quota (metric|exceeded for)|quotaid|"
         "quota exceeded for|resource exhausted|retry in|retry after|try again in|per minute|throttling|allocated quota|server|"
@@ -259,9 +282,9 @@ CAPACITY: Final[tuple[Rule, ...]] = (
     _text(
         "text.shared", "rate_limit.shared_capacity", source="https://cloud.google.com/vertex-ai/generative-ai/docs/error-code-429",
         words="upstream provider shared 429 exhausted", statuses="0 200 429 500 502 503 529",
-        text="rate limited upstream|temporarily rate limited|error code 429|error_code_429|(upstream|provider) (rate ?limit\\w*|is rate limited|rate limit exceeded)|"
+        text="rate limited upstream|temporarily rate limited|docs error code 429|(upstream|provider) (rate ?limit\\w*|is rate limited|rate limit exceeded)|"
         "shared (pool|capacity|quota|rate limit)|upstream ~rate ?limit\\w*|provider ~rate limit exceeded",
-        unless="resource ?exhausted e g|openai com|status code 429|your (organization|team|account)|error code 429 error|(?<!docs )error code 429",
+        unless="resource ?exhausted e g|openai com|status code 429|your (organization|team|account)",
         limit_dimension="shared_pool", fault="provider_capacity", scope="shared",
         example="deepseek/deepseek-r1:free is temporarily rate-limited upstream. Please retry shortly",
         not_example="Error code: 429 - {'error': {'message': 'Rate limit reached for gpt-4'}}",
@@ -307,7 +330,7 @@ CAPACITY: Final[tuple[Rule, ...]] = (
         text="(input |output )?tokens? per (min|minute|1m|second|hour)|[io]?tpm|tokens? (rate|usage) limit|too many tokens|"
         "(rate|quota|limit) ~tokens? ~(min|minute)|maximum number of tokens ~(time frame|period|window)|tokens? rate|"
         "(token|tokens) (quota|limit) ~(exceeded|reached)|hit token rate limit|\\w*tokens?_per_min\\w*|\\w*input_token_count\\w*|\\w*tokensperminute\\w*",
-        unless="context|no such tool|access token|invalid token|expired|exceed model token limit", statuses="0 200 400 403 413 429 500 503 529",
+        unless="context|before any response|no such tool|access token|invalid token|expired|exceed model token limit", statuses="0 200 400 403 413 429 500 503 529",
         limit_dimension="tokens_per_minute",
         example="TPM (Tokens Per Minute) limit of the model is exceeded. Please try again later",
         not_example="Rate limit reached for gpt-4 on requests per min (RPM): Limit 3, Used 3, Requested 1.",
@@ -458,7 +481,7 @@ MODEL: Final[tuple[Rule, ...]] = (
         words="iteration iterations recursion turns steps loop looping stuck max_iterations max_turns max_steps stopped rounds repeating step "
         "actions repeated tool_calls_limit request_limit", statuses="0 200",
         text="(max|maximum|too many|limit of|exceeded|reached) ~(iterations?|turns?|steps?|rounds?|recursion|actions|agent calls)|"
-        "(iterations?|turns?|steps?|recursion|time|round) (limit|count)|recursion limit|(stuck|caught) in (a |an )?(infinite )?loop|infinite loop|loop detected|repeated ~(same )?(tool call|action|tool calls)|"
+        "(iterations?|turns?|steps?|recursion|time|round) (limit|count)|recursion limit|(stuck|caught) in (a |an )?(infinite )?loop|infinite loop|loop (was )?detected|repeated ~(same )?(tool call|action|tool calls)|"
         "agent stopped due to|max_iterations|max_turns|max_steps|repeating (itself|the same)|same (tool|action) ~repeatedly|no progress|would exceed the (request_limit|tool_calls_limit|total_tokens_limit)",
         unless="python recursion depth|maximum recursion depth|rate limit|requests per|retry|retries|attempts|time limit per", retryable=False,
         example="Agent stopped due to iteration limit or time limit.", not_example="maximum recursion depth exceeded",
@@ -476,7 +499,7 @@ MODEL: Final[tuple[Rule, ...]] = (
     _text(
         "text.tool_args", "model.tool_args_invalid", source="LangChain, CrewAI, Vercel AI SDK",
         words="arguments argument args tool input parameter", statuses="0 200 400", spans="agent llm unknown",
-        text="(invalid|malformed|missing|bad|wrong|incorrect) (tool |function |json |input )*(arguments?|args|tool input|tool inputs)|(arguments?|args|tool input) ~(validation|invalid|malformed|not valid json|schema|missing)|"
+        text="(invalid|malformed|missing|bad|wrong|incorrect) (tool|function|json) (call )?(arguments?|args|inputs?|parameters)|(invalid|malformed|missing|bad) (arguments|args) ~(for|in|to) ~(tool|function)|(arguments?|args|tool input) ~(validation|invalid|malformed|not valid json|schema|missing)|"
         "error while trying to use the tool|(tool|function) (call )?(arguments|args|parameters) (\\S+ ){0,4}?(invalid|parse|match|valid|valid json)|validation errors? for \\w*(tool|schema|input|args|arguments)\\w*|received tool input did not match|"
         "(failed|unable|could not) to parse (the )?(tool|function) (call )?(arguments|input|args)|(without|missing) (a )?value for required parameter",
         unless="tool_use ids|extra_body|schema for function|invalid schema|http|invalid_request_error",
@@ -498,14 +521,14 @@ MODEL: Final[tuple[Rule, ...]] = (
         text="(empty|blank|null|none|no) (response|reply|content|message|output|completion|answer|text|assistant message|choices|candidates|generations?|result)s? ?(was |were )?(from|returned|received|generated|by|retrying|content|produced|found|provided|in response|text|or|after|detected)|"
         "(response|reply|content|output|completion|model|llm|candidate|assistant|answer|message|choices|candidates) ~(is|was|were|returned|returns|contained|returning|came back|produced|gave) (an )?(empty|blank|null|none|no content|no text|nothing)|empty (reply|response)|"
         "(returned|received|got|generated|produced) (an |a )?(empty|blank|null) (response|reply|message|content|completion|text|output|assistant)|"
-        "none or empty|no (response|output|text) (was )?(generated|returned|produced)|response had no (text|content|parts)|did not (return|produce|generate) (any )?(content|output|response|text)|no valid part|response contained no|without any (content|text|output)|(no|any) assistant messages?",
+        "none or empty|no (response|output|text) (was )?(generated|returned|produced)|response had no (text|content|parts)|did not (return|produce|generate) (any )?(content|output|response|text)|no valid part|response contained no|without any (content|text|output)|(no|any) assistant messages?|(no|zero) candidates|empty text parts",
         unless="empty reply from server|messages ~empty|contents must not|must not be empty|body ~empty|no response from server|connection|input",
         example="Invalid response from LLM call - None or empty.", not_example="curl: (52) Empty reply from server",
     ),
     _text(
         "text.truncated", "model.truncated", source="https://platform.openai.com/docs/guides/structured-outputs",
-        words="truncated length cut max_tokens incomplete finish_reason output limit", statuses="0 200 400", spans="agent llm unknown",
-        text="(response|output|completion|generation|answer|json|message) (\\S+ ){0,5}?(truncated|cut off|incomplete|was incomplete|length limit|exceeded ~output token maximum|too long to)|finish ?_?reason ~(length|max_tokens)|"
+        words="exceeded truncated length cut max_tokens incomplete finish_reason output limit", statuses="0 200 400", spans="agent llm unknown",
+        text="exceeded before any response|(response|output|completion|generation|answer|json|message) (\\S+ ){0,5}?(truncated|cut off|incomplete|was incomplete|length limit|exceeded ~output token maximum|too long to)|finish ?_?reason ~(length|max_tokens)|"
         "length limit was reached|(reached|hit|exceeded|due to) ~(max_tokens|max output tokens|output token (maximum|limit)|max_output_tokens|max_completion_tokens)|output token (maximum|limit)|incomplete due to",
         unless="context|chunked read|must be|at most|tokens per",
         example="Could not parse response content as the length limit was reached", not_example="incomplete chunked read",
@@ -514,7 +537,7 @@ MODEL: Final[tuple[Rule, ...]] = (
         "text.schema", "model.schema_validation", source="Pydantic AI, Instructor, Vercel AI SDK",
         words="schema validation validate pydantic structured zod type", statuses="0 200", spans="agent llm unknown",
         text="(output|response|result|structured output|completion|object|answer|json|value) (\\S+ ){0,4}?(did not match|does not match|doesnt match|not match|validation|failed validation|not conform|invalid against|does not conform) ?(schema|failed|error|errors)?|"
-        "(output|result|response|structured output|type|schema|final result|json|pydantic) validation (failed|error|errors|failure|retries)|validation errors? for|retries (\\S+ ){0,4}?(output|result) validation|(match|conform|matching) (the )?(\\S+ )?(output |response )?schema|failed to validate",
+        "into a pydantic model|(output|result|response|structured output|type|schema|final result|json|pydantic) validation (failed|error|errors|failure|retries)|validation errors? for|retries (\\S+ ){0,4}?(output|result) validation|(match|conform|matching) (the )?(\\S+ )?(output |response )?schema|failed to validate",
         unless="schema for function|invalid schema|request validation|input validation error inputs|extra inputs|invalid_request|body",
         example="Exceeded maximum retries (1) for output validation", not_example="Invalid schema for response_format 'x'",
     ),
@@ -573,9 +596,9 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
         example="Engine loop has died", not_example="Search engine returned nothing",
     ),
     _text(
-        "text.crash", "server_error.crash", source=_SERVERS, words="terminated crashed unexpectedly exited crash runner signal killed exit died segmentation",
+        "text.crash", "server_error.crash", source=_SERVERS, words="cuda terminated crashed unexpectedly exited crash runner signal killed exit died segmentation",
         statuses="0 200 400 500 502 503",
-        text="(runner|process|server|worker|engine|model|backend|llama server|subprocess) ~(terminated|crashed|unexpectedly|exited|has died|was killed|died|stopped unexpectedly)|exit status \\d|exit code \\d|segmentation fault|signal (killed|arrived|aborted|segmentation)|core dumped",
+        text="(runner|process|server|worker|engine|model|backend|llama server|subprocess) ~(terminated|crashed|unexpectedly|exited|has died|was killed|died|stopped unexpectedly)|exit status \\d|exit code \\d|segmentation fault|cuda error|illegal memory access|signal (killed|arrived|aborted|segmentation)|core dumped",
         unless="mcp|tool|connection|stream|command|user",
         example="model runner has unexpectedly stopped, this may be due to resource limitations", not_example="Session terminated by user",
     ),
@@ -637,12 +660,6 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
 
 REQUEST: Final[tuple[Rule, ...]] = (
     _text(
-        "text.url", "invalid_request.url_fetch_failed", source=_OPENAI, words="download downloading url image fetch urls", statuses="0 200 400 422",
-        text="(error|failed|unable|could not|cannot|timeout|timed out) (while )?(to )?(download\\w*|fetch\\w*|retriev\\w+|access\\w*) (\\S+ ){0,3}?(url|image|file|https?|content|media|the url)|(url|image) ~(could not be|cannot be|not) (downloaded|fetched|accessed|accessible|retrieved)|invalid image url",
-        unless="api openai com|v1 chat|v1beta models|generatecontent|error fetching from|api",
-        example="Error while downloading https://source.unsplash.com/8xznAGy4HcY/800x400.", not_example="Error fetching from https://generativelanguage.googleapis.com/v1beta/models/x:generateContent",
-    ),
-    _text(
         "text.too_large", "invalid_request.request_too_large", source=_ANTHROPIC, words="large size bytes mb payload big megabytes maximum", statuses="0 200 400 413 422 500",
         text="(request|payload|body|content|entity|file|image|upload) ~(too (large|big)|exceeds? ~(size|bytes|mb|maximum size|allowed size|maximum allowed size|limit)|exceeded ~(size|bytes|mb))|(maximum|max) (request|payload|body|file|image|upload) size|exceeds? (the )?\\d+ ?(mb|bytes|kb)|entity too large",
         unless="tokens?|tpm|context", example="Request exceeds the maximum size: payload too large", not_example="Request too large for gpt-4o: tokens per min",
@@ -698,7 +715,7 @@ SERVER: Final[tuple[Rule, ...]] = (
     _text(
         "text.cancel", "cancelled.caller", source="fetch AbortController; asyncio; gRPC CANCELLED", words="aborted cancelled canceled abort cancel",
         statuses="0 200 499 500",
-        text="(request|operation|call|task|signal|run|workflow|stream|query|generation|execution|fetch|it|job|client|scope|context) (was |has been |is |got |were )?(aborted|cancelled|canceled|being cancelled)|abort(ed|error)?|(cancelled|canceled) (by|via|error)|context canceled|client (disconnected|closed request)|cancel scope|cancelled",
+        text="(request|operation|call|task|signal|run|workflow|stream|query|generation|execution|fetch|it|job|client|scope|context) (was |has been |is |got |were )?(aborted|cancelled|canceled|being cancelled)|abort(ed|error)?|(cancelled|canceled) (by|via|error)|context canceled|client (disconnected|closed request)|cancel scope|cancelled|canceled canceled|^canceled",
         unless="timed? ?out|timeout|connection aborted|connection was aborted|econnaborted|software caused|subscription|transaction",
         example="Request was aborted.", not_example="Connection aborted.",
     ),
