@@ -10,6 +10,7 @@ from typing import Final
 
 from penstock.telemetry import adoption, guard
 from penstock.telemetry import metrics as m
+from penstock.telemetry.burst_watch import BurstWatch
 from penstock.telemetry.desk import Desk, close_desk, open_desk
 from penstock.telemetry.exits import on_exit
 from penstock.telemetry.export import SpanFile, standard_processors
@@ -57,6 +58,7 @@ class Telemetry:
         self.registry = Registry()
         self.metering = Metering(self.registry, version=version("penstock"))
         self.crew = self._serve(options)
+        self.bursts = BurstWatch(self.registry, self.metering)
         self.spans = SpanFile(options.spans, on_drop=self._dropped) if options.spans else None
         self.roots = TraceRoots(self.metering.task_ended)
         self.tracing = Tracing([p for p in (self.roots, self.spans) if p is not None], standard_processors)
@@ -64,7 +66,7 @@ class Telemetry:
         work_sinks = (self.metering, self.roots)
         self.engine = Engine(
             interceptor=self._metered,
-            attempt_sinks=(self.metering, *sinks),
+            attempt_sinks=(self.metering, self.bursts, *sinks),
             work_sinks=work_sinks,
             tracer_source=self.tracing.tracer,
             task_source=current_task,
@@ -103,6 +105,7 @@ class Telemetry:
         """Begin anew in a child: the parent's calls, spans, counts and socket are not ours."""
         self.registry.clear()
         self.metering.after_fork()
+        self.bursts.after_fork()
         self.roots.after_fork()
         if self._metered is not None:
             self._metered.after_fork()
@@ -135,6 +138,7 @@ class Telemetry:
         return Crew(self.registry, self.metering, options.metrics_port, options.metrics_host)
 
     def _flush(self) -> None:
+        self.bursts.close()
         self.tracing.shutdown()
         if self.spans is not None:
             self._finished(self.spans)
