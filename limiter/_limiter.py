@@ -28,6 +28,8 @@ from penstock.telemetry.interceptor import Ticket as AnyTicket
 
 Mode = Literal["enforce", "observe"]
 Wakes = list[Callable[[], None]]
+MoveCost = Callable[[Call, str, float], float]
+"""(call, other pool, its tokens per second): the seconds of its quota that moving there would lose."""
 
 _log: Final = logging.getLogger("penstock")
 _LEAST_PAUSE: Final = 1e-3
@@ -83,6 +85,7 @@ class Limiter:
         self._pools: dict[str, Pool] = {}
         self._remembered: dict[str, object] = {}
         self._router = Router(self._pool)
+        self.move_cost: MoveCost | None = None
         self._budget = RetryBudget()
         self._spilling: list[Pool] = []
         self._wake_at: dict[str, float] = {}
@@ -319,6 +322,10 @@ class Limiter:
             if now - ticket.queued_at + wait(ahead) <= allowed:
                 continue
             pool = self._router.choose(home, ticket.call, ticket, now)
+            if pool is not None and now - ticket.queued_at + wait(ahead) <= allowed + self._loss(
+                ticket, pool
+            ):
+                continue
             if pool is not None:
                 home.queue.remove(ticket, served=True)
                 self._router.moved(home, pool, now)
@@ -326,6 +333,14 @@ class Limiter:
             elif not self._router.room(home, now):
                 break
         return wakes
+
+    def _loss(self, ticket: Ticket, pool: Pool) -> float:
+        """Price what moving loses in prompt cache, as a wait; at most as long as the user waits anyway."""
+        per_minute = pool.settings.tokens_per_minute
+        if self.move_cost is None or per_minute is None:
+            return 0.0
+        cost = self.move_cost(ticket.call, pool.name, per_minute / 60)
+        return min(cost, ticket.home.settings.wait_up_to_seconds)
 
     def _let_pass(self, ticket: Ticket, now: float) -> None:
         """Observe: note what would have happened, then let the call go."""

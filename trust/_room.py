@@ -52,6 +52,11 @@ class TrustRoom:
             activate(settings), follow_threads(), add_gate(guard_tool), _lineage.forget_process,
         ]  # fmt: skip
 
+    def move_cost(self, call: Call, pool: str, tokens_per_second: float) -> float:
+        """Tell the router what moving a call to `pool` loses in prompt cache, in seconds of its quota."""
+        conversation = call.conversation or call.task_id
+        return self.prompt_cache.penalty_seconds(call.pool, pool, conversation, tokens_per_second)
+
     def count_in(self, registry: Registry) -> None:
         """Count guarded work and cache lookups from now on."""
         self._registry = registry

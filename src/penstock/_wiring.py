@@ -30,6 +30,8 @@ def start(
         mode = cast("Literal['enforce', 'observe']", settings.limit)
         limiter = Limiter(pools, mode=mode, on_event=events)
     room = TrustRoom(settings.trust, limiter)
+    if limiter is not None:
+        limiter.move_cost = room.move_cost
     try:
         telemetry = Telemetry(
             TelemetryOptions(

@@ -7,13 +7,11 @@ import redis
 
 from penstock.classifiers import CLASSES, ErrorClass, Verdict
 from penstock.errors import UsageError
-from penstock.providers import Usage
 from penstock.telemetry.interceptor import Answer, Granted, Next, Refused, Route, Served, Settlement
 from penstock.trust import (
     Level,
     Lineage,
     MemoryStore,
-    PromptCache,
     RedisStore,
     ResponseCache,
     Validity,
@@ -589,28 +587,3 @@ def test_a_fingerprint_that_cannot_be_told_now_goes_past_the_cache(cache, call_o
         assert ask(cache, call_of()) is None
         assert ask(cache, call_of()) is None
     assert looked == ["bypass", "bypass"]
-
-
-def test_moving_a_warm_conversation_costs_what_must_be_read_anew():
-    clock = Clock()
-    warm = PromptCache(clock=clock)
-    warm.observe("big", "c1", Usage(input=9000, cache_read=6000, cache_write=2000))
-    warm.observe("small", "c1", Usage(input=900, cache_read=500))
-    warm.observe("big", "c2", Usage(input=9000))
-    warm.observe("big", None, Usage(cache_read=5))
-    assert warm.penalty_seconds("big", "small", "c1", tokens_per_second=500) == 15.0
-    assert warm.penalty_seconds("small", "big", "c1", tokens_per_second=500) == 0.0
-    assert warm.penalty_seconds("big", "small", "c2", tokens_per_second=500) == 0.0
-    assert warm.penalty_seconds("big", "small", "c1", tokens_per_second=0) == 0.0
-    clock.now += 301
-    assert warm.penalty_seconds("big", "small", "c1", tokens_per_second=500) == 0.0
-
-
-def test_the_prompt_cache_is_measured_from_answers_usage(inner, call_of):
-    warm = PromptCache()
-    transport = Lineage(inner, prompt_cache=warm)
-    ticket = transport.admit(call_of(conversation="c1"))
-    ticket.wait()
-    transport.settle(ticket, Settlement(at=0, end="eof", usage=Usage(input=2000, cache_read=1024)))
-    assert warm.warm_tokens("openai:gpt-5", "c1") == 1024
-    assert warm.warm_tokens("openai:gpt-5", "c9") == 0
