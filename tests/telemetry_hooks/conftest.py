@@ -1,6 +1,8 @@
 """Real SDK clients against the simulator on loopback; what the hooks saw is kept in lists."""
 
 import gc
+import http.server
+import json
 import socket
 import threading
 import urllib.request
@@ -216,3 +218,54 @@ def stalling():
     yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     thread.join()
     listener.close()
+
+
+class Canned:
+    """A server that gives the answers it was told, in order: (status, headers, body)."""
+
+    JSON = {"content-type": "application/json"}  # noqa: RUF012
+    SSE = {"content-type": "text/event-stream"}  # noqa: RUF012
+
+    def __init__(self):
+        self.answers = []
+        self.served = 0
+
+    def tell(self, *answers):
+        self.answers.extend(answers)
+
+    def document(self, value, status=200, **headers):
+        return status, {**self.JSON, **headers}, json.dumps(value).encode()
+
+    def stream(self, *events):
+        lines = [f"data: {e if isinstance(e, str) else json.dumps(e)}\n\n" for e in events]
+        return 200, self.SSE, "".join(lines).encode()
+
+
+@pytest.fixture
+def canned():
+    """A running `Canned` with its `url`."""
+    told = Canned()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers.get("content-length", 0)))
+            status, headers, body = told.answers.pop(0)
+            told.served += 1
+            self.send_response(status)
+            for name, value in {**headers, "content-length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.02,)).start()
+    told.url = f"http://127.0.0.1:{server.server_port}"
+    yield told
+    server.shutdown()
+    server.server_close()
