@@ -25,19 +25,21 @@ _SCOPES: Final = (
     ("model", re.compile(r"\bmodel\b|permodel")),
 )
 
-_table = RuleTable(RULES)
+# Built when first needed: an app pays nothing for it until something fails.
+_table: RuleTable | None = None
 
 
 def active() -> RuleTable:
     """Give the table in use."""
-    return _table
+    return _table or use(RuleTable(RULES))
 
 
-def use(table: RuleTable) -> None:
-    """Put another table in use."""
+def use(table: RuleTable) -> RuleTable:
+    """Put a table in use."""
     global _table
     _table = table
     _classify_codes.cache_clear()
+    return table
 
 
 def classify(evidence: Evidence) -> Verdict:
@@ -54,8 +56,9 @@ def classify(evidence: Evidence) -> Verdict:
 
 
 def _classify(evidence: Evidence) -> Verdict:
-    facts = Facts(evidence, _table.vocabulary)
-    candidates = _table.candidates(facts)
+    table = active()
+    facts = Facts(evidence, table.vocabulary)
+    candidates = table.candidates(facts)
     return _verdict(evidence, facts, decide(facts, candidates), candidates)
 
 

@@ -3,7 +3,6 @@
 import math
 import re
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 LONGEST_SECONDS: Final = 31 * 86_400.0
@@ -101,6 +100,8 @@ def _date(text: str, now_unix: float | None) -> float | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
+        from email.utils import parsedate_to_datetime
+
         try:
             moment = parsedate_to_datetime(text)
         except (ValueError, TypeError, IndexError):

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 from penstock.classifiers._durations import UNIT, seconds_of
@@ -46,9 +45,13 @@ def retry_after(
 
 
 def _served_unix(headers: Mapping[str, str], now_unix: float | None) -> float | None:
+    if "date" not in headers:
+        return now_unix
+    from email.utils import parsedate_to_datetime
+
     try:
         return parsedate_to_datetime(headers["date"]).timestamp()
-    except (KeyError, ValueError, TypeError, IndexError, OverflowError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return now_unix
 
 

@@ -11,10 +11,8 @@ They stand before the built-in rules of the same tier, so they can correct them.
     source = "our gateway"
 """
 
-import inspect
-import tomllib
 from collections.abc import Iterable, Mapping
-from importlib.metadata import entry_points
+from inspect import signature
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +23,6 @@ from penstock.classifiers.rules import RULES
 from penstock.errors import UsageError
 
 ENTRY_POINT: Final = "penstock.classifiers"
-_FIELDS: Final = frozenset(inspect.signature(rule).parameters) - {"name"} | {"id"}
 
 _added: list[Rule] = []
 
@@ -40,8 +37,9 @@ def register_rules(rules: Iterable[Rule]) -> None:
 
 def reset_rules() -> None:
     """Go back to the built-in rules."""
-    _added.clear()
-    _activate()
+    if _added:
+        _added.clear()
+        _activate()
 
 
 def load_rules(path: str | Path) -> tuple[Rule, ...]:
@@ -50,6 +48,8 @@ def load_rules(path: str | Path) -> tuple[Rule, ...]:
     Raises:
         UsageError: if the file cannot be read, or a rule in it makes no sense.
     """
+    import tomllib
+
     try:
         data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -64,6 +64,8 @@ def register_entry_points() -> None:
     """Add the rules of installed packages: entry points in group `penstock.classifiers` that are rules,
     or functions that return them.
     """
+    from importlib.metadata import entry_points
+
     for point in entry_points(group=ENTRY_POINT):
         found = point.load()
         register_rules(found() if callable(found) else found)
@@ -71,9 +73,10 @@ def register_entry_points() -> None:
 
 def _rule_of_table(table: Mapping[str, Any], number: int, path: object) -> Rule:
     where = f"{path}, rule {number}"
-    unknown = set(table) - _FIELDS
+    known = {"id", *list(signature(rule).parameters)[1:]}
+    unknown = set(table) - known
     if unknown:
-        raise UsageError(f"{where}: unknown field {min(unknown)!r}; known are {', '.join(sorted(_FIELDS))}")
+        raise UsageError(f"{where}: unknown field {min(unknown)!r}; known are {', '.join(sorted(known))}")
     fields = dict(table)
     name, verdict = fields.pop("id", None), fields.pop("verdict", None)
     if not isinstance(name, str) or not isinstance(verdict, str):

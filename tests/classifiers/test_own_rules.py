@@ -58,7 +58,7 @@ def test_a_rule_with_a_built_in_id_takes_its_place() -> None:
 def test_an_installed_package_brings_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint("acme", f"{__name__}:more_rules", "penstock.classifiers")
     monkeypatch.setattr(EntryPoint, "load", lambda _: more_rules)
-    monkeypatch.setattr("penstock.classifiers._user_rules.entry_points", lambda group: [point])
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [point])
     register_entry_points()
     assert classify(EVIDENCE).error_class.value == "overloaded"
 
