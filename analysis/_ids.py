@@ -16,14 +16,17 @@ def hex_id(value: object, digits: int) -> str | None:
     drops leading zeros, console dumps write `0x…`, protobuf has raw bytes. Ids that are none of
     these (Langfuse allows any text) are kept as they are.
     """
+    if value.__class__ is str and len(value) == digits:
+        try:
+            raw = bytes.fromhex(value)
+        except ValueError:
+            raw = b""
+        if 2 * len(raw) == digits:  # spaces are no digits
+            return value.lower() if any(raw) else None
     if isinstance(value, bytes):
         return value.hex() if any(value) else None
     if not isinstance(value, str):
         return f"{value:0{digits}x}" if isinstance(value, int) and value > 0 else None
-    length = len(value)
-    if length == digits and _HEX.issuperset(value):
-        text = value.lower()
-        return text if text.strip("0") else None
     if not value:
         return None
     if value.startswith(("0x", "0X")):

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from penstock.analysis import _engine, _store
 from penstock.analysis._quality import measure
+from penstock.analysis._reading import Decoded
 from penstock.analysis._resolve import resolve
-from penstock.analysis.formats import Decoded, Shape, Sink, Source, decode_range, read_file, sniff
+from penstock.analysis.formats import Shape, Sink, Source, decode_range, read_file, sniff
 from penstock.errors import UsageError
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from penstock.analysis.formats import Decoded
+from penstock.analysis._reading import Decoded
 
 if TYPE_CHECKING:
     import duckdb

@@ -1,8 +1,7 @@
 """One span in any dialect -> one row of `COLUMNS`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -26,9 +25,8 @@ _UNSEEN: Final = object()
 _PLANS: Final[dict[object, object]] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What all spans of one batch share."""
+class Origin(NamedTuple):
+    """What all spans of one batch share, in the order of `BASE`'s end."""
 
     service: str | None
     instance: str | None
@@ -53,11 +51,7 @@ def row_of(
     `ids` are trace, span, parent; `times` start and end in nanoseconds; `status` OTLP's code and the
     description.
     """
-    base = (
-        *ids, name, kind, *times, *status,
-        origin.service, origin.instance, origin.scope, origin.source, origin.record,
-    )  # fmt: skip
-    row, rest, roles = _fill(base, attributes)
+    row, rest, roles = _fill((None, *ids, name, kind, *times, *status, *origin), attributes)
     for event in events:
         _read_event(row, event, times[0])
     role = row[_ROLE] = _role(attributes, row, roles)
@@ -74,7 +68,7 @@ def row_of(
 
 
 def _fill(base: tuple[object, ...], attributes: Attributes) -> tuple[Row, dict[str, object], Roles]:
-    """Lay out a row: by the plan of the attributes' shape, or one by one where there is none."""
+    """Lay out a row from None and `BASE`: by the plan of the attributes' shape, or one by one without."""
     values = attributes.values()
     shape = (tuple(attributes), tuple(map(type, values)))
     plan = _PLANS.get(shape, _UNSEEN)
@@ -83,11 +77,12 @@ def _fill(base: tuple[object, ...], attributes: Attributes) -> tuple[Row, dict[s
         if len(_PLANS) < _MOST_PLANS:
             _PLANS[shape] = plan
     if isinstance(plan, Plan):
-        row = plan.fill((None, *base, *values))
+        whole = (*base, *values)
+        row = plan.fill(whole)
         if row is not None:
-            return row, plan.rest((None, *base, *values)), plan.roles
+            return row, plan.rest(whole), plan.roles
     row = _BLANK.copy()
-    for index, value in zip(BASE, base, strict=True):
+    for index, value in zip(BASE, base[1:], strict=True):
         row[index] = value
     return row, _promote(row, attributes), ROLES
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from penstock.analysis import _engine, _store
 from penstock.analysis._quality import box
-from penstock.analysis.formats import Decoded
+from penstock.analysis._reading import Decoded
 from penstock.errors import UsageError
 
 if TYPE_CHECKING:

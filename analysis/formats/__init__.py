@@ -1,7 +1,8 @@
 """Read spans of every format and dialect, by content."""
 
-from penstock.analysis.formats._decode import Decoded, decode_range, read_file
-from penstock.analysis.formats._sink import Bad, Sink
+from penstock.analysis._reading import Bad, Decoded
+from penstock.analysis.formats._decode import decode_range, read_file
+from penstock.analysis.formats._sink import Sink
 from penstock.analysis.formats._sniff import Shape, sniff
 from penstock.analysis.formats._source import Source
 

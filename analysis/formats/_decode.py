@@ -1,62 +1,16 @@
-"""From a file to batches of rows. `Decoded` is the seam: a faster decoder drops in behind it."""
+"""From a file to chunks of rows. A `Sink` is the seam: a faster decoder drops in behind it."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from itertools import chain
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
-from penstock.analysis.formats import _json, _otlp_proto, _parquet
-from penstock.analysis.formats._sink import KEPT_PLACES, Bad, Sink
+from penstock.analysis._reading import Decoded
+from penstock.analysis.formats import _json, _parquet
+from penstock.analysis.formats._sink import Sink
 from penstock.analysis.formats._sniff import Content, Shape, sniff
 from penstock.analysis.formats._source import LARGEST_FRAME, PIECE, Source, framed
 from penstock.analysis.formats._text import Chunk, lines, values
 from penstock.errors import UsageError
-
-
-@dataclass(slots=True)
-class Decoded:
-    """What a file, or a part of it, came to so far.
-
-    `consumed` is where reading may resume: after the last whole record. `records` counts recognised
-    records, `spans` the rows handed out.
-    """
-
-    records: int = 0
-    spans: int = 0
-    bad_count: int = 0
-    bad: list[Bad] = field(default_factory=list)
-    truncated_at: int | None = None
-    broken: str | None = None
-    foreign: str | None = None
-    consumed: int = 0
-    file_bytes: int = 0
-
-    @classmethod
-    def of(cls, kept: Mapping[str, Any]) -> "Decoded":
-        """Read what a manifest kept."""
-        return cls(**{**kept, "bad": [Bad(**place) for place in kept.get("bad", ())]})
-
-    def add(self, sink: Sink) -> None:
-        """Count one chunk."""
-        self.records += sink.records
-        self.spans += len(sink.rows)
-        self.bad_count += sink.bad_count
-        self.bad = [*self.bad, *sink.bad][:KEPT_PLACES]
-        self.foreign = sink.foreign or self.foreign
-        if sink.truncated_at is not None:
-            self.truncated_at = sink.truncated_at
-
-    def merge(self, other: "Decoded") -> None:
-        """Add what another part of the same file came to."""
-        self.records += other.records
-        self.spans += other.spans
-        self.bad_count += other.bad_count
-        self.bad = [*self.bad, *other.bad][:KEPT_PLACES]
-        self.foreign = other.foreign or self.foreign
-        self.broken = other.broken or self.broken
-        if other.truncated_at is not None:
-            self.truncated_at = other.truncated_at
-        self.consumed = max(self.consumed, other.consumed)
 
 
 def read_file(stream: BinaryIO, name: str, size: int | None, source: int, told: Decoded) -> Iterator[Sink]:
@@ -99,6 +53,8 @@ def _sinks(content: Content, reading: Source, name: str, source: int, told: Deco
         case Shape.FRAMES:
             yield from _frames(content, reading, source)
         case Shape.MESSAGE:
+            from penstock.analysis.formats import _otlp_proto
+
             sink = Sink(source)
             _otlp_proto.decode(_whole(content, name), 0, sink)
             yield sink
@@ -125,6 +81,8 @@ def _frames(content: Content, reading: Source, source: int) -> Iterator[Sink]:
         elif message[:1] == b"{":
             _json.decode_lines(Chunk(message, offset), sink)
         else:
+            from penstock.analysis.formats import _otlp_proto
+
             _otlp_proto.decode(message, offset, sink)
         yield sink
     if inner.broken:

@@ -140,6 +140,8 @@ def _events(events: object) -> list[Event]:
 
 def enum(value: object, names: Mapping[str, int]) -> int:
     """Read a number, or a name such as `SPAN_KIND_CLIENT`, `Client` or `STATUS_CODE_ERROR`."""
+    if value.__class__ is int and 0 <= value <= 5:
+        return value
     if value is None or value == "":
         return 0
     if isinstance(value, str):

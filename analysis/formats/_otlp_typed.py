@@ -131,11 +131,10 @@ def _event(event: _Event) -> Event:
 
 
 def _attributes(pairs: list[_Pair]) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for pair in pairs:
-        value = pair.value
-        text = value.stringValue
-        found[pair.key] = text if text is not None else _other(value)
+    found: dict[str, object] = {
+        pair.key: text if (text := (value := pair.value).stringValue) is not None else _other(value)
+        for pair in pairs
+    }
     if len(found) != len(pairs):  # of a repeated key the first one counts
         for pair in reversed(pairs):
             text = pair.value.stringValue

@@ -2,23 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from penstock.analysis._columns import arrow_schema
+from penstock.analysis._reading import KEPT_PLACES, Bad
 from penstock.analysis._rows import Row
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-KEPT_PLACES: Final = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Bad:
-    """A record, or a span in it, that could not be read. `offset` is in decompressed bytes."""
-
-    offset: int
-    reason: str
 
 
 @dataclass(slots=True)

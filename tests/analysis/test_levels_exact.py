@@ -40,7 +40,7 @@ def expected(held):
     }  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(intervals=INTERVALS)
 def test_levels_equal_counting_tick_by_tick(intervals):
     con = duckdb.connect()
