@@ -1,7 +1,7 @@
 """Evidence, made ready to be matched: what was said, by whom, in which words."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from penstock.classifiers import _envelope
@@ -11,6 +11,7 @@ from penstock.classifiers._rule import signal_key
 from penstock.classifiers.evidence import Evidence, SpanKind
 
 # A code in text that prints JSON, however often it was quoted: 'code': 'x', \"type\":\"x\", status=x.
+_PAIR_KEYS: Final = ("code", "type", "tatus", "eason")
 _PAIR: Final = re.compile(
     r"(?:code|type|tatus|eason)[\\\"']{0,6}\s?[:=]\s?[\\\"']{0,6}([A-Za-z0-9_.\-]{2,60})"
 )
@@ -90,12 +91,22 @@ def _signals(
     for name in evidence.exception_types:
         found[signal_key(name.rpartition(".")[2])] = None
     raw = words.raw
-    for code in _PAIR.findall(raw):
+    for code in _codes_in(raw):
         _add(found, code)
     if "-32" in raw:
         found.update((f"_{number}", None) for number in _JSON_RPC.findall(raw))
     found.update(dict.fromkeys(words.words & distinct))
     return found
+
+
+def _codes_in(raw: str) -> Iterator[str]:
+    """Find codes in text that prints JSON; a search for the keys costs less than a search for pairs."""
+    for key in _PAIR_KEYS:
+        position = raw.find(key)
+        while position >= 0:
+            if match := _PAIR.match(raw, position):
+                yield match[1]
+            position = raw.find(key, position + len(key))
 
 
 def _add(found: dict[str, None], code: str) -> None:
