@@ -85,6 +85,8 @@ class Registry:
         self._lock = threading.Lock()
         self._series: dict[str, dict[Labels, Value]] = {metric.name: {} for metric in CATALOGUE}
         self._sources: list[Callable[[], None]] = []
+        self.mirror: Callable[[Metric, Labels, float], None] | None = None
+        """Told of each observation, for those who keep histograms of their own."""
 
     def create(self, metric: Metric, *labels: Labels) -> None:
         """Make series that stand at 0, so that a ratio over them is 0 and not absent."""
@@ -121,6 +123,8 @@ class Registry:
             histogram.sum += value
             if exemplar is not None:
                 histogram.exemplars[index] = exemplar
+        if self.mirror is not None:
+            self.mirror(metric, labels, value)
 
     def add_source(self, source: Callable[[], None]) -> None:
         """Run `source` before every read; what it raises is logged and swallowed."""

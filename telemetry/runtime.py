@@ -14,7 +14,7 @@ from penstock.telemetry.burst_watch import BurstWatch
 from penstock.telemetry.desk import Desk, close_desk, open_desk
 from penstock.telemetry.exits import on_exit
 from penstock.telemetry.export import SpanFile, standard_processors
-from penstock.telemetry.exposition import Crew
+from penstock.telemetry.exposition import Crew, OtelMetrics
 from penstock.telemetry.hooks import Engine, install, uninstall
 from penstock.telemetry.interceptor import Interceptor
 from penstock.telemetry.metered import Metered
@@ -59,6 +59,7 @@ class Telemetry:
         self.metering = Metering(self.registry, version=version("penstock"))
         self.crew = self._serve(options)
         self.bursts = BurstWatch(self.registry, self.metering)
+        self.otel = OtelMetrics(self.registry, version("penstock"))
         self.spans = SpanFile(options.spans, on_drop=self._dropped) if options.spans else None
         self.roots = TraceRoots(self.metering.task_ended)
         self.tracing = Tracing([p for p in (self.roots, self.spans) if p is not None], standard_processors)
@@ -66,7 +67,7 @@ class Telemetry:
         work_sinks = (self.metering, self.roots)
         self.engine = Engine(
             interceptor=self._metered,
-            attempt_sinks=(self.metering, self.bursts, *sinks),
+            attempt_sinks=(self.metering, self.bursts, self.otel, *sinks),
             work_sinks=work_sinks,
             tracer_source=self.tracing.tracer,
             task_source=current_task,
@@ -106,6 +107,7 @@ class Telemetry:
         self.registry.clear()
         self.metering.after_fork()
         self.bursts.after_fork()
+        self.otel.after_fork()
         self.roots.after_fork()
         if self._metered is not None:
             self._metered.after_fork()
@@ -139,6 +141,7 @@ class Telemetry:
 
     def _flush(self) -> None:
         self.bursts.close()
+        self.otel.close()
         self.tracing.shutdown()
         if self.spans is not None:
             self._finished(self.spans)

@@ -128,6 +128,20 @@ def awake() -> None:
         _say(str(error))
 
 
+class Instrumentor:
+    """What `opentelemetry-instrument` loads by entry point: the environment says what to do."""
+
+    def instrument(self, **_: object) -> None:
+        """Start, unless `penstock run` or the app has."""
+        if _current is None:
+            awake()
+
+    def uninstrument(self, **_: object) -> None:
+        """Stop."""
+        if _current is not None:
+            _current.shutdown()
+
+
 def _name_file(file: SpanFile) -> None:
     """Say in one line where the spans are; children, which write beside it, say nothing."""
     if not file.owns_main:
