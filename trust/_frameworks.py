@@ -1,4 +1,4 @@
-"""Tools that a framework runs, guarded by name without code change: LangChain/LangGraph, OpenAI Agents.
+"""Tools that a framework runs, guarded by name without code change: LangChain/LangGraph, OpenAI Agents, MCP.
 
 Each is caught where the app's own function is called, below the framework's turning of exceptions into
 text for the model: a failed payment must not be put on record as a result that reads like one.
@@ -7,6 +7,7 @@ text for the model: a failed payment must not be put on record as a result that 
 import functools
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import ModuleType
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ import wrapt
 
 from penstock.telemetry import guard
 from penstock.trust._irreversible import run_tool, run_tool_async, tool_rule
+from penstock.trust._ledger import Codec
 
 _INJECTED: Final = ("config", "run_manager")
 _GATED: Final = "__penstock_gated__"
@@ -127,9 +129,55 @@ def _agents_gate(tool: Any, invoke: Callable[..., Any]) -> Callable[..., Any]:
     return gated
 
 
+class _ToolFailed(Exception):  # noqa: N818 - never leaves this module
+    """An MCP result that says the tool failed: whether it took effect is not known, so it is no record."""
+
+    def __init__(self, result: Any) -> None:
+        super().__init__()
+        self.result = result
+
+
+def _mcp(module: ModuleType) -> None:
+    owner = module.ClientSession
+    owner.call_tool = wrapt.FunctionWrapper(owner.__dict__["call_tool"], _mcp_call)
+
+
+async def _mcp_call(wrapped: Any, session: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    name = args[0] if args else kwargs.get("name")
+    policy = tool_rule(str(name))
+    if policy is None:
+        return await wrapped(*args, **kwargs)
+    given = args[1] if len(args) > 1 else kwargs.get("arguments")
+
+    async def call() -> Any:
+        result = await wrapped(*args, **kwargs)
+        if getattr(result, "is_error", getattr(result, "isError", False)):
+            raise _ToolFailed(result)
+        return result
+
+    try:
+        return await run_tool_async(replace(policy, codec=_MCP_CODEC), call, dict(given or {}))
+    except _ToolFailed as failed:
+        return failed.result
+
+
+def _encode_mcp(result: Any) -> bytes:
+    encoded: str = result.model_dump_json(by_alias=True)
+    return encoded.encode()
+
+
+def _decode_mcp(raw: bytes) -> object:
+    from mcp.types import CallToolResult
+
+    return CallToolResult.model_validate_json(raw)
+
+
+_MCP_CODEC: Final = Codec(encode=_encode_mcp, decode=_decode_mcp)
+
 _PATCHES: Final[dict[str, Callable[[ModuleType], None]]] = {
     "langchain_core.tools.base": _langchain_base,
     "langchain_core.tools.simple": functools.partial(_langchain_function_tool, "Tool"),
     "langchain_core.tools.structured": functools.partial(_langchain_function_tool, "StructuredTool"),
     "agents.tool": _agents,
+    "mcp.client.session": _mcp,
 }

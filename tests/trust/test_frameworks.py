@@ -224,6 +224,39 @@ def test_a_marked_tool_is_guarded_by_its_name(penstock_enforcing):
     assert paid == ["i1", "i2"]
 
 
+def test_an_mcp_tool_is_guarded_by_its_name_and_replayed(penstock_enforcing):
+    from mcp.client import Client
+    from mcp.server.mcpserver import MCPServer
+
+    paid: list[str] = []
+    server = MCPServer("bank")
+
+    @server.tool()
+    def send_money(invoice: str) -> str:
+        """Pay an invoice."""
+        paid.append(invoice)
+        if invoice == "bad":
+            raise TimeoutError("the bank did not answer")
+        return f"receipt {invoice}"
+
+    async def main() -> None:
+        async with Client(server) as client:
+            with penstock.lineage():
+                first = await client.call_tool("send_money", {"invoice": "i1"})
+                assert "receipt i1" in str(first)
+                assert await client.call_tool("send_money", {"invoice": "i1"}) == first
+                failed = await client.call_tool("send_money", {"invoice": "bad"})
+                assert failed.is_error
+                with pytest.raises(penstock.OutcomeUnknown):
+                    await client.call_tool("send_money", {"invoice": "bad"})
+                penstock.distrust("stale prices")
+                with pytest.raises(penstock.TrustTooLow):
+                    await client.call_tool("send_money", {"invoice": "i2"})
+
+    asyncio.run(main())
+    assert paid == ["i1", "bad"]
+
+
 def test_a_frameworks_failed_tool_is_unknown_and_not_recorded_as_done(
     penstock_enforcing, paying_model, server
 ):
