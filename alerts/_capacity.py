@@ -189,14 +189,15 @@ def _quota(clock: Clock) -> Iterator[Alert]:
 def _callers(clock: Clock) -> Alert:
     """Fire on the autoscaling trap: more processes on the same quota, and no more answers."""
     recent, back = clock("5m"), clock("30m")
-    build = r.QUERY.select(m.BUILD)
+    seconds = r.QUERY.select(m.LIVE_SECONDS, part="_count")
+    callers = f"max by (job) (sum by (job, pool) (rate({seconds}[{recent}])))"
+    before = f"max by (job) (sum by (job, pool) (rate({seconds}[{recent}] offset {back})))"
     answered = r.QUERY.select(m.OPERATIONS, r.SUCCEEDED)
     queue = r.QUERY.total(m.QUEUE, by="job")
     refused = r.QUERY.share(m.ATTEMPTS, r.RATE_LIMITED, by="job", window=recent)
     return Alert(
         name="PenstockCallersUpQuotaFlat",
-        expr=f"count by (job) ({build}) / count by (job) ({build} offset {back})"
-        f" > {o.CALLERS_GROWTH.warning:g}"
+        expr=f"{callers} / {before} > {o.CALLERS_GROWTH.warning:g}"
         f" and on (job) sum by (job) (rate({answered}[{recent}]))"
         f" < {o.SERVED_GROWTH.warning:g} * sum by (job) (rate({answered}[{recent}] offset {back}))"
         f" and on (job) ({queue} > 0 or {refused} > {o.RATE_LIMITED_RATIO.warning})",

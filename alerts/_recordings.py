@@ -16,7 +16,6 @@ SPENT: Final = f'class=~"{o.SLO_CLASSES}"'
 FAILED: Final = f'class!="{o.OK}"'
 SUCCEEDED: Final = f'class="{o.OK}"'
 DEGRADED: Final = f'trust=~"{o.DEGRADED_TRUST}"'
-P99: Final = 'quantile="0.99"'
 
 ATTEMPT_RATE: Final = "pool:penstock_attempts:rate5m"
 RATE_LIMITED_RATIO: Final = "pool:penstock_attempts_429:ratio_rate5m"
@@ -41,18 +40,14 @@ def recordings(clock: Clock) -> tuple[Recording, ...]:
     recent = clock("5m")
     attempts = QUERY.rate(m.ATTEMPTS, by=BY, window=recent)
     operations = QUERY.rate(m.OPERATIONS, by=BY, window=recent)
-    process = "job, instance, pool"
-    p99 = QUERY.quantile(0.99, m.LIVE_SECONDS, by=process, window=recent)
-    mean = QUERY.mean(m.LIVE_SECONDS, by=process, window=recent)
-    used = f"{QUERY.select(m.LIVE_QUANTILE, P99)} / ignoring (quantile) {QUERY.select(m.CAP)}"
     return (
         Recording(ATTEMPT_RATE, attempts),
         Recording(RATE_LIMITED_RATIO, QUERY.share(m.ATTEMPTS, RATE_LIMITED, by=BY, window=recent)),
         Recording(TIMEOUT_RATIO, QUERY.share(m.ATTEMPTS, TIMED_OUT, by=BY, window=recent)),
         Recording(AMPLIFICATION, over(attempts, operations)),
-        Recording(HEADROOM, f"1 - max by ({BY}) ({used})"),
-        Recording(LIVE_P99, f"sum by ({BY}) ({p99})"),
-        Recording(LIVE_MEAN, f"sum by ({BY}) ({mean})"),
+        Recording(HEADROOM, QUERY.headroom(by=BY, window=recent)),
+        Recording(LIVE_P99, QUERY.live_quantile(0.99, by=BY, window=recent)),
+        Recording(LIVE_MEAN, QUERY.live_mean(by=BY, window=recent)),
         Recording(DEGRADED_RATIO, QUERY.share(m.ANSWERS, DEGRADED, by=BY, window=recent)),
         *(_slo(window, clock) for window in FAST_WINDOWS),
     )

@@ -15,23 +15,13 @@ FAILED: Final = f'class!="{o.OK}"'
 SUCCEEDED: Final = f'class="{o.OK}"'
 DEGRADED: Final = f'trust=~"{o.DEGRADED_TRUST}"'
 
-_P99: Final = 'quantile="0.99"'
-_PROCESS: Final = "job, instance, pool"
-
 rate_limited_share: Final = PANEL.share(m.ATTEMPTS, RATE_LIMITED)
 degraded_share: Final = PANEL.share(m.ANSWERS, DEGRADED)
 amplification: Final = over(PANEL.rate(m.ATTEMPTS), PANEL.rate(m.OPERATIONS))
 cap: Final = PANEL.total(m.CAP)
 queue: Final = PANEL.total(m.QUEUE)
-mean_live: Final = f"sum by (pool) ({PANEL.mean(m.LIVE_SECONDS, by=_PROCESS)})"
-headroom: Final = (
-    f"1 - max by (pool) ({PANEL.select(m.LIVE_QUANTILE, _P99)} / ignoring (quantile) {PANEL.select(m.CAP)})"
-)
-
-
-def live_quantile(q: float) -> str:
-    """Quantile of live calls by pool: exact for one process, for several the sum is an upper bound."""
-    return f"sum by (pool) ({PANEL.quantile(q, m.LIVE_SECONDS, by=_PROCESS)})"
+mean_live: Final = PANEL.live_mean()
+headroom: Final = PANEL.headroom()
 
 
 def seconds_to_exhaustion(ceiling_seconds: int = 86400) -> str:

@@ -10,7 +10,7 @@ from penstock.telemetry import objectives as o
 
 _PERCENTILES = Panel(
     title="Live calls, p50 p95 p99", kind=Kind.LINES, unit="none", width=12,
-    queries=tuple(Query(q.live_quantile(p), f"p{p * 100:.0f} {{{{pool}}}}") for p in (0.5, 0.95, 0.99)),
+    queries=tuple(Query(PANEL.live_quantile(p), f"p{p * 100:.0f} {{{{pool}}}}") for p in (0.5, 0.95, 0.99)),
     meaning="Time-weighted percentiles, right within a bucket. With several processes they are sums of "
     "each one's: an upper bound.",
     action="p99 far above p50: the load comes in bursts; smooth the fan-out before buying quota.",

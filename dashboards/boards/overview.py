@@ -56,7 +56,7 @@ _LEVELS = Panel(
     title="Cap, live calls and queue", kind=Kind.LINES, unit="none", width=24, height=10,
     queries=(
         Query(q.cap, "cap {{pool}}", dashed=True),
-        Query(q.live_quantile(0.99), "p99 live {{pool}}"),
+        Query(PANEL.live_quantile(0.99), "p99 live {{pool}}"),
         Query(q.mean_live, "mean live {{pool}}"),
         Query(q.queue, "queued {{pool}}"),
     ),

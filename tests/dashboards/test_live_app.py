@@ -77,12 +77,16 @@ class World:
     began: float
     ended: float
 
+    @property
+    def window(self):
+        """Whole seconds that hold the run."""
+        return int(self.ended - self.began) + 2
+
     def ask(self, job, uid, title, target=0, pool="openai:gpt-5"):
         """Evaluate a panel's own expression over the whole run, for one pool."""
         model = next(board.model for board in dashboards.shipped() if board.uid == uid)
         panel = next(panel for panel in model["panels"] if panel["title"] == title)
-        window = f"{int(self.ended - self.began) + 2}s"
-        filling = dashboards.Filling(rate_interval=window, job=job, pool=pool)
+        filling = dashboards.Filling(rate_interval=f"{self.window}s", job=job, pool=pool)
         expr = filling.fill(panel["targets"][target]["expr"])
         api = dashboards.Prometheus(self.prometheus)
         (row,) = api.query_range(expr, self.ended, self.ended + 0.001)
@@ -91,10 +95,10 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    fallback = {"openai:gpt-5": {"fallback": ["openai:gpt-5-mini"], "wait_up_to_seconds": 0.3}}
+    fallback = {"openai:gpt-5": {"fallback": ["openai:gpt-5-mini"], "wait_up_to_seconds": 0.1}}
     acting = {"limit": "enforce", "pools": fallback, "trust": {"cache": {"every_call": True}}}
     enforce = {"instrument": acting, "models": list(MODELS)}
-    (alone, _), (fleet, _), (tight, _) = servers = [simulated(240), simulated(240), simulated(180)]
+    (alone, _), (fleet, _), (tight, _) = servers = [simulated(100), simulated(100), simulated(180)]
     apps = [
         App("alone", alone, 8, **enforce),
         App("fleet", fleet, 5, **enforce),
@@ -205,7 +209,7 @@ def test_the_sum_of_p99s_of_several_processes_is_an_upper_bound(world):
 def test_mean_live_calls_is_the_simulators(world, job):
     mine = [e for e in world.truths[job] if e.model == "gpt-5"]
     held = levels(mine, world.ended)
-    truth = sum(level * seconds for level, seconds in held.items()) / (world.ended - world.began)
+    truth = sum(level * seconds for level, seconds in held.items()) / world.window
     found = world.ask(job, "penstock-overview", "Cap, live calls and queue", target=2)
     low, high = bucket(truth)
     assert found == pytest.approx(truth, abs=max(1, high - low)), (truth, found)
