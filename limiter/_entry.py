@@ -10,9 +10,9 @@ class Entry:
     """A call that waits, runs or has ended. Plain data: the pool and the queue own its meaning."""
 
     __slots__ = (
-        "age", "attempts", "cost", "give_up_at", "input_tokens", "live_before", "marks",
-        "max_output", "not_before", "number", "order", "promote_at", "queued", "queued_at", "rank", "sent_at",
-        "static_tokens", "tenant",
+        "age", "attempts", "claimed", "cost", "give_up_at", "input_tokens", "live_before",
+        "marks", "max_output", "not_before", "number", "order", "promote_at", "queued", "queued_at",
+        "rank", "sent_at", "static_tokens", "tenant",
     )  # fmt: skip
 
     def __init__(
@@ -45,6 +45,7 @@ class Entry:
         self.live_before = 0
         self.static_tokens = 0.0
         self.attempts = 0
+        self.claimed = False
 
     @classmethod
     def probe(cls, now: float) -> "Entry":

@@ -7,6 +7,8 @@ from penstock.providers import Quota, Usage, Window
 
 _MEMORY: Final = 0.95
 _KEEP_MODEL: Final = 0.7
+_LONGEST_SECONDS: Final = 3600.0
+"""A quota per day says nothing of the rate that is allowed now; when it ends, a refusal says so."""
 
 
 class Charged(Protocol):
@@ -268,7 +270,7 @@ class Mirror:
 
 
 def _seed(window: Window, sent_since: float, now: float) -> Meter | None:
-    if window.limit is None or window.remaining is None:
+    if window.limit is None or window.remaining is None or window.period_seconds > _LONGEST_SECONDS:
         return None
     meter = Meter(window.limit, window.period_seconds, window.remaining, now)
     meter.level -= sent_since
