@@ -19,26 +19,6 @@ from pathlib import Path
 
 from benchmarks.ingest.generate import write
 
-SPAN = (
-    'STRUCT("traceId" VARCHAR, "spanId" VARCHAR, "parentSpanId" VARCHAR, name VARCHAR, kind INTEGER, '
-    '"startTimeUnixNano" VARCHAR, "endTimeUnixNano" VARCHAR, attributes STRUCT(key VARCHAR, value '
-    'STRUCT("stringValue" VARCHAR, "intValue" VARCHAR, "doubleValue" DOUBLE, "boolValue" BOOLEAN))[])[]'
-)
-BATCHES = f'STRUCT(resource JSON, "scopeSpans" STRUCT(scope JSON, spans {SPAN})[])[]'
-PICK = """
-COPY (
-  SELECT span."traceId" AS trace_id, span."spanId" AS span_id, span."parentSpanId" AS parent_id, span.name AS name,
-         CAST(span."startTimeUnixNano" AS BIGINT) AS start_ns, CAST(span."endTimeUnixNano" AS BIGINT) AS end_ns,
-         TRY_CAST(span.attributes[list_position([a.key FOR a IN span.attributes], 'gen_ai.usage.input_tokens')]
-                  .value."intValue" AS BIGINT) AS input_tokens,
-         span.attributes[list_position([a.key FOR a IN span.attributes], 'gen_ai.request.model')]
-                  .value."stringValue" AS model,
-         CAST(span.attributes AS JSON) AS attributes
-  FROM (SELECT unnest(scoped.spans) AS span FROM (SELECT unnest(batch."scopeSpans") AS scoped
-        FROM (SELECT unnest("resourceSpans") AS batch FROM source)))
-) TO '{target}' (FORMAT parquet, COMPRESSION zstd)
-"""
-
 
 def ours(path: Path, folder: Path) -> Path:
     """Penstock: everything up to the resolved store, a process a core."""
@@ -47,39 +27,6 @@ def ours(path: Path, folder: Path) -> Path:
     with open_spans([str(path)], store=folder):
         pass
     return next(folder.rglob("spans.parquet"))
-
-
-def duckdb_read_json(path: Path, folder: Path) -> Path:
-    """DuckDB's own JSON reader over the Collector's long lines, all attributes kept."""
-    import duckdb
-
-    target = folder / "spans.parquet"
-    con = duckdb.connect(config={"threads": 2, "temp_directory": str(folder)})
-    con.execute(
-        f"CREATE VIEW source AS SELECT * FROM read_json('{path}', format = 'newline_delimited', "
-        f"maximum_object_size = 67108864, columns = {{'resourceSpans': '{BATCHES.replace(chr(39), '')}'}})"
-    )
-    con.execute(PICK.format(target=target))
-    return target
-
-
-def duckdb_text(path: Path, folder: Path) -> Path:
-    """DuckDB, each line as one text column and `from_json` on it, all attributes kept."""
-    import duckdb
-
-    target = folder / "spans.parquet"
-    con = duckdb.connect(config={"threads": 2, "temp_directory": str(folder)})
-    shape = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [{
-        "traceId": "VARCHAR", "spanId": "VARCHAR", "parentSpanId": "VARCHAR", "name": "VARCHAR", "kind": "INTEGER",
-        "startTimeUnixNano": "VARCHAR", "endTimeUnixNano": "VARCHAR", "attributes": [{"key": "VARCHAR", "value": {
-            "stringValue": "VARCHAR", "intValue": "VARCHAR", "doubleValue": "DOUBLE", "boolValue": "BOOLEAN"}}]}]}]}]})  # fmt: skip
-    con.execute(
-        f"CREATE VIEW source AS SELECT unnest(from_json(line, '{shape}')) FROM read_csv('{path}', "
-        "columns = {'line': 'VARCHAR'}, delim = chr(1), quote = '', escape = '', header = false, "
-        "max_line_size = 67108864, auto_detect = false)"
-    )
-    con.execute(PICK.format(target=target))
-    return target
 
 
 def pyarrow_json(path: Path, folder: Path) -> Path:
@@ -105,7 +52,23 @@ def pyarrow_json(path: Path, folder: Path) -> Path:
     return target
 
 
-WAYS = {way.__name__: way for way in (ours, duckdb_text, duckdb_read_json, pyarrow_json)}
+WAYS = {way.__name__: way for way in (ours, pyarrow_json)}
+
+
+def floor(path: Path) -> None:
+    """Time parsing alone, which no decoder in Python can beat."""
+    import msgspec
+    import orjson
+
+    lines = path.read_bytes().splitlines()[:40]
+    size = sum(map(len, lines)) / 1e6
+    for name, parse in (("orjson", orjson.loads), ("msgspec", msgspec.json.decode)):
+        began = time.process_time()
+        for line in lines:
+            parse(line)
+        print(
+            json.dumps({"parse only": name, "mb_per_cpu_second": round(size / (time.process_time() - began))})
+        )
 
 
 def one(way: str, path: Path) -> None:
@@ -162,6 +125,7 @@ def main() -> None:
             subprocess.run(
                 [sys.executable, "-m", "benchmarks.ingest.measure", "--way", way, "--file", path], check=False
             )
+        floor(path)
         questions(path, folder)
 
 
