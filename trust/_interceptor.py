@@ -15,7 +15,7 @@ from penstock.telemetry.interceptor import (
     Ticket,
 )
 from penstock.trust._levels import Level, Origin
-from penstock.trust._lineage import Cell, cell, is_primary_only
+from penstock.trust._lineage import Cell, cell, is_primary_only, repeat_key
 from penstock.trust._prompt_cache import PromptCache
 
 
@@ -34,6 +34,9 @@ class Lineage:
         """Queue a call."""
         if is_primary_only():
             call = replace(call, primary_only=True)
+        if call.idempotency_key is None:
+            key = repeat_key(call.body)
+            call = call if key is None else replace(call, idempotency_key=key)
         return _Followed(self._inner.admit(call), call, cell())
 
     def answer(self, ticket: Ticket, answer: Answer) -> Next:

@@ -112,6 +112,25 @@ def test_a_recheck_waits_for_the_primary_and_no_fallback_answers_it(penstock_on,
     assert len(checks) == 3  # the first one was refused, and waited instead of moving
 
 
+@pytest.mark.parametrize(("declared", "sends"), [(False, 1), (True, 2)])
+def test_a_call_that_may_have_run_is_repeated_only_when_it_was_declared_repeatable(
+    penstock_on, client, server, declared, sends
+):
+    def reply(body):
+        return (500, {"error": {"message": "oops"}}) if len(server.bodies) == 1 else {"content": "ok"}
+
+    server.reply = reply
+    penstock_on(limit="enforce")
+    with penstock.task("t"):
+        if declared:
+            with penstock.repeatable("summary of report 7"):
+                assert chat(client).choices[0].message.content == "ok"
+        else:
+            with pytest.raises(openai.InternalServerError):
+                chat(client)
+    assert len(server.bodies) == sends
+
+
 CACHE = "[trust.cache]\nttl_seconds = 60\n"
 
 
