@@ -162,7 +162,8 @@ def _begin(session: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sendi
         if method.upper() != "POST":
             return None
         full = session._build_url(url)
-        if engine.registry.lookup(full.host or "", full.path) is None:
+        found = engine.registry.lookup(full.host or "", full.path)
+        if found is None:
             return None
         sent = {**session.headers, **(kwargs.get("headers") or {})}
         timeout = kwargs.get("timeout")
@@ -170,6 +171,7 @@ def _begin(session: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sendi
             timeout = session.timeout
         out = describe(
             engine.registry,
+            found,
             host=full.host or "",
             port=None if full.is_default_port() else full.port,
             path=full.path,

@@ -83,13 +83,15 @@ def _begin(session: Any, request: Any) -> Sending | None:
             return None
         url = urlsplit(request.url)
         host, path = url.hostname or "", unquote(url.path)
-        if engine.registry.lookup(host, path) is None:
+        found = engine.registry.lookup(host, path)
+        if found is None:
             return None
         body = request.body
         timeout = getattr(session, "_timeout", None)
         read = timeout[1] if isinstance(timeout, tuple) else timeout
         out = describe(
             engine.registry,
+            found,
             host=host,
             port=url.port,
             path=path,

@@ -115,7 +115,9 @@ def _attempt(sending: Sending, exchange: SyncExchange) -> Any:
         raise
     if not _tapped(live, exchange, response):
         return response
-    if sending.ticket is not None and quietly("exchange.short", exchange.short_error, response):
+    if sending.ticket is None:
+        return response
+    if quietly("exchange.short", exchange.short_error, response):
         exchange.peek(response)
     if not quietly("sending.answered", sending.answered, live):
         return response
@@ -165,7 +167,9 @@ async def _attempt_async(sending: Sending, exchange: AsyncExchange) -> Any:
         raise
     if not _tapped(live, exchange, response):
         return response
-    if sending.ticket is not None and quietly("exchange.short", exchange.short_error, response):
+    if sending.ticket is None:
+        return response
+    if quietly("exchange.short", exchange.short_error, response):
         await exchange.peek(response)
     if not quietly("sending.answered", sending.answered, live):
         return response

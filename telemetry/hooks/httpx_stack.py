@@ -189,10 +189,12 @@ def _begin(request: Any) -> Sending | None:
             return None
         url = request.url
         host, path = url.host, url.path
-        if engine.registry.lookup(host, path) is None:
+        found = engine.registry.lookup(host, path)
+        if found is None:
             return None
         out = describe(
             engine.registry,
+            found,
             host=host,
             port=url.port,
             path=path,

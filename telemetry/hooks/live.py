@@ -163,6 +163,8 @@ class LiveAttempt:
         self._over.clear()
 
     def _end(self, how: str, error: BaseException | None) -> None:
+        if not self._over:
+            return
         try:
             self._over.pop()  # atomic: of two threads that end it at once, one goes on
         except IndexError:

@@ -3,33 +3,43 @@
 A processor cannot do it: the SDK freezes a span before `_on_ending` (opentelemetry-python #5614).
 """
 
+import functools
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from penstock.telemetry import guard
 from penstock.telemetry.adoption import span_started, stamp
-from penstock.telemetry.hooks.patching import active, wrap
+from penstock.telemetry.hooks.patching import active, replace
 
 
 def patch(module: ModuleType) -> None:
-    """Wrap `Span.start` and `Span.end`."""
-    wrap(module.Span, "start", _start)
-    wrap(module.Span, "end", _end)
+    """Replace `Span.start` and `Span.end` by plain functions: every span of the app passes here."""
+    replace(module.Span, "start", _start)
+    replace(module.Span, "end", _end)
 
 
-def _start(wrapped: Any, span: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    if active() is not None:
-        try:
-            span_started(span, kwargs.get("parent_context") or (args[1] if len(args) > 1 else None))
-        except guard.OURS as error:
-            guard.failed("otel.start", error)
-    return wrapped(*args, **kwargs)
+def _start(original: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(original)
+    def start(span: Any, start_time: int | None = None, parent_context: Any = None) -> None:
+        if active() is not None:
+            try:
+                span_started(span, parent_context)
+            except guard.OURS as error:
+                guard.failed("otel.start", error)
+        original(span, start_time, parent_context)
+
+    return start
 
 
-def _end(wrapped: Any, span: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    if active() is not None:
-        try:
-            stamp(span)
-        except guard.OURS as error:
-            guard.failed("otel.end", error)
-    return wrapped(*args, **kwargs)
+def _end(original: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(original)
+    def end(span: Any, end_time: int | None = None) -> None:
+        if active() is not None:
+            try:
+                stamp(span)
+            except guard.OURS as error:
+                guard.failed("otel.end", error)
+        original(span, end_time)
+
+    return end

@@ -18,7 +18,7 @@ UNREAD: Final = RequestFacts(model="unknown")
 """For a body that is itself a stream: reading it would take it from the app."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Outgoing:
     """What is known of a request before it is sent. `attempt_header` is the SDK's own count, from 1."""
 
@@ -37,6 +37,7 @@ class Outgoing:
 
 def describe(
     registry: Registry,
+    found: tuple[Provider, Endpoint],
     *,
     host: str,
     port: int | None,
@@ -45,13 +46,10 @@ def describe(
     body: bytes | None,
     timeout_seconds: float | None,
 ) -> Outgoing | None:
-    """Read a request; None if it is no LLM call.
+    """Read a request that the registry has `found`; None if its body shows that it is no LLM call.
 
     `headers` has lower-case names, of which `READ_HEADERS` suffice; `body` None is unread.
     """
-    found = registry.lookup(host, path)
-    if found is None:
-        return None
     provider, endpoint = found
     facts = provider.request(endpoint, body) if body is not None else None
     if body is None and registry.knows(host):

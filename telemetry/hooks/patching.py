@@ -70,6 +70,16 @@ def wrap(owner: Any, attribute: str, wrapper: Wrapper) -> None:
     _patched.append((owner, attribute, ours, original))
 
 
+def replace(owner: Any, attribute: str, make: Callable[[Any], Any]) -> None:
+    """Put `make(original)` in the place of a class's own method: cheaper than a wrapper, where it counts."""
+    original = owner.__dict__.get(attribute)
+    if original is None:
+        return
+    ours = make(original)
+    setattr(owner, attribute, ours)
+    _patched.append((owner, attribute, ours, original))
+
+
 def _apply(name: str, patch: Callable[[ModuleType], None], module: ModuleType) -> None:
     if _active is None or name in _done:
         return

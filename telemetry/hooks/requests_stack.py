@@ -117,13 +117,15 @@ def _begin(request: Any, kwargs: dict[str, Any]) -> Sending | None:
             return None
         url = urlsplit(request.url)
         host = url.hostname or ""
-        if engine.registry.lookup(host, url.path) is None:
+        found = engine.registry.lookup(host, url.path)
+        if found is None:
             return None
         body = request.body
         timeout = kwargs.get("timeout")
         read = timeout[1] if isinstance(timeout, tuple) and len(timeout) > 1 else timeout
         out = describe(
             engine.registry,
+            found,
             host=host,
             port=url.port,
             path=url.path,
