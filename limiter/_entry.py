@@ -10,7 +10,7 @@ class Entry:
     """A call that waits, runs or has ended. Plain data: the pool and the queue own its meaning."""
 
     __slots__ = (
-        "age", "attempts", "claimed", "cost", "give_up_at", "input_tokens", "live_before",
+        "age", "attempts", "cost", "give_up_at", "input_tokens", "live_before",
         "marks", "max_output", "not_before", "number", "order", "promote_at", "queued", "queued_at",
         "rank", "sent_at", "static_tokens", "tenant",
     )  # fmt: skip
@@ -45,7 +45,6 @@ class Entry:
         self.live_before = 0
         self.static_tokens = 0.0
         self.attempts = 0
-        self.claimed = False
 
     @classmethod
     def probe(cls, now: float) -> "Entry":

@@ -22,7 +22,6 @@ _TELLING_REFILL: Final = 4.0
 """A refill must be expected to bring this many units before its absence is evidence of a window."""
 _ENOUGH_GRAINS: Final = 8
 _PHASE_STEP: Final = 0.1
-_HIGH_SECONDS: Final = 3.0
 _SHALLOW_SECONDS: Final = 2.0
 """A bucket or slice this shallow is paced evenly, whatever refills it."""
 _MOST_RESERVE: Final = 0.25
@@ -51,7 +50,7 @@ class Meter:
     __slots__ = (
         "_at", "_charged", "_corrected", "_epoch", "_grain", "_grains", "_last", "_order",
         "_pending_drain", "_seen_order", "_spilled", "_voter", "_votes", "depth", "drain", "error", "fit",
-        "high", "level", "limit", "period", "rate", "reset_at", "sliced", "windowed",
+        "level", "limit", "period", "rate", "reset_at", "sliced", "windowed",
     )  # fmt: skip
 
     def __init__(self, limit: float, period: float, remaining: float, now: float) -> None:
@@ -65,7 +64,6 @@ class Meter:
         self.fit = 0.0
         self.windowed = False
         self.sliced = False
-        self.high = remaining
         self.reset_at = inf
         self._at = now
         self._order = 0
@@ -141,8 +139,6 @@ class Meter:
             return
         self._seen_order = mark.order
         remaining = window.remaining
-        faded = self.high * exp((self._last.at - mark.at) / _HIGH_SECONDS) if self._last is not None else 0.0
-        self.high = max(remaining, faded)
         mark = mark._replace(level=mark.level + refunded, charged=mark.charged - refunded)
         self._learn_depth(remaining, window.reset_seconds)
         self._vote(mark, remaining)

@@ -9,7 +9,6 @@ from typing import Final
 from penstock.classifiers import Verdict
 from penstock.limiter._bucket import Bucket
 from penstock.limiter._cap import Cap
-from penstock.limiter._claim import Claim
 from penstock.limiter._entry import Entry
 from penstock.limiter._gate import Gate, GateState
 from penstock.limiter._kinds import Kind, kind_of
@@ -28,8 +27,6 @@ _FAULTS_CLOSE: Final = 8
 _OVERLOAD_MEMORY: Final = 0.9
 _PARK_SECONDS: Final = 60.0
 _DOUBT_SECONDS: Final = 10.0
-_CLAIM_SHARE: Final = 0.3
-_CLAIM_LEVEL: Final = 2.0
 _STREAK: Final = 4
 """So many sends refused in a row: the window is exhausted, and a lower rate would not help."""
 _ROUNDED_SECONDS: Final = 1.0
@@ -103,8 +100,6 @@ class Pool:
         self._refusal_seconds = 0.1
         self._order = 0
         self._doubt_at = inf
-        self._claiming = False
-        self._claim = Claim(now)
         self._streak = 0
         self._refused_order = -1
         self._served = _Served(now)
@@ -137,18 +132,7 @@ class Pool:
         return now
 
     def _believed(self, at: float, now: float) -> float:
-        """Doubt the mirror where it may be wrong for long, and let a call find out."""
-        requests = self.mirror.requests
-        if (
-            requests is not None
-            and requests.drain > _CLAIM_SHARE * requests.rate
-            and requests.high < _CLAIM_LEVEL
-        ):
-            claimed = self._claim.when(requests.rate, now)
-            if claimed <= now:
-                self._claiming = True
-                return now
-            at = min(at, claimed)
+        """Doubt a mirror that says nothing goes for long, and let one call find out."""
         return at if at < now + _DOUBT_SECONDS else max(now, min(at, self._doubt_at))
 
     def _stop(self, why: str, at: float) -> float:
@@ -174,9 +158,6 @@ class Pool:
         self.attempts += 1
         self.gate.sent(entry, now)
         self.pacer.sent(now)
-        entry.claimed, self._claiming = self._claiming, False
-        if entry.claimed:
-            self._claim.sent(now)
         self._doubt_at = inf
         self.mirror.charge(entry, now)
         self.ramp.sent(now)
@@ -338,8 +319,6 @@ class Pool:
         self._refused_order = entry.order
         if quota is None:
             self.mirror.exhausted(entry, verdict.limit_dimension, now)
-        if entry.claimed:
-            self._claim.refused(entry.sent_at, now)
         self._doubt_at = now + (_DOUBT_SECONDS if verdict.retry_after is None else verdict.retry_after)
         before = self.pacer.rate
         if not self.pacer.lifted:
@@ -395,8 +374,6 @@ class Pool:
     def _succeeded(self, entry: Entry, now: float) -> None:
         self._faults = 0
         self.pacer.acknowledged()
-        if entry.claimed:
-            self._claim.accepted()
         self._overload_share *= _OVERLOAD_MEMORY
         if self.gate.succeeded(entry):
             self._tell("gate", "up", "probe", 0.0, now)
