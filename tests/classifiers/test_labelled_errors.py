@@ -19,32 +19,32 @@ def _macro_f1(pairs: list[tuple[str, str]]) -> float:
     return sum(2 * right[name] / (true[name] + given[name]) for name in true) / len(true)
 
 
-@pytest.mark.parametrize("name", ["dev", "fresh"])
+@pytest.mark.parametrize("name", ["dev", "fresh", "fresh_2"])
 def test_accuracy_on_real_errors(name: str, labelled: Labelled, ask: Ask) -> None:
     pairs = [(row["label_class"], ask(row).error_class.value) for row in labelled(name)]
     assert sum(truth == found for truth, found in pairs) / len(pairs) >= 0.98
     assert _macro_f1(pairs) >= 0.97
 
 
-@pytest.mark.parametrize("name", ["dev", "fresh"])
+@pytest.mark.parametrize("name", ["dev", "fresh", "fresh_2"])
 def test_accuracy_when_nobody_says_whose_span_it_was(name: str, labelled: Labelled, ask: Ask) -> None:
     found = [ask(row, span_kind=None).error_class.value == row["label_class"] for row in labelled(name)]
     assert sum(found) / len(found) >= 0.95
 
 
-@pytest.mark.parametrize("name", ["dev", "fresh"])
+@pytest.mark.parametrize("name", ["dev", "fresh", "fresh_2"])
 def test_retryable_agrees(name: str, labelled: Labelled, ask: Ask) -> None:
     rows = [row for row in labelled(name) if row["retryable"] is not None]
     assert sum(ask(row).retryable == row["retryable"] for row in rows) / len(rows) >= 0.98
 
 
-@pytest.mark.parametrize("name", ["dev", "fresh"])
+@pytest.mark.parametrize("name", ["dev", "fresh", "fresh_2"])
 def test_exhausted_money_is_never_called_retryable(name: str, labelled: Labelled, ask: Ask) -> None:
     wrong = [r["id"] for r in labelled(name) if r["label_class"] == "quota" and ask(r).retryable]
     assert wrong == []
 
 
-@pytest.mark.parametrize("name", ["dev", "fresh"])
+@pytest.mark.parametrize("name", ["dev", "fresh", "fresh_2"])
 def test_a_tool_failure_is_never_blamed_on_the_provider(name: str, labelled: Labelled, ask: Ask) -> None:
     rows = [row for row in labelled(name) if row["label_class"] == "tool"]
     assert {ask(row).error_class.value for row in rows} <= {"tool", "model", "cancelled", "unknown"}
