@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models import common as common_models
 from grafana_foundation_sdk.models import dashboard as models
 
 from penstock.dashboards._panels import DATASOURCE, build_panel
@@ -22,6 +23,7 @@ from penstock.telemetry import metrics as m
 COLUMNS: Final = 24
 TAG: Final = "penstock"
 _ROW_HEIGHT: Final = 1
+_GRAFANA: Final = common_models.DataSourceRef(type_val="grafana", uid="-- Grafana --")
 _INTERVAL_ONLY: Final = ("auto", "auto_count", "auto_min")
 
 
@@ -104,8 +106,7 @@ def _link() -> Any:
 
 def _alerts_annotation() -> Any:
     builder = dashboard.AnnotationQuery().name("Annotations & Alerts").type("dashboard").built_in(1)
-    grafana = DATASOURCE.__class__(type_val="grafana", uid="-- Grafana --")
-    return builder.datasource(grafana).enable(True).hide(True).icon_color("rgba(0, 211, 255, 1)")
+    return builder.datasource(_GRAFANA).enable(True).hide(True).icon_color("rgba(0, 211, 255, 1)")
 
 
 def _cuts_annotation() -> Any:
