@@ -1,0 +1,170 @@
+"""Zero code for the servers people use: forked and spawned workers are seen, and shut down as ever."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from penstock.simulator import Config, Distribution, profile, serve
+
+BIN = Path(sys.executable).parent
+WSGI = """
+import os, openai
+client = None
+def app(environ, start_response):
+    global client
+    client = client or openai.OpenAI(base_url=os.environ["SIM"], api_key="sk-t")
+    client.chat.completions.create(model="gpt-5", messages=[{"role": "user", "content": "hi"}])
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(os.getpid()).encode()]
+"""
+ASGI = """
+import os, openai
+client = openai.AsyncOpenAI(base_url=os.environ["SIM"], api_key="sk-t")
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    await client.chat.completions.create(model="gpt-5", messages=[{"role": "user", "content": "hi"}])
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": str(os.getpid()).encode()})
+"""
+CELERY = """
+import os, celery, openai
+app = celery.Celery("jobs", broker=f"filesystem://", broker_transport_options={
+    "data_folder_in": "queue", "data_folder_out": "queue", "control_folder": "control"})
+@app.task
+def ask():
+    client = openai.OpenAI(base_url=os.environ["SIM"], api_key="sk-t")
+    client.chat.completions.create(model="gpt-5", messages=[{"role": "user", "content": "hi"}])
+    open("done-" + os.urandom(4).hex(), "w").close()
+"""
+SCRIPT = """
+import os, openai
+client = openai.OpenAI(base_url=os.environ["SIM"], api_key="sk-t")
+client.chat.completions.create(model="gpt-5", messages=[{"role": "user", "content": "hi"}])
+"""
+
+
+@pytest.fixture(scope="module")
+def simulator():
+    pool = replace(profile("openai"), latency_seconds=Distribution("constant", 0.02))
+    with serve(Config(pools=(pool,))) as running:
+        yield running
+
+
+@pytest.fixture
+def env(simulator, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "PENSTOCK_", "_PENSTOCK"))}
+    return {**clean, "SIM": simulator.url + "/v1"}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def running(env, *command):
+    whole = [sys.executable, "-m", "penstock", "run", *map(str, command)]
+    with (
+        Path("log").open("w") as log,
+        subprocess.Popen(whole, env=env, stdout=log, stderr=log, start_new_session=True) as process,
+    ):
+        try:
+            yield process
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=30)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def fetch(url):
+    with urllib.request.urlopen(url, timeout=20) as answer:
+        return answer.read().decode()
+
+
+def eventually(check, seconds=40):
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            return check()
+        except (AssertionError, OSError):
+            if time.monotonic() > until:
+                raise AssertionError(Path("log").read_text()) from None
+            time.sleep(0.2)
+
+
+def attempts():
+    lines = [line for path in Path().glob("penstock-spans*.jsonl") for line in path.read_text().splitlines()]
+    spans = [json.loads(line)["resourceSpans"][0]["scopeSpans"][0]["spans"][0] for line in lines]
+    return sum(span["name"] == "attempt gpt-5" for span in spans)
+
+
+@pytest.mark.parametrize(
+    ("code", "command"),
+    [
+        (WSGI, ["gunicorn", "--workers", "2", "--bind", "127.0.0.1:{port}", "web:app"]),
+        (ASGI, ["uvicorn", "--workers", "2", "--port", "{port}", "web:app"]),
+    ],
+    ids=["gunicorn", "uvicorn"],
+)
+def test_every_worker_of_a_web_server_is_seen(env, code, command):
+    Path("web.py").write_text(code)
+    port, scraped = free_port(), free_port()
+    program, *rest = (part.format(port=port) for part in command)
+    with running(env, "--metrics-port", scraped, BIN / program, *rest) as process:
+        eventually(lambda: fetch(f"http://127.0.0.1:{port}/"))
+        pids = {fetch(f"http://127.0.0.1:{port}/") for _ in range(19)}
+        assert str(process.pid) not in pids
+
+        def counted():
+            text = fetch(f"http://127.0.0.1:{scraped}/metrics")
+            assert (
+                'penstock_attempts_total{class="ok",model="gpt-5",pool="openai:gpt-5",provider="openai"} 20.0'
+                in text
+            )
+            assert 'penstock_live_calls{pool="openai:gpt-5"} 0.0' in text
+
+        eventually(counted)
+    assert attempts() == 20, Path("log").read_text()
+
+
+def test_celery_workers_are_seen(env):
+    for folder in ("queue", "control"):
+        Path(folder).mkdir()
+    Path("jobs.py").write_text(CELERY)
+    with running(env, BIN / "celery", "-A", "jobs", "worker", "--concurrency", "2", "--loglevel", "warning"):
+        send = "import jobs; [jobs.ask.delay() for _ in range(4)]"
+        subprocess.run([sys.executable, "-c", send], env=env, check=True, timeout=60)
+        eventually(lambda: done(4))
+    assert attempts() == 4, Path("log").read_text()
+
+
+def done(n):
+    assert len(list(Path().glob("done-*"))) == n
+
+
+def test_opentelemetry_instrument_loads_us(env):
+    Path("app.py").write_text(SCRIPT)
+    env |= {"OTEL_TRACES_EXPORTER": "console", "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none",
+            "PENSTOCK_SPANS": "s.jsonl"}  # fmt: skip
+    out = subprocess.run(
+        [BIN / "opentelemetry-instrument", sys.executable, "app.py"],
+        env=env, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert '"name": "attempt gpt-5"' in out.stdout  # by the exporter that the distro set up
+    names = [json.loads(line)["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["name"]
+             for line in Path("s.jsonl").read_text().splitlines()]  # fmt: skip
+    assert names == ["attempt gpt-5", "chat gpt-5"]
