@@ -12,7 +12,8 @@ from penstock.trust._ledger import Codec, Entry, Ledger, MemoryLedger, State, re
 from penstock.trust._ledger_redis import RedisLedger
 from penstock.trust._ledger_sqlite import SqliteLedger
 from penstock.trust._levels import Level, Origin, Trust
-from penstock.trust._lineage import distrust, follow_tasks, lineage, primary_only, repeatable, trust, verified
+from penstock.trust._lineage import distrust, follow_tasks, lineage, trust, verified
+from penstock.trust._marks import primary_only, repeatable
 from penstock.trust._perform import idempotency_key
 from penstock.trust._policy import Outcome, Policy, Question, read_rules
 from penstock.trust._prompt_cache import PromptCache

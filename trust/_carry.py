@@ -17,7 +17,7 @@ from penstock.trust import _lineage
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_travellers: list[ContextVar[Any]] = [_lineage._primary_only, _lineage._repeatable]
+_travellers: list[ContextVar[Any]] = []
 
 
 def travels(var: ContextVar[Any]) -> None:

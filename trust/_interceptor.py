@@ -15,7 +15,8 @@ from penstock.telemetry.interceptor import (
     Ticket,
 )
 from penstock.trust._levels import Level, Origin
-from penstock.trust._lineage import Cell, cell, is_primary_only, repeat_key
+from penstock.trust._lineage import Cell, cell
+from penstock.trust._marks import is_primary_only, repeat_key
 from penstock.trust._prompt_cache import PromptCache
 
 

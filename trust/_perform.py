@@ -18,6 +18,7 @@ from penstock.trust._course import Course, Step
 from penstock.trust._guard_record import GuardRecord
 from penstock.trust._ledger import Entry, Ledger, ended, new_claim, replay
 from penstock.trust._levels import Trust
+from penstock.trust._marks import primary_only
 from penstock.trust._policy import Outcome, Policy, Question
 
 
@@ -110,7 +111,7 @@ def _recheck(policy: Policy, work: Work) -> Generator[Step, Any, str]:
     what is demanded: a re-check that a fallback answered confirms nothing. Only `True` confirms, since
     any text a model returns is true.
     """
-    with _lineage.apart() as own, _lineage.primary_only():
+    with _lineage.apart() as own, primary_only():
         try:
             confirmed = yield Step(lambda: policy.recheck(*work.args, **work.kwargs))  # type: ignore[misc]
         except UsageError:

@@ -25,7 +25,8 @@ from penstock.trust import (
     read_rules,
     trust,
 )
-from penstock.trust._lineage import cell, is_primary_only
+from penstock.trust._lineage import cell
+from penstock.trust._marks import is_primary_only
 
 FALLBACK = Origin(level=Level.FALLBACK, pool="mini", tier=1, reason="outage")
 PRIMARY = Origin(level=Level.PRIMARY, pool="gpt-5")
