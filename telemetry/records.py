@@ -12,6 +12,15 @@ from penstock.classifiers import Verdict
 from penstock.providers import Quota, Usage
 
 
+class Lineage(Protocol):
+    """The origins of a task's answers, as far as telemetry needs them."""
+
+    @property
+    def level(self) -> str:
+        """The trust of the weakest."""
+        ...
+
+
 @dataclass(slots=True, kw_only=True)
 class Task:
     """One user action, such as an agent run. `deadline` is monotonic seconds."""
@@ -35,7 +44,7 @@ class Task:
     verdict: Verdict | None = None
     tool_error: int | None = None
     """`id()` of the newest exception that a tool raised: if it ends the task, the tool failed."""
-    lineage: object = field(default=None, repr=False, compare=False)
+    lineage: "Lineage | None" = field(default=None, repr=False, compare=False)
     """Where the trust room keeps the origins of the task's answers."""
 
 

@@ -170,9 +170,11 @@ class _Entry:
         self._span.end(task.ended_ns, task.verdict, error, tail(task))
 
 
-def tail(record: Task) -> dict[str, int]:
-    """Say what a task did, for its span."""
+def tail(record: Task) -> dict[str, int | str]:
+    """Say what a task did, for its span, and how far its answers can be trusted."""
+    trust = {} if record.lineage is None else {names.TRUST: record.lineage.level}
     return {
+        **trust,
         names.TASK_OPERATIONS: record.operations,
         names.TASK_ATTEMPTS: record.attempts,
         names.TASK_FANOUT_PEAK: record.live_peak,

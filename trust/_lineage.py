@@ -59,6 +59,11 @@ class Cell:
             origins += self._within.trust().origins
         return Trust.from_origins(origins)
 
+    @property
+    def level(self) -> str:
+        """The weakest input's level."""
+        return self.trust().level
+
     def verify(self, by: str) -> None:
         """Raise every weaker input so far to `verified`; answers to come count as they are."""
         with self._lock:

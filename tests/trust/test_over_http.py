@@ -1,6 +1,7 @@
 """The room behind real clients, over real HTTP, through `penstock.instrument()`."""
 
 import asyncio
+import json
 import threading
 
 import openai
@@ -236,3 +237,50 @@ def test_asking_the_cache_never_serves_stale_unless_the_app_said_so(
         assert penstock.trust().level == "cache_stale"
         with pytest.raises(TrustTooLow):
             penstock.irreversible(action="pay")(lambda: None)()
+
+
+def spans_of(path):
+    found = []
+    for line in path.read_text().splitlines():
+        for resource in json.loads(line)["resourceSpans"]:
+            for scope in resource["scopeSpans"]:
+                found += scope["spans"]
+    kinds: dict[str, list[dict[str, str]]] = {}
+    for span in found:
+        facts = {a["key"]: next(iter(a["value"].values())) for a in span["attributes"]}
+        kinds.setdefault(facts["penstock.span.kind"], []).append(facts)
+    return kinds
+
+
+def test_spans_say_where_each_answer_came_from_and_what_was_done_on_it(
+    penstock_on, client, server, out_of_credit, tmp_path
+):
+    server.reply = outage(out_of_credit)
+    runtime = penstock_on(limit="enforce", pools=POOLS, spans=tmp_path / "spans.jsonl")
+    with penstock.task("pay"):
+        chat(client)
+        with pytest.raises(TrustTooLow):
+            penstock.irreversible(action="pay")(lambda: None)()
+    runtime.shutdown()
+    kinds = spans_of(tmp_path / "spans.jsonl")
+    refused, answered = kinds["attempt"]
+    assert "penstock.trust" not in refused
+    assert (answered["penstock.trust"], answered["penstock.fallback_from"]) == ("fallback", "openai:big")
+    assert answered["penstock.trust.reason"]
+    (operation,), (task,), (guarded,) = kinds["operation"], kinds["task"], kinds["guard"]
+    assert operation["penstock.trust"] == task["penstock.trust"] == guarded["penstock.trust"] == "fallback"
+    assert (guarded["penstock.guard.outcome"], guarded["penstock.guard.action"]) == ("refused", "pay")
+    assert guarded["penstock.guard.answered_by"] == "openai:small"
+
+
+def test_a_cached_answer_is_on_its_operations_span(penstock_on, client, tmp_path):
+    runtime = penstock_on(trust=CACHE, spans=tmp_path / "spans.jsonl")
+    with penstock.task("t"), penstock.cached():
+        chat(client, temperature=0)
+        chat(client, temperature=0)
+    runtime.shutdown()
+    kinds = spans_of(tmp_path / "spans.jsonl")
+    assert [o["penstock.trust"] for o in kinds["operation"]] == ["primary", "cache_fresh"]
+    assert kinds["operation"][1]["penstock.trust.reason"] == "kept 0 s ago"
+    assert len(kinds["attempt"]) == 1
+    assert kinds["task"][0]["penstock.trust"] == "cache_fresh"
