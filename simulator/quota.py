@@ -53,6 +53,10 @@ class Refusal(StrEnum):
     EXHAUSTED = "exhausted"
 
 
+_UNCHARGED: Final = frozenset({Refusal.OUTAGE, Refusal.OVERLOADED})
+"""Refusals that never reach the quota."""
+
+
 class Fault(StrEnum):
     """How an accepted call fails."""
 
@@ -286,7 +290,7 @@ class Quota:
 
     def _charge_refused(self, refused: Refused) -> None:
         requests = self._buckets.get(Dimension.REQUESTS)
-        if self.config.charge_rejected and requests and refused.kind is not Refusal.OUTAGE:
+        if self.config.charge_rejected and requests and refused.kind not in _UNCHARGED:
             requests.level = min(requests.level, max(0.0, requests.level - 1))
 
     def _overloaded(self) -> Refused | None:

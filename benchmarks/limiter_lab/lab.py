@@ -3,24 +3,25 @@
 import asyncio
 import dataclasses
 import gc
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from benchmarks.limiter_lab import oracle
+from benchmarks.limiter_lab import bound, oracle
 from benchmarks.limiter_lab.clock import VirtualLoop, run
 from benchmarks.limiter_lab.measure import Result, measure, row
 from benchmarks.limiter_lab.policies import POLICIES, SkippedError
 from benchmarks.limiter_lab.workload import Agents, Policy
-from benchmarks.limiter_lab.world import World
+from benchmarks.limiter_lab.world import NETWORK_SECONDS, World
 from penstock.simulator import Scenario
 from penstock.simulator.scenario import ErrorRates
 
 Maker = Callable[[World], list[Policy]]
 
 WEAK_ORACLE: Final = 0.97
-_BIN_SECONDS: Final = 60
 _DEMAND_SECONDS: Final = 600.0
+_DEMAND_CALLS: Final = 50_000
 
 
 def compare(
@@ -30,8 +31,7 @@ def compare(
 
     `watched` runs also record the limiter's cap and pace, for plots.
     """
-    tokens = oracle.token_bound(scenario)
-    granted = oracle.granted_per_second(scenario)
+    tokens = bound.token_bound(scenario)
     for seed in seeds:
         best, over_bound = None, 0.0
         for name in policies:
@@ -41,7 +41,7 @@ def compare(
                 continue
             if best is None:
                 best = play(scenario, seed, lambda world: [oracle.Oracle(world)] * processes(world), tokens)
-                over_bound = _over_bound(scenario, seed, best, granted, tokens)
+                over_bound = _over_bound(scenario, seed, best)
             try:
                 result = (
                     best if name == "oracle" else play(scenario, seed, POLICIES[name].make, tokens, watched)
@@ -92,44 +92,38 @@ def play(scenario: Scenario, seed: int, make: Maker, tokens: bool = False, watch
     return dataclasses.replace(measure(world, agents[0].tasks, tokens=tokens), compute_seconds=spent)
 
 
-def _over_bound(scenario: Scenario, seed: int, best: Result, granted: list[float], tokens: bool) -> float:
+def _over_bound(scenario: Scenario, seed: int, best: Result) -> float:
     """Put the oracle's answered calls beside what quota and demand allow."""
-    open_loop = scenario.workload.mode == "open"
-    wanted = _wanted(scenario, seed, open_loop)
-    if open_loop:
-        most = oracle.bound(granted, wanted, backlog=True)
-    else:
-        most = oracle.bound(_binned(granted), _binned(wanted), backlog=False)
-    return best.calls / most if most else 1.0
+    most = bound.most_calls(scenario, _wanted(scenario, seed))
+    return best.calls / most if most >= 1 else 1.0
 
 
-def _wanted(scenario: Scenario, seed: int, open_loop: bool) -> list[float]:
-    """What the agents would send each second if nothing ever said no."""
-    seconds = len(oracle.granted_per_second(dataclasses.replace(scenario, pools=())))
-    horizon = scenario.horizon_seconds if open_loop else min(scenario.horizon_seconds, _DEMAND_SECONDS)
-    free = tuple(
-        dataclasses.replace(
-            pool,
-            requests_per_minute=0.0,
-            tokens_per_minute=0.0,
-            input_tokens_per_minute=0.0,
-            output_tokens_per_minute=0.0,
-            concurrency=0.0,
-            slope_percent_per_15s=0.0,
-            error_rates=ErrorRates(),
-            events=(),
-        )
-        for pool in scenario.pools[:1]
+def _wanted(scenario: Scenario, seed: int) -> list[float]:
+    """Count what would be answered each second if nothing ever said no, on the quickest pool."""
+    workload, horizon = scenario.workload, scenario.horizon_seconds
+    open_loop = workload.mode == "open"
+    quickest = min(scenario.pools, key=lambda pool: bound.means(workload, pool).seconds)
+    if not open_loop:
+        a_call = bound.means(workload, quickest).seconds + workload.tool_seconds + NETWORK_SECONDS
+        enough = _DEMAND_CALLS * a_call / max(1, workload.tasks)
+        horizon = min(horizon, _DEMAND_SECONDS, max(1.0, enough))
+    free = dataclasses.replace(
+        quickest,
+        requests_per_minute=0.0,
+        tokens_per_minute=0.0,
+        input_tokens_per_minute=0.0,
+        output_tokens_per_minute=0.0,
+        concurrency=0.0,
+        slope_percent_per_15s=0.0,
+        error_rates=ErrorRates(),
+        events=(),
     )
-    unbound = dataclasses.replace(scenario, pools=free, horizon_seconds=horizon)
+    unbound = dataclasses.replace(scenario, pools=(free,), horizon_seconds=horizon)
     result = play(unbound, seed, lambda world: [oracle.Oracle(world)] * processes(world))
-    seen = [float(result.seconds.accepted[second]) for second in range(seconds)]
-    if not open_loop and horizon < scenario.horizon_seconds:
-        # Agents in a closed loop are as busy later as they were once they had started.
-        tail = seen[int(horizon / 2) : int(horizon)]
-        seen[int(horizon) :] = [sum(tail) / len(tail)] * (seconds - int(horizon))
-    return seen
-
-
-def _binned(values: Sequence[float]) -> list[float]:
-    return [sum(values[at : at + _BIN_SECONDS]) for at in range(0, len(values), _BIN_SECONDS)]
+    seconds = math.ceil(scenario.horizon_seconds)
+    if open_loop:
+        return [float(result.answered[second]) for second in range(seconds)]
+    # Agents in a closed loop ask as much at all times, but for the first answers' delay.
+    began = min(result.answered, default=seconds)
+    steady = result.calls / max(1.0, horizon - began)
+    return [0.0 if second < began else steady for second in range(seconds)]

@@ -1,6 +1,7 @@
 """From one run to one row."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -33,6 +34,7 @@ class Result:
     worst_wait_over_median: float | None
     fallback_ratio: float
     live_max: int
+    answered: Counter[int]
     seconds: Seconds
     compute_seconds: float = 0.0
 
@@ -66,6 +68,7 @@ def measure(world: World, tasks: Sequence[Task], *, tokens: bool) -> Result:
         worst_wait_over_median=_worst_wait(done),
         fallback_ratio=sum(call.pool > 0 for call in done) / len(done) if done else 0.0,
         live_max=max(world.seconds.in_flight.values(), default=0),
+        answered=Counter(int(call.done) for call in done if call.done is not None),
         seconds=world.seconds,
     )
 
@@ -93,7 +96,8 @@ def row(
         "scenario": scenario,
         "policy": policy,
         "seed": seed,
-        "goodput_ratio": result.work / oracle.work if oracle.work else None,
+        # Where even the oracle's tasks all fail, nobody can do better.
+        "goodput_ratio": result.work / oracle.work if oracle.work else 1.0,
         "rate_limited_per_1000": result.rate_limited_per_1000,
         "tasks_failed_ratio": result.tasks_failed_ratio,
         "task_p50_seconds": result.task_p50_seconds,

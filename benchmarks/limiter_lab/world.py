@@ -25,6 +25,8 @@ from penstock.simulator.scenario import Pool
 
 CLIENT_TIMEOUT_SECONDS: Final = 60.0
 """When a client gives up on a call that hangs."""
+NETWORK_SECONDS: Final = 1e-3
+"""The least that a call takes: agents that cost no time would never let any pass."""
 
 
 @dataclass(slots=True, eq=False)
@@ -181,7 +183,7 @@ class World:
             self.rate_limited += 1
             self.seconds.refused[int(sent)] += 1
         try:
-            await self.sleep(refused.seconds)
+            await self.sleep(max(NETWORK_SECONDS, refused.seconds))
         finally:
             self._level(-1)
         reply = Reply(False, refused.status, sent, self.now(), quota.config, refused, windows=windows)
@@ -198,7 +200,8 @@ class World:
         self.seconds.accepted[int(sent)] += 1
         if pool:
             self.seconds.moved[int(sent)] += 1
-        fault, seconds, head = accepted.fault, accepted.seconds, accepted.head_seconds
+        fault, head = accepted.fault, accepted.head_seconds
+        seconds = max(NETWORK_SECONDS, accepted.seconds)
         if fault is Fault.TIMEOUT:
             seconds = head = CLIENT_TIMEOUT_SECONDS
         status = None if fault is Fault.TIMEOUT else 500 if fault is Fault.SERVER_ERROR else 200

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.limiter_lab.oracle import calls_per_second, means
+from benchmarks.limiter_lab.bound import calls_per_second, means
 from benchmarks.limiter_lab.workload import Policy
 from benchmarks.limiter_lab.world import Call, GaveUpError, Reply, World
 
