@@ -82,7 +82,7 @@ def _alert(alert: Alert, rules: RuleSet) -> Document:
     rule: Document = {
         "alert": alert.name,
         "expr": alert.expr,
-        "for": rules.clock(alert.hold) if alert.hold != "0s" else "0s",
+        "for": rules.clock(alert.hold),
     }
     if alert.keep != "0s":
         rule["keep_firing_for"] = rules.clock(alert.keep)
@@ -107,11 +107,11 @@ def _grafana_rule(alert: Alert, rules: RuleSet) -> Document:
         "data": [_query(_written_out(alert.expr, rules)), *_EXPRESSIONS],
         "noDataState": "OK",
         "execErrState": "Error",
-        "for": alert.hold,
+        "for": rules.clock(alert.hold),
         "missing_series_evals_to_resolve": 1,
     }
     if alert.keep != "0s":
-        rule["keepFiringFor"] = alert.keep
+        rule["keepFiringFor"] = rules.clock(alert.keep)
     # In Grafana $value is a text of all values; the query's own is under its refId.
     annotations = {
         key: text.replace("$value", "$values.query.Value") for key, text in _annotations(alert, rules).items()

@@ -39,9 +39,10 @@ class Clock:
 
     def __call__(self, nominal: str) -> str:
         """Return the scaled duration as Prometheus writes it; at scale 1 as it is."""
-        if self.scale == 1:
+        seconds = self.seconds(nominal)
+        if self.scale == 1 or not seconds:
             return nominal
-        milliseconds = max(1, round(self.seconds(nominal) * 1000))
+        milliseconds = max(1, round(seconds * 1000))
         return f"{milliseconds // 1000}s" if milliseconds % 1000 == 0 else f"{milliseconds}ms"
 
 

@@ -116,6 +116,17 @@ def test_a_time_scale_shortens_every_window_and_hold(documents):
             assert windows(after["expr"]) == pytest.approx([w / 60 for w in windows(before["expr"])])
 
 
+def test_the_time_scale_holds_in_grafanas_format_too():
+    whole, small = (
+        yaml.safe_load(alerts.rule_files(alerts.rule_set(scale))["penstock-grafana-alerts.yaml"])
+        for scale in (1, 1 / 60)
+    )
+    for before, after in zip(whole["groups"][0]["rules"], small["groups"][0]["rules"], strict=True):
+        for key in ("for", "keepFiringFor"):
+            if key in before:
+                assert seconds(after[key]) == pytest.approx(seconds(before[key]) / 60)
+
+
 @pytest.mark.parametrize("scale", [0, -1, 2, float("nan")])
 def test_a_senseless_time_scale_is_refused(scale):
     with pytest.raises(UsageError, match="time scale"):
