@@ -202,11 +202,13 @@ def _in_processes(
 @contextmanager
 def _few_collections() -> Iterator[None]:
     """Decoding makes millions of objects and no cycles: the collector would only look, again and again."""
+    enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
+        if enabled:
+            gc.enable()
 
 
 def _decode_job(job: tuple[str, int, int, str, int]) -> Decoded:

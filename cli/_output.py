@@ -6,6 +6,7 @@ import json
 import sys
 import unicodedata
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -51,6 +52,18 @@ def cell(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
+def _texts(table: "Table", row: Sequence[object]) -> list[str]:
+    """Give a row as people read it; nanoseconds since 1970 become a time of day."""
+    return [
+        _moment(held) if name.endswith("_ns") and isinstance(held, int) else printable(held)
+        for name, held in zip(table.columns, row, strict=True)
+    ]
+
+
+def _moment(nanoseconds: int) -> str:
+    return datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _quality(answer: "Answer") -> list[str]:
     quality: dict[str, Any] = answer.data.get("quality") or {}
     return list(quality.get("notes", ()))
@@ -59,10 +72,7 @@ def _quality(answer: "Answer") -> list[str]:
 def _plain(answer: "Answer") -> str:
     out = [printable(line) for line in answer.lines]
     for table in answer.tables:
-        rows = [
-            [printable(name) for name in table.columns],
-            *([printable(held) for held in row] for row in table.rows),
-        ]
+        rows = [[printable(name) for name in table.columns], *(_texts(table, row) for row in table.rows)]
         widths = [max(len(row[i]) for row in rows) for i in range(len(table.columns))]
         out += ["", table.title]
         out += [
@@ -89,7 +99,7 @@ def _rich(answer: "Answer") -> None:
             numbers = all(isinstance(row[i], int | float) or row[i] is None for row in table.rows)
             grid.add_column(Text(printable(name)), justify="right" if numbers else "left", overflow="fold")
         for row in table.rows:
-            grid.add_row(*(Text(printable(held)) for held in row))
+            grid.add_row(*(Text(text) for text in _texts(table, row)))
         console.print(grid)
     if notes := _quality(answer):
         console.print(

@@ -78,6 +78,7 @@ def values(pieces: Iterable[bytes]) -> Iterator[Chunk]:
 
 class _Splitter:
     _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}]|"', re.DOTALL)
+    _STRING: Final = re.compile(rb'(?:[^"\\]|\\.)*+', re.DOTALL)
     _OUTSIDE: Final = re.compile(rb"[{}\[\]]")
     _WRAPPER: Final = re.compile(rb'\{\s*"(?:resourceSpans|resource_spans|batches|data)"\s*:\s*\[')
     _SIGHT: Final = 64
@@ -88,6 +89,7 @@ class _Splitter:
         self._at = 0  # scanned up to here
         self._begin = 0  # where the open value begins
         self._depth = 0
+        self._in_string = False
         self._entered = 0  # brackets of arrays and wrappers that are open around the values
         self._dropped = 0  # bytes of the open value that were let go, since it is too large
 
@@ -117,19 +119,33 @@ class _Splitter:
         return Chunk(self._buffer[begin : self._at], self._base + begin)
 
     def _step_inside(self) -> bool:
+        if self._in_string and not self._close_string():
+            return False
         for token in self._TOKEN.finditer(self._buffer, self._at):
             mark = token[0]
-            if mark == b'"':
-                self._at = token.start()
-                return False
             self._at = token.end()
+            if mark == b'"':
+                self._in_string = True
+                self._close_string()
+                return False
             if mark == b"{":
                 self._depth += 1
             elif mark == b"}":
                 self._depth -= 1
                 if self._depth == 0:
                     return True
+        self._at = len(self._buffer)
         return False
+
+    def _close_string(self) -> bool:
+        """Go on inside a string that the last block left open; a backslash at the end waits for its mate."""
+        inside = self._STRING.match(self._buffer, self._at)
+        self._at = inside.end() if inside else self._at
+        if self._buffer[self._at : self._at + 1] != b'"':
+            return False
+        self._at += 1
+        self._in_string = False
+        return True
 
     def _step_outside(self, final: bool) -> bool:
         self._begin = -1
