@@ -41,8 +41,8 @@ def _burn(
         hold=hold,
         keep=keep,
         summary=f"{_PERCENT} of operations fail {_ON_POOL}",
-        description=f"Burning {burns[-1].factor:g} times or more of what {1 - o.SLO_RATIO:.0%} of failures "
-        "in 30 days allows.",
+        description=f"The error budget ({1 - o.SLO_RATIO:.0%} of operations in 30 days) burns at "
+        f"{burns[-1].factor:g} times its pace, or faster.",
         board="penstock-slo",
     )
 
@@ -112,7 +112,7 @@ def _limits(clock: Clock) -> Iterator[Alert]:
     )
     yield Alert(
         name="PenstockHeadroomLow",
-        expr=f"{r.HEADROOM} < {o.HEADROOM_RATIO.warning}",
+        expr=f"{r.HEADROOM} < {o.HEADROOM_RATIO.warning} and {_TRAFFIC}",
         severity=Severity.WARNING,
         hold="15m",
         keep="5m",

@@ -132,7 +132,11 @@ def _capacity() -> Iterator[Case]:
 
 
 def _limits() -> Iterator[Case]:
-    cap = {series(m.CAP): gauge((180, 20)), series(m.LIVE_SECONDS, "_count"): counter((180, 60))}
+    cap = {
+        series(m.CAP): gauge((180, 20)),
+        series(m.LIVE_SECONDS, "_count"): counter((180, 60)),
+        series(m.ATTEMPTS, class_="ok"): counter((180, 60)),
+    }
     p99 = series(m.LIVE_QUANTILE, quantile="0.99")
     yield Case(
         alert="PenstockHeadroomLow",
