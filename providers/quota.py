@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Final
 
 from penstock.providers.facts import Quota, Window
@@ -72,6 +73,7 @@ def seconds_until(text: str, now: Callable[[], float]) -> float | None:
     return seconds if seconds > 0 else None
 
 
+@lru_cache(maxsize=2048)
 def _duration(text: str) -> float | None:
     """Read Go's spelling; one unit is the usual case and needs no pattern."""
     number = _number(text[:-2] if text.endswith("ms") else text[:-1])
@@ -109,9 +111,15 @@ def _window(headers: Mapping[str, str], names: WindowHeaders) -> Window | None:
     return Window(
         limit=limit,
         remaining=remaining,
-        reset_seconds=None if reset is None else seconds_until(reset, lambda: _server_now(headers)),
+        reset_seconds=None if reset is None else _reset(reset, headers),
         period_seconds=period if period and period > 0 else names.period_seconds,
     )
+
+
+def _reset(text: str, headers: Mapping[str, str]) -> float | None:
+    if text.endswith("s"):
+        return _duration(text.strip())
+    return seconds_until(text, lambda: _server_now(headers))
 
 
 def _server_now(headers: Mapping[str, str]) -> float:

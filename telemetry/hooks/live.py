@@ -99,7 +99,10 @@ class LiveAttempt:
         attempt.status = status
         self.headers = headers
         try:
-            attempt.request_id = next((headers[n] for n in REQUEST_ID_HEADERS if n in headers), None)
+            for name in REQUEST_ID_HEADERS:
+                if name in headers:
+                    attempt.request_id = headers[name]
+                    break
             attempt.quota = self.provider.quota(headers)
             if status >= 400:
                 self._error_body = bytearray()

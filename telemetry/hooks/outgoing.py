@@ -73,15 +73,19 @@ def describe(
 
 def _credential(headers: Mapping[str, str]) -> str:
     """Find what identifies the caller; of an AWS signature only the key's id stays between requests."""
-    found = next((headers[name] for name in _CREDENTIALS if name in headers), "")
-    signed = _AWS_KEY.search(found) if found.startswith("AWS4-") else None
-    return signed[1] if signed else found
+    for name in _CREDENTIALS:
+        if name in headers:
+            found = headers[name]
+            signed = _AWS_KEY.search(found) if found.startswith("AWS4-") else None
+            return signed[1] if signed else found
+    return ""
 
 
 def _attempt(headers: Mapping[str, str]) -> int | None:
     """Stainless SDKs count retries from 0; botocore says `attempt=2; max=3`."""
-    count = headers.get("x-stainless-retry-count", "")
-    if count.isdecimal():
+    count = headers.get("x-stainless-retry-count")
+    if count is not None and count.isdecimal():
         return int(count) + 1
-    amz = _AMZ_ATTEMPT.match(headers.get("amz-sdk-request", ""))
-    return int(amz[1]) if amz else None
+    amz = headers.get("amz-sdk-request")
+    found = _AMZ_ATTEMPT.match(amz) if amz is not None else None
+    return int(found[1]) if found else None
