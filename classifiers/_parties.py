@@ -132,6 +132,7 @@ TOOL_WORDS: Final = Pattern(
     "(failed|unable) to (execute|call|run|invoke) (the )?(mcp )?tool|"
     "tool (execution|call|invocation) (failed|error|timed out)|tool (result|output) error|"
     "tool (?!use |calls? )(\\S+ ){1,2}?(failed|raised|returned an error|threw)|"
+    "observation error|toolmessage ~(error|failed)|execute_tool ~(failed|raised|error)|"
     "error while trying to use the tool|is_?error (true|false)"
 )
 

@@ -20,7 +20,7 @@ ACCOUNT: Final[tuple[Rule, ...]] = (
         "text.region", "auth.region_unsupported", source=f"{_OPENAI}; {_GEMINI}",
         words="location region country territory regions countries", statuses="0 200 400 403 451 500",
         text="(location|region|country|territory|countries|regions) ~(not supported|unsupported|not available|is not|restricted|blocked|forbidden)|"
-        "(not (available|supported|allowed|permitted|accessible)|unavailable|unsupported) ~(in|from|for) (your|this|the current|the) ~(region|country|location|area|territory)|unsupported (region|country)",
+        "(not (available|supported|allowed|permitted|accessible)|isnt available|unavailable|unsupported) ~(in|from|for) (your|this|the current|the) ~(region|country|location|area|territory)|unsupported (region|country)",
         unless="model ~(not supported|not available|unsupported|not found) in (this |the )?region|us ~\\d|west|east|on demand|bucket",
         example="User location is not supported for the API use.", not_example="Model not supported in region us-east-1",
     ),
@@ -34,14 +34,14 @@ ACCOUNT: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.key", "auth.invalid_key", source=f"{_OPENAI}; {_ANTHROPIC}; {_GEMINI}",
-        words="api_key api key apikey unauthorized authentication authenticate credentials credential token oauth unauthenticated login "
+        words="session expired revoked api_key api key apikey unauthorized authentication authenticate credentials credential token oauth unauthenticated login "
         "unauthorised logged bearer authorization jwt x_api_key cookie signature 401 auth reauthenticate", statuses="0 200 400 401 403 407 498 500 502",
         text="(invalid|incorrect|wrong|bad|malformed|no|missing|expired|unknown|revoked|without|empty|valid|unable to find) ~(api ?keys?|api_key|x api key|apikey|subscription key|access token|auth token|bearer token|"
         "auth credentials|credentials?|authentication|authorization header|authorization|security token|bearer|openai_api_key|token header|username or token|user token|oauth token|jwt)|"
         "(api ?keys?|api_key|x api key|apikey|access token|auth token|bearer token|oauth token|credentials?|security token|session token|refresh token|jwt|authorization header|\\w*_api_key|iam token|the token|your token|login) ~(invalid|incorrect|not valid|expired|missing|required|"
         "revoked|not found|not set|not configured|not provided|must be set|is wrong|disabled|has been disabled|unauthorized|not supported|not exist|does not exist|rejected|not have)|"
         "unauthori[sz]ed|unauthenticated|(authentication|authorization|auth) ~(failed|failure|error|fails|required|invalid|missing|expired|token)|not (logged in|authenticated|authorized to use this api)|"
-        "(please )?(log ?in|run login|re ?authenticate|sign in)( again)?|could not (resolve|validate|load) (authentication|credentials|default credentials)|"
+        "(session|login|key) (has |is |was |been )*(expired|revoked)|(please )?(log ?in|run login|re ?authenticate|sign in)( again)?|could not (resolve|validate|load) (authentication|credentials|default credentials)|"
         "unable to locate credentials|user not found|(didnt|did not|havent) (provide|set|specify) (an |a |your )?(api key|api_key|apikey|token)|api_key client option|could not validate credentials",
         unless="context|unexpected token|max_tokens|tokens? ~(exceed|limit)|model ~not found|json|billing",
         example="Incorrect API key provided: sk-proj-***. You can find your API key at", not_example="Unexpected token < in JSON",
@@ -73,7 +73,7 @@ RIGHTS: Final[tuple[Rule, ...]] = (
         "text.no_model", "invalid_request.model_not_found", source=f"{_OPENAI}; {_SERVERS}; {_OPENROUTER}",
         words="model models deployment endpoint endpoints engine unknown pull channel 404 route resource deprecated decommissioned retired "
         "model_name provider checkpoint url path page api", statuses="0 200 400 401 403 404 405 410 422 424 500 501 503",
-        text="(model|models|deployment|engine|checkpoint|inference profile) (\\S+ ){0,8}?(not found|does not exist|doesnt exist|not exist|do not exist|is not (a )?(valid|supported|available|recognized|found|known|accessible|served|allowed|deployed|configured)|isnt (available|supported|valid)|"
+        text="(model|models|deployment|engine|checkpoint|inference profile) (\\S+ ){0,8}?(not found|does not exist|doesnt exist|not exist|do not exist|is not (a )?(valid|supported|available|recogni[sz]ed|found|known|accessible|served|allowed|deployed|configured)|isnt (available|supported|valid)|"
         "unknown|unavailable|not available|not supported|was not found|has been (deprecated|decommissioned|retired|removed|disabled|discontinued|shut)|is (deprecated|decommissioned|retired|no longer)|no longer (available|supported)|not (been )?(deployed|enabled|loaded|specified)|cannot be found|could not be found|reached the end of its life|is invalid|end of life)|"
         "(unknown|invalid|unsupported|no such|unrecognized|missing|nonexistent|non existent|no|wrong|provided) (model|deployment|models|model id|model identifier|model name|engine|model_name)|"
         "no (allowed )?(endpoints?|providers?|channels?|deployments?|instances?) (\\S+ ){0,3}?(found|available|support|for|that|matching|serving)|try pulling it first|"

@@ -12,11 +12,11 @@ _text = partial(rule, tier=Tier.TEXT)
 CALLS: Final[tuple[Rule, ...]] = (
     _text(
         "text.turns", "model.max_iterations", source="LangChain, CrewAI, AutoGPT, OpenAI Agents: loop guards",
-        words="iteration iterations recursion turns steps loop looping stuck max_iterations max_turns max_steps stopped rounds repeating step "
+        words="same iteration iterations recursion turns steps loop looping stuck max_iterations max_turns max_steps stopped rounds repeating step "
         "actions repeated tool_calls_limit request_limit", statuses="0 200",
         text="(max|maximum|too many|limit of|exceeded|reached) ~(iterations?|turns?|steps?|rounds?|recursion|actions|agent calls)|"
         "(iterations?|turns?|steps?|recursion|time|round) (limit|count)|recursion limit|(stuck|caught) in (a |an )?(infinite )?loop|infinite loop|loop (was )?detected|repeated ~(same )?(tool call|action|tool calls)|"
-        "agent stopped due to|max_iterations|max_turns|max_steps|repeating (itself|the same)|same (tool|action) ~repeatedly|no progress|would exceed the (request_limit|tool_calls_limit|total_tokens_limit)",
+        "agent stopped due to|max_iterations|max_turns|max_steps|repeating (itself|the same)|same (tool|action) ~repeatedly|no progress|same (tool|action|call) \\d+ times|called the same (tool|function)|would exceed the (request_limit|tool_calls_limit|total_tokens_limit)",
         unless="python recursion depth|maximum recursion depth|rate limit|requests per|retry|retries|attempts|time limit per", retryable=False,
         example="Agent stopped due to iteration limit or time limit.", not_example="maximum recursion depth exceeded",
     ),
@@ -72,19 +72,19 @@ ANSWERS: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.schema", "model.schema_validation", source="Pydantic AI, Instructor, Vercel AI SDK",
-        words="schema validation validate pydantic structured zod type", statuses="0 200", spans="agent llm unknown",
+        words="schema validated validation validate pydantic structured zod type", statuses="0 200", spans="agent llm unknown",
         text="(output|response|result|structured output|completion|object|answer|json|value) (\\S+ ){0,4}?(did not match|does not match|doesnt match|not match|validation|failed validation|not conform|invalid against|does not conform) ?(schema|failed|error|errors)?|"
-        "into a pydantic model|(output|result|response|structured output|type|schema|final result|json|pydantic) validation (failed|error|errors|failure|retries)|validation errors? for|retries (\\S+ ){0,4}?(output|result) validation|(match|conform|matching) (the )?(\\S+ )?(output |response )?schema|failed to validate",
-        unless="schema for function|invalid schema|request validation|input validation error inputs|extra inputs|invalid_request|body",
+        "into a pydantic model|(output|result|response|structured output|type|schema|final result|json|pydantic) validation (failed|error|errors|failure|retries)|validation errors? for|retries (\\S+ ){0,4}?(output|result) validation|(match|conform|matching) (the )?(\\S+ )?(output |response )?schema|failed to validate|(not|never) (be )?validated|cannot be validated",
+        unless="server_error|internal_error|overloaded_error|rate_limit\\w*|schema for function|invalid schema|request validation|input validation error inputs|extra inputs|invalid_request|body",
         example="Exceeded maximum retries (1) for output validation", not_example="Invalid schema for response_format 'x'",
     ),
     _text(
         "text.parse", "model.output_parse", source="LangChain OUTPUT_PARSING_FAILURE; AutoGPT, MetaGPT, LlamaIndex",
-        words="parse parsing parsed parser json thought action format decode", statuses="0 200", spans="agent llm unknown",
+        words="valid instead parse parsing parsed parser json thought action format decode", statuses="0 200", spans="agent llm unknown",
         text="(could not|couldnt|failed|unable|cannot|cant|error|invalid|errors?|not able) ~(parse|parsing|decode|extract) (the |an? |any |valid )?(\\S+ ){0,3}?(llm|model|output|response|json|completion|answer|reply|agent|action|object|result|content|thought|ai|code|text)|"
         "(llm|model|output|response|agent|ai|completion|answer|reply) ~(invalid json|not valid json|is not json|unparsable|unparseable|parsing|not parse|could not be parsed|malformed|wrong format|invalid format)|"
         "(parse|parsing|repair|repairing) ~json ~(failed|error)|invalid json(?! payload| body| in request)|(missing|invalid|no) ~(action|thought|final answer) ~(after|format|input|in)|output pars\\w+|json ~(decode|parse|parsing) (error|failed|failure)|not valid json|no json (object )?(found|in)|"
-        "(invalid|wrong) (format|output format)|expecting (value|property name|delimiter)|unexpected (token|end of json|identifier|non whitespace character)|error parsing|invalid or incomplete llm output",
+        "(invalid|wrong) (format|output format)|expecting (value|property name|delimiter)|unexpected (token|end of json|identifier|non whitespace character)|error parsing|invalid or incomplete llm output|(not|didnt|doesnt|never) (return|produce|output|contain|give) (a )?valid json|instead of a (tool|function) call",
         unless="request body|parse (error|failure) ~config|parsing the body|could not parse the json body|config|yaml|html|doctype|connection|file",
         example="Could not parse LLM output: `I think`", not_example="We could not parse the JSON body of your request",
     ),

@@ -224,7 +224,7 @@ CAPACITY: Final[tuple[Rule, ...]] = (
         text="(requests?|queries|calls|images|messages|prompts) ~per ~(min|minute|second|hour|sec|\\d+ (seconds?|minutes?))|rpm|rps|rph|qps|qpm|call rate limit|per minute request limit|"
         "free models per min\\w*|\\w*requests_?per_?min\\w*|(maximum|max|limit) ~(requests?|calls|queries) ~(minute|second|hour)|"
         "requests? rate limit|request rate ~(exceed\\w*|limit|too)|too many requests ~(sent too many requests)|limit ~\\d+ ~(minute|second|hour)|"
-        "\\d+ (requests?|calls|queries) (a|per|every|in|within|each) ~(minute|second|hour|seconds|minutes)",
+        "\\d+ (requests?|calls|queries) (min|minute|sec|second|hour|per minute)|\\d+ (requests?|calls|queries) (a|per|every|in|within|each) ~(minute|second|hour|seconds|minutes)",
         limit_dimension="requests_per_minute",
         example="Requests have exceeded call rate limit of your current OpenAI S0 pricing tier",
         not_example="Rate limit exceeded. Please try again later.",
@@ -241,7 +241,7 @@ CAPACITY: Final[tuple[Rule, ...]] = (
         text="(capacity) ~(exceeded|reached|limit|exhausted|constraints?|issues?|unavailable|available|error|is full)|"
         "(no|insufficient|not enough|at|lacks?|out of|over|exceeded|temporarily|limited|full|low on) (available |sufficient |enough |max |maximum |model )?capacity|"
         "(insufficient|not enough) (system |compute |gpu )?resources|(upstream|server|load) ~saturated|no available (capacity|gpus?|resources|workers|instances|servers)|"
-        "(system|server|service|model) (is )?(too |very |currently )?busy|high (traffic|load|usage)|heavy (traffic|load)|server busy",
+        "(system|server|service|model|gpus?|workers|servers|instances) (is |are )?(too |very |currently |all )?busy|high (traffic|load|usage)|heavy (traffic|load)|server busy",
         unless="your (organization|team|account|plan)s? capacity|disk|memory", statuses="0 200 400 403 408 424 429 498 500 502 503 529",
         example="Service tier capacity exceeded for this model.", not_example="Rate limit exceeded for this model.",
     ),

@@ -48,7 +48,7 @@ SIGNALS: Final[tuple[Rule, ...]] = (
     ),
     _signal(
         "model.schema", "model.schema_validation", source=_AI_SDK,
-        signals="AI_TypeValidationError JSONSchemaValidationError ModelBehaviorError StructuredOutputValidationError "
+        signals="JSONSchemaValidationError ModelBehaviorError StructuredOutputValidationError "
         "ResponseValidationFailed json_validate_failed",
         example={"exception_type": "agents.exceptions.ModelBehaviorError", "message": "Invalid JSON when parsing"},
         not_example={"exception_type": "ValidationError", "message": "x", "span_kind": "tool"},
@@ -444,7 +444,7 @@ SIGNALS: Final[tuple[Rule, ...]] = (
     _signal(
         "timeout.deadline", "timeout.deadline", source=_GOOGLE,
         signals="DEADLINE_EXCEEDED DeadlineExceeded timeout_error ModelTimeoutException RequestTimeout "
-        "request_timeout WorkflowTimeoutError GatewayTimeoutError InferenceTimeoutError RequestTimeOut "
+        "request_timeout WorkflowTimeoutError GatewayTimeoutError GatewayTimeout InferenceTimeoutError RequestTimeOut "
         "FUNCTION_INVOCATION_TIMEOUT response_timeout server_timeout TimeoutExceeded",
         example={"message": "4 DEADLINE_EXCEEDED: Deadline exceeded"},
         not_example={"message": "14 UNAVAILABLE: connection dropped"},

@@ -102,7 +102,7 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
         statuses="0 200 500 502 503 520",
         text="incomplete chunked read|peer closed|premature(ly)? (close|closed|end|ended)|(stream|response|body|connection|sse|websocket) ~(disconnected|dropped|interrupted|ended unexpectedly|ended before|closed before|terminated|ended without|incomplete|lost|cut|was closed|closed prematurely|closed unexpectedly|aborted by)|"
         "not enough data ~content length|response (payload )?(is )?not completed|error (decoding|reading) (response )?(body|stream)|disconnected before completion|unexpected(ly)? (eof|end of (file|stream)|close)|transfer closed|terminated other side|connection ~mid ?stream|other side closed|terminated$|unexpected eof|response ended prematurely",
-        unless="process|runner|client cancelled|user aborted|by (the )?user",
+        unless="process|runner|client cancelled|client disconnected|user aborted|by (the )?user",
         example="peer closed connection without sending complete message body (incomplete chunked read)", not_example="connection refused",
     ),
     _text(
@@ -146,7 +146,7 @@ SERVER: Final[tuple[Rule, ...]] = (
         example="Request was aborted.", not_example="Connection aborted.",
     ),
     _text(
-        "text.internal", "server_error.internal", source=f"{_OPENAI}; {_ANTHROPIC}", words="internal server 500 unexpected error upstream processing unprocessed occurred",
+        "text.internal", "server_error.internal", source=f"{_OPENAI}; {_ANTHROPIC}", words="something wrong internal server 500 unexpected error upstream processing unprocessed occurred",
         statuses="0 200 500 501 502 520 530",
         text="internal (server )?(error|failure|exception|service error)|server(s)? (had|encountered|has|experienced|returned|side) (an |a )?(\\S+ )?(error|issue|problem|exception)|internalservererror|http 1 1 500|status (code )?5\\d\\d|error (code )?5\\d\\d|"
         "(500|501) (server error|internal|error)|unexpected (server |internal )?error|(error|problem|issue) (occurred )?while processing your request|something went wrong|upstream (error|request failed|service error|failure)|provider returned error|unable to process (the |your )?request|"

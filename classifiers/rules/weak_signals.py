@@ -88,6 +88,18 @@ WEAK_SIGNALS: Final[tuple[Rule, ...]] = (
         not_example={"exception_type": "pydantic_ai.exceptions.ModelHTTPError", "message": "", "status_code": 500},
     ),
     _weak(
+        "weak.stopped", "content_filter.output", source="google-generativeai: a candidate that did not end with STOP",
+        signals="StopCandidateException", statuses="0 200",
+        example={"exception_type": "StopCandidateException", "message": ""},
+        not_example={"exception_type": "StopIteration", "message": ""},
+    ),
+    _weak(
+        "weak.cancelled", "cancelled.caller", source=_GOOGLE,
+        signals="Cancelled Canceled", statuses="0 200 499",
+        example={"exception_type": "google.api_core.exceptions.Cancelled", "message": ""},
+        not_example={"exception_type": "google.api_core.exceptions.Aborted", "message": ""},
+    ),
+    _weak(
         "weak.context_size", "context_length.input_too_long", source="llama.cpp server, Ollama",
         signals="n_ctx n_prompt_tokens", statuses="0 200 400 500",
         example={"status_code": 400, "message": "n_prompt_tokens: 9000"},
@@ -127,7 +139,7 @@ WEAK_SIGNALS: Final[tuple[Rule, ...]] = (
     ),
     _weak(
         "weak.validation", "model.schema_validation", source="https://docs.pydantic.dev/latest/errors/validation_errors/",
-        signals="ValidationError ZodError", statuses="0 200",
+        signals="ValidationError ZodError AI_TypeValidationError TypeValidationError", statuses="0 200",
         example={"exception_type": "pydantic_core.ValidationError", "message": "3 problems", "span_kind": "agent"},
         not_example={"exception_type": "ValueError", "message": "3 problems", "span_kind": "agent"},
     ),
