@@ -14,7 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from penstock._runtime import Runtime, instrument, runtime
+    from penstock._runtime import Runtime, instrument, pool, runtime
     from penstock.errors import (
         Backpressure,
         LimiterError,
@@ -77,6 +77,7 @@ _HOMES: Final[dict[str, str]] = {
     "instrument": "penstock._runtime",
     "irreversible": "penstock.trust",
     "lineage": "penstock.trust",
+    "pool": "penstock._runtime",
     "primary_only": "penstock.trust",
     "repeatable": "penstock.trust",
     "resolve": "penstock.trust",
@@ -114,6 +115,7 @@ __all__ = [
     "instrument",
     "irreversible",
     "lineage",
+    "pool",
     "primary_only",
     "repeatable",
     "resolve",

@@ -9,13 +9,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from penstock._config import Settings, load
-from penstock.errors import PenstockError
+from penstock.errors import PenstockError, UsageError
 from penstock.telemetry import Telemetry
 from penstock.telemetry.export import SpanFile
 from penstock.telemetry.launcher import LAUNCHED
 
 if TYPE_CHECKING:
     from penstock.limiter import Limiter
+    from penstock.limiter._permit import PoolHandle
     from penstock.trust import TrustRoom
 
 _lock: Final = threading.RLock()
@@ -116,6 +117,20 @@ def instrument(
 def runtime() -> Runtime | None:
     """Find what is running."""
     return _current
+
+
+def pool(name: str, **knobs: object) -> "PoolHandle":
+    """Give a pool to code, for calls that no hook sees: `async with penstock.pool("tool:search").permit(): …`.
+
+    `knobs` are options of the pool (docs/configuration.md), such as `wait_up_to_seconds=2`.
+
+    Raises:
+        UsageError: nothing is limited, or a knob is unknown.
+    """
+    running = _current
+    if running is None or running.limiter is None:
+        raise UsageError(f"pool {name!r}: nothing is limited; call penstock.instrument(limit='enforce') first")
+    return running.limiter.pool(name, **knobs)
 
 
 def awake() -> None:

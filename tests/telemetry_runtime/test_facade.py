@@ -125,6 +125,16 @@ def test_a_new_setting_replaces_the_running_one(tmp_path):
         second.shutdown()
 
 
+def test_code_asks_a_pool_for_permits_once_something_is_limited():
+    with pytest.raises(UsageError, match=r"instrument\(limit='enforce'\)"):
+        penstock.pool("tool:search")
+    with penstock.instrument(spans="off", limit="enforce") as runtime:
+        with penstock.pool("tool:search", max_concurrency=1).permit():
+            assert runtime.headroom("tool:search") == 0
+        with pytest.raises(UsageError, match="unknown option 'rpm'"):
+            penstock.pool("tool:search", rpm=3)
+
+
 def test_nothing_is_hooked_when_the_metrics_port_is_taken(stage):
     from penstock.telemetry.exposition import Endpoint
     from penstock.telemetry.hooks import installed
