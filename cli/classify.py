@@ -196,11 +196,18 @@ def _row(text: str) -> dict[str, object] | None:
 
 
 def _path(text: str | None) -> Path | None:
-    """Take an argument for a file only if there is one."""
+    """Take an argument for a file if there is one, or if it can be nothing else.
+
+    Raises:
+        UsageError: if it is named like a file of rows, and there is none.
+    """
     if not text or text == "-" or len(text) > 1024 or "\n" in text:
         return None
     try:
         path = Path(text)
-        return path if path.is_file() else None
+        found = path.is_file()
     except (OSError, ValueError):
         return None
+    if not found and " " not in text and path.suffix in (".json", ".jsonl", ".ndjson"):
+        raise UsageError(f"no such file: {text}")
+    return path if found else None

@@ -74,7 +74,7 @@ CALLER: Final[tuple[Rule, ...]] = (
         "reduce ~(prompt|messages|message length|context|input)|please reduce the length|"
         "(range of input length|expected maxlength)|maximum allowed (input )?(token|length)|"
         "tokens ~(exceeds?|exceed|exceeded) ~(maximum|limit|max|context)|(auto ?)?compact(ion|ing)? ~(fail\\w*|context)|"
-        "prompt contains \\d+ tokens|(input|prompt|request) is \\d+ tokens|request (has|contains) \\d+ input tokens|ran out of room|"
+        "prompt contains \\d+ tokens|number of tokens in the prompt|(longer|larger|greater) than the (maximum|model|max)|maximum model length|(input|prompt|request) is \\d+ tokens|request (has|contains) \\d+ input tokens|ran out of room|"
         "(prompt|input) ~exceeds ~(limit|maximum|length)|supports at most \\d+ tokens|"
         "completion ~max_tokens ~exceed|max size \\d+ tokens|maximum tokens you requested exceeds",
         unless="per (minute|min|second|hour|day)|tpm|tpd|rate limit|afford|number of images|image dimensions|"
@@ -103,13 +103,13 @@ CALLER: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.filter", "content_filter.prompt", source="https://learn.microsoft.com/azure/ai-services/openai/concepts/content-filter",
-        words="nsfw finish_reason filter filtered filtering filters policy policies moderation safety blocked flagged inappropriate sensitive "
+        words="guidelines violate violating violation terms nsfw finish_reason filter filtered filtering filters policy policies moderation safety blocked flagged inappropriate sensitive "
         "prohibited recitation guardrail guardrails inspection unsafe harmful 敏感 violates violated copyrighted",
         substrings=(),
         text="content (management |moderation |safety |usage )?(filter\\w*|polic\\w+|moderation)|(filtered|blocked|flagged|rejected|refused|triggered|violat\\w+) ~"
         "(content|safety|policy|policies|moderation|filter|filtering|prohibited|guardrails?|sensitive|harm\\w*|system)|"
         "(safety|moderation|guardrail|guardrails|policy) ~(filter|block\\w*|violat\\w+|flag\\w*|triggered|reject\\w*|reasons?|ratings|settings|intervened)|"
-        "(inappropriate|unsafe|harmful|sensitive|prohibited|illegal|objectionable|disallowed|copyrighted) (content|material|text|information|words?|input|data)|"
+        "violat\\w+ ~(guidelines|terms of (use|service)|usage polic\\w+)|(inappropriate|unsafe|harmful|sensitive|prohibited|illegal|objectionable|disallowed|copyrighted) (content|material|text|information|words?|input|data)|"
         "(prompt|input|output|response|content|request|message|image|completion) ~(was|were|is|has been|been|got|be) ~(blocked|flagged|filtered|moderated|rejected as)|"
         "finish ?reason ~(safety|recitation|content_filter|prohibited_content)|recitation|responsible ai|data inspection|nsfw|finish_reason is [38]|"
         "block_?reason",
@@ -135,7 +135,7 @@ REQUEST: Final[tuple[Rule, ...]] = (
     _text(
         "text.unsupported", "invalid_request.unsupported_input", source=f"{_OPENAI}; {_OPENROUTER}",
         words="support supported supports unsupported image images audio file vision multimodal media modality", statuses="0 200 400 404 415 422 500 501",
-        text="(does not|doesnt|do not|dont|not) support ~(image|images|audio|video|file|files|pdf|vision|multimodal|tools?|tool use|function|functions|streaming|system|thinking|reasoning|json|stop|structured|function calling|tool calling|input)|"
+        text="(does not|doesnt|do not|dont|not) support ~(embeddings?|image|images|audio|video|file|files|pdf|vision|multimodal|tools?|tool use|function|functions|streaming|system|thinking|reasoning|json|stop|structured|function calling|tool calling|input)|"
         "(image|images|audio|video|file|files|pdf|vision|multimodal|media|tools?|tool use|function calling|stop|system messages?|thinking|streaming|structured outputs?|content type|modality|input type|mime type|media type) ~(not supported|unsupported|is not allowed|not allowed|not enabled|not available|arent supported)|"
         "(not|doesnt|cannot|cant|dont) (accept|take|handle|process|read) ~(images?|audio|video|files?|pdf|tools?|input)|(unsupported|invalid) (\\S+ )?(image|media|file|content|mime|audio|modality|input|image_url|base64)( type| format)?|supports at most \\d+ image|support (image|tool|vision|audio) (input|use|content)|(image|pdf|file) ~(could not be processed|cannot be (read|processed|decoded)|invalid|corrupt\\w*|unreadable)|could not process image",
         unless="unsupported parameter ~(temperature|max_tokens|top_p)|region|country|location",
@@ -149,7 +149,7 @@ REQUEST: Final[tuple[Rule, ...]] = (
         text="(unsupported|invalid|unknown|missing|unexpected|unrecognized|bad|required|extra|illegal|wrong) (request |required |function |body |input |json |value for )*(parameter|param|parameters|argument|arguments|field|value|values|property|properties|inputs?|schema|enum|type|request body|request argument\\w*|name|request|format|payload|type for)|"
         "(parameter|param|field|argument|value|property|inputs?|temperature|top_p|max_tokens|budget_tokens|\\w+_\\w+) ~(not supported|is unsupported|must be|should be|is invalid|is required|not permitted|not allowed|out of range|cannot be|invalid|deprecated|is too large|has to be)|"
         "(extra|additional) ?(inputs|fields|properties|parameters)|(must|should) be (one of|greater|less|a valid|between|at least|at most|of type|an? (array|string|object|integer|number|list)|positive|in the range)|field required|supported range|is not one of|"
-        "should match pattern|requires \\S+ (to be|must be) (set|enabled|provided|specified)|cannot (be )?(both|specify|use)|failed to deserialize|please use a valid|could not parse the json body|not a valid (json|value|parameter|role)|invalid (role|message|messages|body|schema|content)|response_format ~(unavailable|not supported|must)|parsing the body|invalid json (payload|body|in request)|invalid_request|bad request|malformed (input|request|json)|required key|input should be|not supported|not implemented|at most \\d+",
+        "should match pattern|requires \\S+ (to be|must be) (set|enabled|provided|specified)|requires \\S+ flag|cannot (be )?(both|specify|use)|failed to deserialize|please use a valid|could not parse the json body|not a valid (json|value|parameter|role)|invalid (role|message|messages|body|schema|content)|response_format ~(unavailable|not supported|must)|parsing the body|invalid json (payload|body|in request)|invalid_request|bad request|malformed (input|request|json)|required key|input should be|not supported|not implemented|at most \\d+",
         unless="validation errors? for \\w+ (\\S+ )?(tool|schema)|connection|api key|llm output|rate limit|timeout ~exceeded",
         example={"status_code": 400, "message": "Invalid parameter: messages"}, not_example="Rate limit exceeded",
     ),

@@ -494,7 +494,7 @@ SIGNALS: Final[tuple[Rule, ...]] = (
     _signal(
         "cancelled.class", "cancelled.caller", source="https://docs.python.org/3/library/asyncio-exceptions.html",
         signals="CancelledError AbortError APIUserAbortError CancelledException OperationCanceledException "
-        "RequestAbortedError ClientClosedRequestError KeyboardInterrupt ERR_CANCELED TaskCanceledException "
+        "RequestAbortedError ResponseAborted ClientClosedRequestError KeyboardInterrupt ERR_CANCELED TaskCanceledException "
         "UserCancelledError ERR_ABORTED ClientDisconnect MessageAbortedError request_cancelled InterruptedError",
         unless="timed? ?out|httpclient timeout",
         example={"exception_type": "asyncio.exceptions.CancelledError", "message": ""},
