@@ -21,10 +21,11 @@ from penstock.trust._prompt_cache import PromptCache
 
 
 class Lineage:
-    """An interceptor around another: notes fallback and cache answers in the task's lineage.
+    """An interceptor around another: notes answers in the task's lineage.
 
-    It notes at the answer's head, since an agent may act on a stream before its end. Calls made inside
-    `primary_only()` are marked so. `prompt_cache` learns from every answer's usage.
+    A fallback's or the cache's is noted at its head, since an agent may act on a stream before its end;
+    the primary's, which lowers nothing, when it is whole. Calls made inside `primary_only()` are marked
+    so. `prompt_cache` learns from every answer's usage.
     """
 
     def __init__(self, inner: Interceptor, *, prompt_cache: PromptCache | None = None) -> None:
@@ -51,6 +52,8 @@ class Lineage:
     def settle(self, ticket: Ticket, settlement: Settlement) -> None:
         """Close a call."""
         assert isinstance(ticket, _Followed)
+        if settlement.verdict is None:
+            ticket.ended()
         if self._prompt_cache is not None and settlement.usage is not None:
             conversation = ticket.call.conversation or ticket.call.task_id
             self._prompt_cache.observe(ticket.pool, conversation, settlement.usage)
@@ -60,13 +63,14 @@ class Lineage:
 class _Followed:
     """A ticket that knows whose lineage its answer belongs to: the cell at admission."""
 
-    __slots__ = ("_cell", "_route", "call", "inner")
+    __slots__ = ("_cell", "_heard", "_route", "call", "inner")
 
     def __init__(self, inner: Ticket, call: Call, cell: Cell) -> None:
         self.inner = inner
         self.call = call
         self._cell = cell
         self._route: Route | None = None
+        self._heard = False
 
     @property
     def pool(self) -> str:
@@ -85,7 +89,7 @@ class _Followed:
         """The app gets the answer of whoever was asked last."""
         route, call = self._route, self.call
         if route is None:
-            self._cell.add(Origin(level=Level.PRIMARY, pool=call.pool, model=call.model))
+            self._heard = True
             return
         self._cell.add(
             Origin(
@@ -97,6 +101,11 @@ class _Followed:
                 instead_of=call.pool,
             )
         )
+
+    def ended(self) -> None:
+        """The answer is over, and nothing was wrong with it."""
+        if self._heard:
+            self._cell.add(Origin(level=Level.PRIMARY, pool=self.call.pool, model=self.call.model))
 
     def _admitted(self, admission: Admission) -> Admission:
         if isinstance(admission, Granted):

@@ -13,7 +13,7 @@ OVERLOADED = {"error": {"message": "overloaded", "code": "server_is_overloaded"}
 
 @contextmanager
 def provider(outage_seconds: float) -> Iterator[str]:
-    """Serve; gives the base URL. The outage begins with the tenth call to the big model."""
+    """Serve; gives the base URL. The outage begins with the fifth call to the big model."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(outage_seconds))
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
@@ -41,7 +41,7 @@ def _handler(outage_seconds: float) -> type[BaseHTTPRequestHandler]:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             model = body["model"]
             calls[model] += 1
-            if model == "big" and calls["big"] == 10:
+            if model == "big" and calls["big"] == 5:
                 outage.append(time.monotonic())
             if model == "big" and outage and time.monotonic() - outage[0] < outage_seconds:
                 self._send(503, OVERLOADED)

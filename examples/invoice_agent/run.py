@@ -19,7 +19,7 @@ from provider import provider
 
 import penstock
 
-OUTAGE_SECONDS = 3.0
+OUTAGE_SECONDS = 2.0
 POOLS = {
     "openai:big": {"fallback": ["openai:small"], "wait_up_to_seconds": 0.2},
     "openai:small": {"model": "small"},

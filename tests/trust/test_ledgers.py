@@ -70,9 +70,9 @@ def _claim(path: str, barrier: object, won: object) -> None:
 
 def test_of_many_processes_one_claims_each_key(tmp_path: Path):
     context = multiprocessing.get_context("spawn")
-    barrier, won = context.Barrier(3), context.Value("i", 0)
+    barrier, won = context.Barrier(2), context.Value("i", 0)
     path = str(tmp_path / "ledger.db")
-    workers = [context.Process(target=_claim, args=(path, barrier, won)) for _ in range(3)]
+    workers = [context.Process(target=_claim, args=(path, barrier, won)) for _ in range(2)]
     for worker in workers:
         worker.start()
     for worker in workers:

@@ -5,11 +5,14 @@ from itertools import pairwise
 
 import pytest
 
+from penstock.classifiers import CLASSES, ErrorClass, Verdict
 from penstock.errors import UsageError
+from penstock.telemetry.interceptor import Answer, Settlement
 from penstock.telemetry.records import Attempt, Operation, Task
 from penstock.trust import (
     AnswerFeed,
     Level,
+    Lineage,
     Origin,
     carry,
     distrust,
@@ -276,3 +279,24 @@ def test_a_refusal_or_an_error_is_never_an_answer(status):
         begun.status = status
         feed.attempt_ended(begun)
         assert trust().origins == ()
+
+
+@pytest.mark.parametrize(("broken", "told"), [(False, 1), (True, 0)])
+def test_a_primarys_stream_counts_when_it_is_whole_and_not_when_it_broke(inner, call_of, broken, told):
+    facts = CLASSES[ErrorClass.NETWORK]
+    cut = Verdict(
+        error_class=ErrorClass.NETWORK,
+        reason="cut",
+        retryable=True,
+        fault=facts.fault,
+        side_effects=facts.side_effects,
+    )
+    transport = Lineage(inner)
+    with lineage():
+        ticket = transport.admit(call_of())
+        ticket.wait()
+        transport.answer(ticket, Answer(sent_at=0, at=0, status=200))
+        transport.settle(
+            ticket, Settlement(at=0, end="broken" if broken else "eof", verdict=cut if broken else None)
+        )
+        assert len(trust().origins) == told

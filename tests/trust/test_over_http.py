@@ -4,11 +4,13 @@ import asyncio
 import json
 import threading
 
+import anthropic
 import openai
 import pytest
 
 import penstock
 from penstock.errors import TrustTooLow
+from penstock.simulator import Config, profile, serve
 from penstock.telemetry import metrics as m
 
 POOLS = {
@@ -160,6 +162,22 @@ def test_a_stream_from_the_cache_is_chunk_equal(penstock_on, client, server):
     assert runs[1] == runs[0]
     assert runs[2] == runs[0]
     assert len(server.bodies) == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_anthropic_answer_comes_back_event_by_event(penstock_on, stream):
+    penstock_on(trust=CACHE)
+
+    def message(client):
+        messages = [{"role": "user", "content": "hello"}]
+        made = client.messages.create(model="claude-opus-4", max_tokens=60, messages=messages, stream=stream)
+        return [event.to_dict() for event in made] if stream else made.to_dict()
+
+    with serve(Config(pools=(profile("anthropic"),))) as provider, penstock.cached(sampled=True):
+        with anthropic.Anthropic(api_key="k", base_url=provider.url, max_retries=0) as client:
+            first = message(client)
+            assert message(client) == message(client) == first
+        assert len(provider.entries()) == 1
 
 
 def test_a_stream_that_the_app_drops_is_not_kept(penstock_on, client, server):
