@@ -13,8 +13,9 @@ from penstock.limiter._bucket import Bucket
 
 _START: Final = 10.0
 _DOUBLING_SECONDS: Final = 0.5
-_K_SECONDS: Final = 8.0
+_K_SECONDS: Final = 10.0
 _DIP: Final = 0.1
+_HURRY: Final = 3.0
 _BASELINE_SECONDS: Final = 2.0
 _HASTE: Final = 0.7
 _BURST_SECONDS: Final = 0.25
@@ -121,7 +122,10 @@ class Pacer:
         self._set(min(_MOST, self._curve(self._w)), now)
 
     def _curve(self, w: float) -> float:
-        return w * (1 + _DIP * ((self._grown - _K_SECONDS) / _K_SECONDS) ** 3)
+        x = self._grown / _K_SECONDS
+        # A steady quota refuses again near 2 K. Silence after that means that it grew: hurry.
+        hurry = 1 + _HURRY * max(0.0, x - 2)
+        return w * (1 + _DIP * hurry * (x - 1) ** 3)
 
     def _set(self, rate: float, now: float) -> None:
         self._bucket.refill(now)
