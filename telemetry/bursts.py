@@ -9,7 +9,7 @@ and never falls below zero, so its last zero is where the change began.
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -40,7 +40,7 @@ class BurstCause(StrEnum):
     EVICTION = "eviction"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class CacheCall:
     """One answer that told its cache reads. `live` is how many calls it found in flight."""
 
@@ -117,26 +117,23 @@ class BurstDetector:
         self._seen += 1
         if self._seen > WARM_CALLS:
             for kind, chart in self._charts.items():
-                if chart.add(call, self._rates(kind)) and self._busy(chart.suspects):
+                rates = self._rates(kind)
+                if rates is None or not chart.add(call, rates):
+                    continue
+                if chart.live_mean >= max(BUSY, self._live_mean):
                     self._begin(kind, chart.suspects)
                     return
+                chart.clear()  # an idle pool's misses hurt nobody
         self._learn(call)
 
-    def _rates(self, kind: BurstKind) -> tuple[float, float]:
-        """Baseline and burst rate of misses, kept off 0 and 1 where a logarithm has no end."""
-        base = min(max(self._miss_rate, 0.02), 0.98)
+    def _rates(self, kind: BurstKind) -> tuple[float, float] | None:
+        """Give baseline and burst rate of misses; None where the baseline leaves no room for a burst."""
+        base = min(max(self._miss_rate, 0.02), 0.98)  # a logarithm has no end at 0 and 1
         if kind is BurstKind.MISS:
-            return base, min(max(2 * base, base + 0.4), 0.99)
-        return base, max(min(base / 2, base - 0.4), 0.01)
-
-    def _busy(self, calls: Iterable[CacheCall]) -> bool:
-        lives = [call.live for call in calls]
-        return sum(lives) / len(lives) >= max(BUSY, self._live_mean)
+            return (base, min(max(2 * base, base + 0.4), 0.99)) if base < 0.9 else None
+        return (base, max(min(base / 2, base - 0.4), 0.01)) if base > 0.1 else None
 
     def _begin(self, kind: BurstKind, suspects: deque[CacheCall]) -> None:
-        base, raised = self._rates(kind)
-        if (raised - base) * (1 if kind is BurstKind.MISS else -1) < 0.1:
-            return  # nothing can be far above a baseline of all misses
         began_ns = suspects[0].ended_ns
         fresh = sum(
             self._first_seen.get(call.prefix or "", began_ns) >= began_ns for call in suspects if call.prefix
@@ -200,14 +197,24 @@ class _Chart:
 
     def clear(self) -> None:
         self._sum = 0.0
+        self._calls = self._lives = 0
         self.suspects: deque[CacheCall] = deque(maxlen=500)
+
+    @property
+    def live_mean(self) -> float:
+        """Live calls that the suspects found, in the mean."""
+        return self._lives / self._calls
 
     def add(self, call: CacheCall, rates: tuple[float, float]) -> bool:
         base, raised = rates
         ratio = raised / base if call.missed else (1 - raised) / (1 - base)
         self._sum += math.log(ratio)
         if self._sum <= 0:
-            self.clear()
+            if self._calls:
+                self.clear()
+            self._sum = 0.0
             return False
+        self._calls += 1
+        self._lives += call.live
         self.suspects.append(call)
         return self._sum >= ALARM

@@ -151,14 +151,23 @@ class LevelTracker:
         return self._shown[key]
 
     def _insert(self, at_ns: int, delta: int) -> None:
+        events = self._events
+        event = (at_ns, delta)
+        if event >= events[-1]:
+            self._push(at_ns, delta)
+        else:
+            self._insert_late(max(event, (events[0][0], delta)))
+        if events[1][0] <= at_ns - self._window_ns:
+            self._settle(events[-1][0] - self._window_ns)
+
+    def _insert_late(self, event: tuple[int, int]) -> None:
+        """Put a late report where it belongs: take the later ones off, and put them back."""
         later: list[tuple[int, int]] = []
-        event = (max(at_ns, self._events[0][0]), delta)
         while len(self._events) > 1 and self._events[-1] > event:
             later.append(self._pop())
         self._push(*event)
         while later:
             self._push(*later.pop())
-        self._settle(self._events[-1][0] - self._window_ns)
 
     def _push(self, at_ns: int, delta: int) -> None:
         self._recent[self._level] += at_ns - self._events[-1][0]

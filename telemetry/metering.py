@@ -2,18 +2,18 @@
 
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from opentelemetry.trace import Span
 
 from penstock.classifiers import ErrorClass, Verdict
-from penstock.providers import Quota, Usage
+from penstock.providers import Quota, Usage, Window
 from penstock.telemetry import metrics as m
 from penstock.telemetry.levels import LevelHistogram, LevelSummary, LevelTracker
 from penstock.telemetry.records import Attempt, Operation, Task, ToolCall
-from penstock.telemetry.registry import Bound, Exemplar, Histogram, Registry, product
+from penstock.telemetry.registry import Bound, Cell, Exemplar, Histogram, Registry, product
 
 OK: Final = "ok"
 PRIMARY: Final = "primary"
@@ -35,18 +35,62 @@ _OPERATION_CLASSES: Final = (
 )
 _TASK_CLASSES: Final = (*_WATCHED, ErrorClass.TOOL.value, ErrorClass.MODEL.value, ErrorClass.UNKNOWN.value)
 _TRUSTS: Final = (PRIMARY, "fallback", "cache_stale")
+_CACHE: Final = {True: "hit", False: "miss"}
+_DIMENSIONS: Final = ("requests", "tokens", "input_tokens", "output_tokens")
 _TOKEN_TYPES: Final = ("input", "output", "cache_read", "cache_write")
 QUANTILES: Final = ("0.5", "0.95", "0.99")
 _SECOND_NS: Final = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
 class _Names:
-    """One attempt's or operation's labels, within their bounds."""
+    """The labels of one provider, pool and model, within their bounds, and the series they name.
 
-    provider: str
-    pool: str
-    model: str
+    Held on to, since looking a series up costs more than writing it.
+    """
+
+    __slots__ = ("_outcomes", "cache", "first_byte", "model", "pool", "provider", "seen", "tokens")
+
+    def __init__(self, registry: Registry, provider: str, pool: str, model: str) -> None:
+        self.provider, self.pool, self.model = provider, pool, model
+        base = (provider, pool, model)
+        self.tokens = [registry.cell(m.TOKENS, (*base, kind)) for kind in _TOKEN_TYPES]
+        self.cache = {hit: registry.cell(m.CACHE_MISSES, (pool, name)) for hit, name in _CACHE.items()}
+        self.first_byte = registry.histogram(m.FIRST_BYTE, (pool,))
+        self.seen: Cell | None = None
+        self._outcomes: dict[str, tuple[Cell, Histogram]] = {}
+
+    def outcome(self, registry: Registry, name: str) -> tuple[Cell, Histogram]:
+        """Find the counter and the durations of one class."""
+        found = self._outcomes.get(name)
+        if found is None:
+            labels = (self.provider, self.pool, self.model, name)
+            found = (
+                registry.cell(m.ATTEMPTS, labels),
+                registry.histogram(m.ATTEMPT_SECONDS, (self.pool, name)),
+            )
+            self._outcomes[name] = found
+        return found
+
+    def show_quota(self, registry: Registry, quota: Quota, at_seconds: float) -> None:
+        """Show the newest headers: answers of long streams are told of late and may be old."""
+        if self.seen is None:
+            self.seen = registry.cell(m.QUOTA_SEEN, (self.pool,))
+        if at_seconds < self.seen.value:
+            return
+        self.seen.value = at_seconds
+        for dimension in _DIMENSIONS:
+            window = getattr(quota, dimension)
+            if window is not None:
+                self._show_window(registry, dimension, window, at_seconds)
+
+    def _show_window(self, registry: Registry, dimension: str, window: Window, at_seconds: float) -> None:
+        labels = (self.pool, dimension)
+        if window.limit is not None:
+            registry.cell(m.QUOTA_LIMIT, labels).value = window.limit
+        if window.remaining is not None:
+            registry.cell(m.QUOTA_REMAINING, labels).value = window.remaining
+        if window.reset_seconds is not None:
+            registry.cell(m.QUOTA_RESET, labels).value = at_seconds + window.reset_seconds
 
 
 class Metering:
@@ -95,9 +139,7 @@ class Metering:
         names = self._names(attempt.provider, attempt.pool, attempt.model)
         for task in _lineage(attempt.operation.task):
             task.live -= 1
-        self._count_outcome(attempt, names, (ended_ns - attempt.started_ns) / _SECOND_NS)
-        if attempt.quota is not None:
-            self._show_quota(names.pool, attempt.quota, (attempt.first_byte_ns or ended_ns) / _SECOND_NS)
+        self._count_outcome(attempt, names, ended_ns)
 
     def operation_ended(self, operation: Operation) -> None:
         """Count a logical request by its final verdict."""
@@ -154,7 +196,6 @@ class Metering:
         self._created_ns = self._clock_ns()
         self._live: dict[int, tuple[Attempt, str]] = {}
         self._trackers: dict[str, LevelTracker] = {}
-        self._quota_seen: dict[str, float] = {}
         self._names_known: dict[tuple[str, str, str], _Names] = {}
         self._kinds_known: set[tuple[_Names, str]] = set()
         self.registry.set(m.BUILD, (self._version,), 1.0)
@@ -166,17 +207,21 @@ class Metering:
         key = (provider, pool, model)
         names = self._names_known.get(key)
         if names is None:
-            names = _Names(self._provider(provider), self._pool(pool), self._model(model))
-            self._welcome(names)
+            labels = (self._provider(provider), self._pool(pool), self._model(model))
+            self._welcome(*labels)
+            with self.registry.lock:
+                names = _Names(self.registry, *labels)
             if len(self._names_known) < 1000:
                 self._names_known[key] = names
         return names
 
-    def _welcome(self, names: _Names) -> None:
+    def _welcome(self, provider: str, name: str, model: str) -> None:
         """Make a new pool's series stand at 0."""
-        pool = (names.pool,)
-        self._trackers.setdefault(names.pool, LevelTracker(self._created_ns))
-        base = {"provider": (names.provider,), "pool": pool, "model": (names.model,)}
+        pool = (name,)
+        with self._lock:
+            if name not in self._trackers:
+                self._trackers[name] = LevelTracker(self._created_ns)
+        base = {"provider": (provider,), "pool": pool, "model": (model,)}
         create = self.registry.create
         create(m.ATTEMPTS, *product(m.ATTEMPTS, **base, **{"class": _WATCHED}))
         create(m.TOKENS, *product(m.TOKENS, **base, type=_TOKEN_TYPES))
@@ -186,7 +231,7 @@ class Metering:
         create(m.CACHE_BURST_TOKENS, pool)
         create(m.ANSWERS, *product(m.ANSWERS, pool=pool, trust=_TRUSTS))
         create(m.FIRST_BYTE, pool)
-        create(m.ATTEMPT_SECONDS, (names.pool, OK))
+        create(m.ATTEMPT_SECONDS, (name, OK))
         create(m.LIVE, pool)
 
     def _welcome_operation(self, names: _Names, kind: str) -> None:
@@ -198,42 +243,30 @@ class Metering:
         outcomes = {"operation": (kind,), "class": _OPERATION_CLASSES}
         self.registry.create(m.OPERATIONS, *product(m.OPERATIONS, **base, **outcomes))
 
-    def _count_outcome(self, attempt: Attempt, names: _Names, seconds: float) -> None:
+    def _count_outcome(self, attempt: Attempt, names: _Names, ended_ns: int) -> None:
         outcome = class_of(attempt.verdict)
-        registry = self.registry
-        registry.inc(m.ATTEMPTS, (names.provider, names.pool, names.model, outcome))
-        registry.observe(m.ATTEMPT_SECONDS, (names.pool, outcome), seconds, _exemplar(attempt.span, seconds))
-        if attempt.first_byte_ns is not None and attempt.verdict is None:
-            first = (attempt.first_byte_ns - attempt.started_ns) / _SECOND_NS
-            registry.observe(m.FIRST_BYTE, (names.pool,), first)
-        if attempt.usage is not None:
-            self._count_usage(names, attempt.usage)
-
-    def _count_usage(self, names: _Names, usage: Usage) -> None:
-        counts = (usage.input, usage.output, usage.cache_read, usage.cache_write)
-        for kind, tokens in zip(_TOKEN_TYPES, counts, strict=True):
-            if tokens:
-                self.registry.inc(m.TOKENS, (names.provider, names.pool, names.model, kind), tokens)
-        if usage.cache_read is not None:
-            self.registry.inc(m.CACHE_MISSES, (names.pool, "hit" if usage.cache_read else "miss"))
-
-    def _show_quota(self, pool: str, quota: Quota, at_seconds: float) -> None:
-        """Show the newest headers: answers of long streams are told of late and may be old."""
-        if at_seconds < self._quota_seen.get(pool, 0.0):
-            return
-        self._quota_seen[pool] = at_seconds
-        self.registry.set(m.QUOTA_SEEN, (pool,), at_seconds)
-        for dimension in ("requests", "tokens", "input_tokens", "output_tokens"):
-            window = getattr(quota, dimension)
-            if window is None:
-                continue
-            labels = (pool, dimension)
-            if window.limit is not None:
-                self.registry.set(m.QUOTA_LIMIT, labels, window.limit)
-            if window.remaining is not None:
-                self.registry.set(m.QUOTA_REMAINING, labels, window.remaining)
-            if window.reset_seconds is not None:
-                self.registry.set(m.QUOTA_RESET, labels, at_seconds + window.reset_seconds)
+        registry, seconds = self.registry, (ended_ns - attempt.started_ns) / _SECOND_NS
+        first_ns = attempt.first_byte_ns
+        first = (
+            None
+            if first_ns is None or attempt.verdict is not None
+            else (first_ns - attempt.started_ns) / _SECOND_NS
+        )
+        exemplar = _exemplar(attempt.span, seconds)
+        with registry.lock:
+            counter, durations = names.outcome(registry, outcome)
+            counter.value += 1
+            durations.add(bisect_left(m.ATTEMPT_SECONDS.buckets, seconds), seconds, exemplar)
+            if first is not None:
+                names.first_byte.add(bisect_left(m.FIRST_BYTE.buckets, first), first)
+            if attempt.usage is not None:
+                _count_usage(names, attempt.usage)
+            if attempt.quota is not None:
+                names.show_quota(registry, attempt.quota, (first_ns or ended_ns) / _SECOND_NS)
+        if registry.mirror is not None:
+            registry.mirror(m.ATTEMPT_SECONDS, (names.pool, outcome), seconds)
+            if first is not None:
+                registry.mirror(m.FIRST_BYTE, (names.pool,), first)
 
     def _write_levels(self) -> None:
         now_ns = self._clock_ns()
@@ -256,6 +289,15 @@ class Metering:
 def class_of(verdict: Verdict | None) -> str:
     """Name a verdict for the `class` label; no verdict is `ok`."""
     return OK if verdict is None else verdict.error_class.value
+
+
+def _count_usage(names: _Names, usage: Usage) -> None:
+    counts = (usage.input, usage.output, usage.cache_read, usage.cache_write)
+    for cell, tokens in zip(names.tokens, counts, strict=True):
+        if tokens:
+            cell.value += tokens
+    if usage.cache_read is not None:
+        names.cache[usage.cache_read > 0].value += 1
 
 
 def _lineage(task: Task | None) -> Iterator[Task]:

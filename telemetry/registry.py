@@ -45,8 +45,25 @@ class Histogram:
     running: bool = False
     exemplars: dict[int, Exemplar] = field(default_factory=dict)
 
+    def add(self, index: int, value: float, exemplar: Exemplar | None = None) -> None:
+        """Count one value into the bucket at `index`. Hold the registry's lock."""
+        self.buckets[index] += 1
+        self.sum += value
+        if exemplar is not None:
+            self.exemplars[index] = exemplar
+
+
+@dataclass(slots=True)
+class Cell:
+    """One counter or gauge series. Whoever writes it holds the registry's lock."""
+
+    value: float = 0.0
+
 
 Value = float | Histogram
+"""A series as it is read."""
+Series = Cell | Histogram
+"""A series as it is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,52 +96,63 @@ class Bound:
 
 
 class Registry:
-    """Hold every series of this process. Thread-safe; a fork's child calls `clear`."""
+    """Hold every series of this process. Thread-safe; a fork's child calls `clear`.
+
+    A path that is run at every attempt asks once for its cells and histograms, and writes them under
+    `lock`, taken once for all of them.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._series: dict[str, dict[Labels, Value]] = {metric.name: {} for metric in CATALOGUE}
+        self.lock = threading.Lock()
+        self._series: dict[str, dict[Labels, Series]] = {metric.name: {} for metric in CATALOGUE}
         self._sources: list[Callable[[], None]] = []
         self.mirror: Callable[[Metric, Labels, float], None] | None = None
         """Told of each observation, for those who keep histograms of their own."""
 
     def create(self, metric: Metric, *labels: Labels) -> None:
         """Make series that stand at 0, so that a ratio over them is 0 and not absent."""
-        with self._lock:
+        with self.lock:
             series = self._series[metric.name]
             for key in labels:
                 series.setdefault(key, _zero(metric))
 
     def inc(self, metric: Metric, labels: Labels = (), amount: float = 1.0) -> None:
         """Add to a counter."""
-        series = self._series[metric.name]
-        with self._lock:
-            series[labels] = series.get(labels, 0.0) + amount  # type: ignore[operator]
+        with self.lock:
+            self.cell(metric, labels).value += amount
 
     def set(self, metric: Metric, labels: Labels, value: float) -> None:
         """Set a gauge."""
-        with self._lock:
-            self._series[metric.name][labels] = value
+        with self.lock:
+            self.cell(metric, labels).value = value
 
     def put(self, metric: Metric, labels: Labels, histogram: Histogram) -> None:
         """Replace a histogram that is kept elsewhere, such as the time-weighted one."""
-        with self._lock:
+        with self.lock:
             self._series[metric.name][labels] = histogram
 
     def observe(self, metric: Metric, labels: Labels, value: float, exemplar: Exemplar | None = None) -> None:
         """Count one value into a histogram."""
-        index = bisect_left(metric.buckets, value)
-        series = self._series[metric.name]
-        with self._lock:
-            histogram = series.get(labels)
-            if not isinstance(histogram, Histogram):
-                histogram = series[labels] = _empty(metric)
-            histogram.buckets[index] += 1
-            histogram.sum += value
-            if exemplar is not None:
-                histogram.exemplars[index] = exemplar
+        with self.lock:
+            self.histogram(metric, labels).add(bisect_left(metric.buckets, value), value, exemplar)
         if self.mirror is not None:
             self.mirror(metric, labels, value)
+
+    def cell(self, metric: Metric, labels: Labels) -> Cell:
+        """Find a counter's or gauge's series, or make it. Hold `lock`."""
+        series = self._series[metric.name]
+        found = series.get(labels)
+        if not isinstance(found, Cell):
+            found = series[labels] = Cell()
+        return found
+
+    def histogram(self, metric: Metric, labels: Labels) -> Histogram:
+        """Find a histogram's series, or make it. Hold `lock`."""
+        series = self._series[metric.name]
+        found = series.get(labels)
+        if not isinstance(found, Histogram):
+            found = series[labels] = _empty(metric)
+        return found
 
     def add_source(self, source: Callable[[], None]) -> None:
         """Run `source` before every read; what it raises is logged and swallowed."""
@@ -142,17 +170,19 @@ class Registry:
                 source()
             except Exception:
                 logger.warning("a metric source failed; its series may be old", exc_info=True)
-        with self._lock:
+        with self.lock:
             return [Family(metric, self._copy(metric)) for metric in CATALOGUE]
 
     def value(self, metric: Metric, labels: Labels = ()) -> float:
         """Read one counter or gauge, or a histogram's count; 0 where it is absent."""
-        found = self._series[metric.name].get(labels, 0.0)
-        return sum(found.buckets) if isinstance(found, Histogram) else found
+        found = self._series[metric.name].get(labels)
+        if isinstance(found, Histogram):
+            return sum(found.buckets)
+        return found.value if found is not None else 0.0
 
     def clear(self) -> None:
         """Drop every series: a forked child counts its own from nothing. Sources stay."""
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         for series in self._series.values():
             series.clear()
 
@@ -161,18 +191,18 @@ class Registry:
         return {labels: _snapshot(value) for labels, value in series.items()}
 
 
-def _snapshot(value: Value) -> Value:
+def _snapshot(value: Series) -> Value:
     if isinstance(value, Histogram):
         return Histogram(list(value.buckets), value.sum, value.running, dict(value.exemplars))
-    return value
+    return value.value
 
 
 def _empty(metric: Metric) -> Histogram:
     return Histogram([0.0] * (len(metric.buckets) + 1))
 
 
-def _zero(metric: Metric) -> Value:
-    return _empty(metric) if metric.type is MetricType.HISTOGRAM else 0.0
+def _zero(metric: Metric) -> Series:
+    return _empty(metric) if metric.type is MetricType.HISTOGRAM else Cell()
 
 
 def cumulative(metric: Metric, histogram: Histogram) -> list[tuple[float, float]]:
