@@ -18,8 +18,8 @@ from typing import Final
 
 from penstock.errors import UsageError
 
-SCHEMA: Final = "2"
-"""Part of every store path: raise it when columns, dialects or rules change, and files are read anew."""
+_UNUSED_SECONDS: Final = 7 * 86_400
+_CODE: Final = Path(__file__).parent
 _PROBE: Final = 64 << 10
 _KEPT_SETS: Final = 40
 
@@ -48,9 +48,11 @@ def root(folder: Path | None) -> Path:
         UsageError: it cannot be made.
     """
     base = folder or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "penstock"
-    path = base / f"traces-{SCHEMA}"
+    path = base / f"traces-{_version()}"
     try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not path.exists():
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _forget_others(path)
         (path / "files").mkdir(exist_ok=True, mode=0o700)
         (path / "sets").mkdir(exist_ok=True, mode=0o700)
     except OSError as error:
@@ -58,6 +60,25 @@ def root(folder: Path | None) -> Path:
             f"cannot make the store {path}: {error.strerror}; choose one with --store DIR"
         ) from error
     return path
+
+
+def _version() -> str:
+    """Name the code that reads and classifies, so that what older code read is read anew."""
+    code = (file for room in (_CODE, _CODE.parent / "classifiers") for file in room.rglob("*"))
+    stamps = sorted(
+        f"{file.name}:{held.st_size}:{held.st_mtime_ns}"
+        for file in code
+        if file.suffix in {".py", ".toml"}
+        for held in (file.stat(),)
+    )
+    return hashlib.sha256("\n".join(stamps).encode()).hexdigest()[:12]
+
+
+def _forget_others(mine: Path) -> None:
+    """Let go of the stores of other versions that nobody used for a week."""
+    for other in mine.parent.glob("traces-*"):
+        if other != mine and time.time() - other.stat().st_mtime > _UNUSED_SECONDS:
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def folder_of(store: Path, path: Path) -> Path:

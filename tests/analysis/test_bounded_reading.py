@@ -1,7 +1,5 @@
 """Cutting text into records: any block size gives the same, and no record is held that is too large."""
 
-
-
 import gzip
 import json
 import tracemalloc

@@ -97,3 +97,12 @@ def test_a_large_file_is_read_in_parts_and_gives_the_same(monkeypatch, total, tm
     monkeypatch.setattr(_ingest, "PARALLEL_FROM", 40_000)
     assert path.stat().st_size > 100_000
     assert total(path) == truth.attempts
+
+
+def test_what_other_code_read_is_read_anew(monkeypatch, total, reads, tmp_path, recorded, formats):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(formats.lines(recorded(1).spans))
+    total(path)
+    monkeypatch.setattr(_store, "_version", lambda: "newer")
+    assert total(path) == recorded(1).attempts
+    assert reads == ["_read_anew", "_read_anew"]
