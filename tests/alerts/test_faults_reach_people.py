@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,12 @@ import pytest
 from penstock import alerts
 from penstock.dashboards import Prometheus
 from penstock.dashboards._servers import alertmanager_server, prometheus_server
-from penstock.simulator import Config, Simulator, profile
+from penstock.simulator import Config, profile, serve
 from penstock.simulator.scenario import Distribution
 
 APP = Path(__file__).parents[1] / "dashboards" / "app.py"
 SCALE = 1 / 180
-HEALTHY, FAULT, LONGEST_RECOVERY = 6, 7, 45
+HEALTHY, FAULT, LONGEST_RECOVERY = 6, 9, 45
 
 EXPECTED = {
     "storm": {
@@ -73,11 +74,7 @@ def simulated(**changes):
     pool = dataclasses.replace(
         profile("openai", rpm=0), latency_seconds=Distribution("constant", 0.4), **changes
     )
-    simulator = Simulator(Config(pools=(pool,)))
-    ready = threading.Event()
-    threading.Thread(target=simulator.run, args=(ready.set,), daemon=True).start()
-    assert ready.wait(10)
-    return simulator
+    return serve(Config(pools=(pool,)))
 
 
 class App:
@@ -105,12 +102,14 @@ class App:
 def story(tmp_path_factory):
     """Healthy, then four faults at once, each in an app of its own, then healthy until all is quiet."""
     hourly = {"algorithm": "fixed_window", "window_seconds": 3600.0, "requests_per_minute": 20.0}
-    simulators = {"storm": simulated(), "slow": simulated(), "drain": simulated(**hourly)}
-    simulators["tools"] = simulators["well"] = simulated()
+    running = ExitStack()
+    served = {"storm": {}, "slow": {}, "drain": hourly, "well": {}}
+    simulators = {name: running.enter_context(simulated(**quota)) for name, quota in served.items()}
+    simulators["tools"] = simulators["well"]
     long = HEALTHY + FAULT + LONGEST_RECOVERY + 30
     apps = {name: App(simulators[name], long) for name in ("storm", "slow", "well")}
     apps["drain"] = App(simulators["drain"], FAULT)
-    apps["tools"] = App(simulators["tools"], FAULT, tool_failures=0.5)
+    apps["tools"] = App(simulators["tools"], FAULT, tool_failures=1.0)
     webhook = Webhook()
     folder = tmp_path_factory.mktemp("alerts")
     scrapes = [
@@ -136,8 +135,7 @@ def story(tmp_path_factory):
             yield {"before": before, "during": during, "after": after, "webhook": webhook}
     for app in apps.values():
         app.end()
-    for simulator in set(simulators.values()):
-        simulator.stop()
+    running.close()
     webhook.server.shutdown()
     webhook.server.server_close()
 

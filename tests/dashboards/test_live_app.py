@@ -6,20 +6,20 @@ import itertools
 import json
 import subprocess
 import sys
-import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from penstock import dashboards
 from penstock.dashboards._servers import prometheus_server
-from penstock.simulator import Config, Simulator, profile
+from penstock.simulator import Config, profile, serve
 from penstock.simulator.scenario import Distribution
 from penstock.telemetry.metrics import LEVELS
 
 APP = Path(__file__).with_name("app.py")
-SECONDS = 6
+SECONDS = 5
 MODELS = ("gpt-5", "gpt-5-mini")
 # What no process here uses; everything else must have data.
 NOT_IN_USE = {"a shared store (Redis)"}
@@ -36,12 +36,7 @@ def simulated(rpm, second_rpm=1200):
         )
         for model, limit in zip(MODELS, (rpm, second_rpm), strict=True)
     )
-    simulator = Simulator(Config(pools=pools))
-    ready = threading.Event()
-    thread = threading.Thread(target=simulator.run, args=(ready.set,), daemon=True)
-    thread.start()
-    assert ready.wait(10)
-    return simulator, thread
+    return serve(Config(pools=pools))
 
 
 class App:
@@ -98,7 +93,8 @@ def world(tmp_path_factory):
     fallback = {"openai:gpt-5": {"fallback": ["openai:gpt-5-mini"], "wait_up_to_seconds": 0.1}}
     acting = {"limit": "enforce", "pools": fallback, "trust": {"cache": {"every_call": True}}}
     enforce = {"instrument": acting, "models": list(MODELS)}
-    (alone, _), (fleet, _), (tight, _) = servers = [simulated(100), simulated(100), simulated(180)]
+    running = ExitStack()
+    alone, fleet, tight = (running.enter_context(simulated(rpm)) for rpm in (100, 100, 180))
     apps = [
         App("alone", alone, 8, **enforce),
         App("fleet", fleet, 5, **enforce),
@@ -125,9 +121,7 @@ def world(tmp_path_factory):
         app.go()
     for app in apps:
         app.end()
-    for simulator, thread in servers:
-        simulator.stop()
-        thread.join(10)
+    running.close()
 
 
 def targets_of(apps):
