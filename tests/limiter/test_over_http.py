@@ -1,0 +1,81 @@
+"""Real SDK clients over real HTTP: what is absorbed, what is refused, where the excess goes."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from penstock.simulator import Config, Pool, serve
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+BURST = """
+import asyncio, collections, openai, sys
+async def main():
+    client = openai.AsyncOpenAI()
+    ask = lambda: client.chat.completions.create(
+        model="gpt-5-mini", max_tokens=16, messages=[{"role": "user", "content": "hi"}])
+    outcomes = collections.Counter()
+    async def one():
+        try:
+            answer = await ask()
+            outcomes[answer.model] += 1
+        except openai.RateLimitError as error:
+            outcomes[error.code or "429"] += 1
+    await asyncio.gather(*(one() for _ in range(int(sys.argv[1]))))
+    print(dict(outcomes))
+asyncio.run(main())
+"""
+
+
+def run(tmp_path: Path, config: str, url: str, calls: int, *flags: str) -> dict[str, int]:
+    (tmp_path / "penstock.toml").write_text(config)
+    (tmp_path / "app.py").write_text(BURST)
+    spans = tmp_path / "spans.jsonl"
+    done = subprocess.run(
+        [sys.executable, "-m", "penstock", "run", *flags, "--spans", str(spans), "python", "app.py", str(calls)],
+        cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False,
+        env={**os.environ, "OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_KEY": "k"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return ast.literal_eval(done.stdout)
+
+
+@pytest.fixture
+def small_quota():
+    with serve(Config(pools=(Pool(requests_per_minute=300.0, bucket_seconds=2.0),), port=0)) as simulator:
+        yield simulator.url
+
+
+def test_a_burst_over_the_quota_is_queued_and_every_call_answered(tmp_path, small_quota):
+    outcomes = run(tmp_path, "", small_quota, 30, "--limit")
+    assert sum(outcomes.values()) == 30
+    assert len(outcomes) == 1, outcomes
+
+
+def test_a_refusal_is_the_sdks_own_error_after_one_send(tmp_path, small_quota):
+    config = '[pools."openai:gpt-5-mini"]\nmax_concurrency = 1\nqueue_limit = 2\n'
+    outcomes = run(tmp_path, config, small_quota, 8, "--limit")
+    assert outcomes["penstock_backpressure"] == 5
+
+
+def test_the_excess_goes_to_the_fallback_without_a_change_of_code(tmp_path, small_quota):
+    config = (EXAMPLES / "limiter_fallback.toml").read_text().replace("= 2\n", "= 0\nmax_concurrency = 1\n")
+    outcomes = run(tmp_path, config, small_quota, 6, "--limit")
+    assert sum(outcomes.values()) == 6
+    assert outcomes.get("gpt-5-nano", 0) >= 1
+
+
+def test_the_example_with_pools_for_tools_runs():
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "limiter_pool.py")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "refused: pool 'tool:search'" in done.stdout
