@@ -84,18 +84,18 @@ class Agents:
         if 0 < limit < float("inf"):
             task.deadline = started + limit
         try:
-            await self._in_time(task, self._stages(task, random.Random(f"{self._seed} {id}")))
+            await self._in_time(task, random.Random(f"{self._seed} {id}"))
         except (GaveUpError, TimeoutError):
             task.failed = True
         task.ended = self._world.now()
         return task
 
-    async def _in_time(self, task: Task, work: Coroutine[Any, Any, None]) -> None:
+    async def _in_time(self, task: Task, rng: random.Random) -> None:
         if task.deadline is None:
-            await work
-        else:
-            async with asyncio.timeout_at(self._world.loop.time() + task.deadline - task.started):
-                await work
+            await self._stages(task, rng)
+            return
+        async with asyncio.timeout_at(self._world.loop.time() + task.deadline - task.started):
+            await self._stages(task, rng)
 
     async def _stages(self, task: Task, rng: random.Random) -> None:
         tool_seconds = self._workload.tool_seconds
