@@ -47,11 +47,12 @@ class Seen:
     def task_ended(self, task: Any) -> None: ...
 
 
-def run(driver: Driver, cell: Cell, url: str, *, stream: bool, asynchronous: bool) -> str:
+def run(driver: Driver, cell: Cell, sim: Simulator, *, stream: bool, asynchronous: bool) -> str:
     """Make the call; returns the name of what the app's code raised, or an empty string."""
+    url = sim.url
     try:
         if asynchronous:
-            asyncio.run(_async(driver, cell, url, stream))
+            asyncio.run(_async(driver, cell, sim, stream))
         elif stream:
             chunks = driver.stream(url, cell.retries, cell.timeout)
             with contextlib.closing(chunks):  # type: ignore[type-var]
@@ -65,7 +66,9 @@ def run(driver: Driver, cell: Cell, url: str, *, stream: bool, asynchronous: boo
     return ""
 
 
-async def _async(driver: Driver, cell: Cell, url: str, stream: bool) -> None:
+async def _async(driver: Driver, cell: Cell, sim: Simulator, stream: bool) -> None:
+    url, before = sim.url, len(sim.entries())
+
     async def call() -> None:
         if not stream:
             await driver.plain_async(url, cell.retries, cell.timeout)
@@ -80,7 +83,8 @@ async def _async(driver: Driver, cell: Cell, url: str, stream: bool) -> None:
         await call()
         return
     task = asyncio.create_task(call())
-    await asyncio.sleep(0.1)
+    while len(sim.entries()) == before and not task.done():  # noqa: ASYNC110 - the server has no event for us
+        await asyncio.sleep(0.01)
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
@@ -130,7 +134,7 @@ def one(sim: Simulator, driver: Driver, cell: Cell, stream: bool, asynchronous: 
     before = len(sim.entries())
     sim.script(*cell.script)
     try:
-        raised = run(driver, cell, sim.url, stream=stream, asynchronous=asynchronous)
+        raised = run(driver, cell, sim, stream=stream, asynchronous=asynchronous)
     finally:
         uninstall()
     gc.collect()

@@ -25,15 +25,22 @@ class Driver(Protocol):
     def stream_async(self, url: str, retries: int, timeout_seconds: float) -> AsyncIterator[object]: ...
 
 
+def impatient(client: Any) -> Any:
+    """Shorten the SDK's own back-off: how long it sleeps is not what a cell is about."""
+    client._calculate_retry_timeout = lambda *args, **kwargs: 0.005
+    return client
+
+
 class OpenAI:
     name, module = "openai", "openai"
 
     def _client(self, kind: str, url: str, retries: int, timeout_seconds: float) -> Any:
         import openai
 
-        return getattr(openai, kind)(
+        client = getattr(openai, kind)(
             base_url=f"{url}/v1", api_key="sk-matrix", max_retries=retries, timeout=timeout_seconds
         )
+        return impatient(client)
 
     def plain(self, url: str, retries: int, timeout_seconds: float) -> None:
         with self._client("OpenAI", url, retries, timeout_seconds) as client:
@@ -65,9 +72,10 @@ class Anthropic:
     def _client(self, kind: str, url: str, retries: int, timeout_seconds: float) -> Any:
         import anthropic
 
-        return getattr(anthropic, kind)(
+        client = getattr(anthropic, kind)(
             base_url=url, api_key="sk-matrix", max_retries=retries, timeout=timeout_seconds
         )
+        return impatient(client)
 
     def plain(self, url: str, retries: int, timeout_seconds: float) -> None:
         with self._client("Anthropic", url, retries, timeout_seconds) as client:
