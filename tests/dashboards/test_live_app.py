@@ -90,11 +90,12 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    fallback = {"openai:gpt-5": {"fallback": ["openai:gpt-5-mini"], "wait_up_to_seconds": 0.1}}
-    acting = {"limit": "enforce", "pools": fallback, "trust": {"cache": {"every_call": True}}}
+    # So small a quota that calls spill over on the slowest of machines.
+    small = {"requests_per_minute": 30, "fallback": ["openai:gpt-5-mini"], "wait_up_to_seconds": 0.1}
+    acting = {"limit": "enforce", "pools": {"openai:gpt-5": small}, "trust": {"cache": {"every_call": True}}}
     enforce = {"instrument": acting, "models": list(MODELS)}
     running = ExitStack()
-    alone, fleet, tight = (running.enter_context(simulated(rpm)) for rpm in (100, 100, 180))
+    alone, fleet, tight = (running.enter_context(simulated(rpm)) for rpm in (60, 120, 180))
     apps = [
         App("alone", alone, 8, **enforce),
         App("fleet", fleet, 5, **enforce),
@@ -145,7 +146,7 @@ def wait_until(url, expr, good):
 
 def entries(simulator, began):
     found = [e for e in simulator.entries() if e.began_ns >= began * 1e9 and e.ended_ns is not None]
-    assert len(found) > 50
+    assert len(found) > 25
     return found
 
 
