@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 from penstock._config import Settings, load
 from penstock.errors import PenstockError, UsageError
 from penstock.telemetry import Telemetry
+from penstock.telemetry.exits import on_exit
 from penstock.telemetry.export import SpanFile
 from penstock.telemetry.launcher import LAUNCHED
 
@@ -39,7 +41,7 @@ class Runtime:
             return
         from penstock._wiring import start
 
-        finished = _name_file if os.environ.get(LAUNCHED) else None
+        finished = _note_file if os.environ.get(LAUNCHED) else None
         self.limiter, self.trust, self.telemetry = start(settings, finished)
 
     @property
@@ -129,7 +131,9 @@ def pool(name: str, **knobs: object) -> "PoolHandle":
     """
     running = _current
     if running is None or running.limiter is None:
-        raise UsageError(f"pool {name!r}: nothing is limited; call penstock.instrument(limit='enforce') first")
+        raise UsageError(
+            f"pool {name!r}: nothing is limited; call penstock.instrument(limit='enforce') first"
+        )
     return running.limiter.pool(name, **knobs)
 
 
@@ -139,6 +143,7 @@ def awake() -> None:
     try:
         with _lock:
             _current = Runtime(load())
+        on_exit(_end_run)
     except PenstockError as error:
         _say(str(error))
 
@@ -157,17 +162,43 @@ class Instrumentor:
             _current.shutdown()
 
 
-def _name_file(file: SpanFile) -> None:
-    """Say in one line where the spans are; children, which write beside it, say nothing."""
-    if not file.owns_main:
-        return
-    if file.failure is not None:
-        _say(file.failure)
-    elif file.written or file.dropped:
-        lost = f" ({file.dropped} dropped)" if file.dropped else ""
-        _say(f"{file.written} spans in {_short(file.path)}{lost}")
-    else:
-        _say(f"no LLM calls seen; nothing written to {_short(file.path)}")
+@dataclass(slots=True)
+class _Written:
+    """What one file of this process got, over all runtimes that wrote to it."""
+
+    pid: int
+    spans: int = 0
+    dropped: int = 0
+    failure: str | None = None
+
+
+_written: Final[dict[Path, _Written]] = {}
+
+
+def _note_file(file: SpanFile) -> None:
+    """Remember what to say at the end of the run; children, which write beside it, say nothing."""
+    if file.owns_main:
+        noted = _written.setdefault(file.path, _Written(os.getpid()))
+        noted.spans += file.written
+        noted.dropped += file.dropped
+        noted.failure = noted.failure or file.failure
+
+
+def _end_run() -> None:
+    """Say in one line where the spans are."""
+    if _current is not None and _current.telemetry is not None:
+        _current.telemetry.finish()
+    for path, noted in _written.items():
+        if noted.pid != os.getpid():
+            continue
+        if noted.failure is not None:
+            _say(noted.failure)
+        elif noted.spans or noted.dropped:
+            lost = f" ({noted.dropped} dropped)" if noted.dropped else ""
+            _say(f"{noted.spans} spans in {_short(path)}{lost}")
+        elif len(_written) == 1:
+            _say(f"no LLM calls seen; nothing written to {_short(path)}")
+    _written.clear()
 
 
 def _say(text: str) -> None:

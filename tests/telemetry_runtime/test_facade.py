@@ -106,7 +106,7 @@ def test_disabled_beats_everything(tmp_path):
 
 def test_runtimes_come_and_go(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for _ in range(20):
+    for _ in range(8):
         runtime = penstock.instrument(spans="off", metrics_port=0, limit="observe")
         assert penstock.runtime() is runtime
         assert penstock.instrument(spans="off", metrics_port=0, limit="observe") is runtime

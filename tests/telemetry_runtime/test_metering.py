@@ -120,8 +120,8 @@ def test_a_tool_failure_is_class_tool(stage, rate_limited):
     assert series(stage.registry, m.TOOLS)[("search", "ok")] == 0.0
 
 
-def test_a_hundred_thousand_model_names_are_fifty_and_other(stage):
-    for n in range(100_000):
+def test_thousands_of_model_names_are_fifty_and_other(stage):
+    for n in range(20_000):
         operation = stage.operation(model=f"m{n}", pool=f"openai:m{n}")
         if n < 60 or n % 1000 == 0:
             stage.end(stage.send(operation))

@@ -189,6 +189,21 @@ time.sleep(60)
     assert len(shell.spans()) == 2
 
 
+def test_a_program_that_instruments_itself_is_told_of_its_file_once(shell):
+    code = """
+import openai, os, penstock
+def call():
+    client = openai.OpenAI(base_url=os.environ["SIM"] + "/v1", api_key="sk-t")
+    client.chat.completions.create(model="gpt-5", messages=[{"role": "user", "content": "hi"}])
+call()
+with penstock.instrument(limit="enforce"):
+    call()
+"""
+    status, _, err = shell.run(sys.executable, shell.script(code))
+    assert (status, err) == (0, "penstock: 4 spans in penstock-spans.jsonl\n")
+    assert len(shell.spans()) == 4
+
+
 def test_children_are_seen_however_they_are_started(shell):
     code = """
 import multiprocessing, os, subprocess, sys
