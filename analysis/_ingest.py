@@ -62,7 +62,9 @@ class PartWriter:
         self._next += batch.num_rows
         whole = batch.append_column("row_id", ids)
         if self._file is None:  # parts live for seconds: quick beats small
-            self._file = pq.ParquetWriter(self._path, whole.schema, compression="lz4", write_statistics=False)
+            self._file = pq.ParquetWriter(
+                self._path, whole.schema, compression="lz4", write_statistics=["row_id"]
+            )
         self._file.write_batch(whole)
 
 

@@ -114,36 +114,45 @@ CREATE TEMP TABLE tasks AS
 SELECT trace_id, min(task_id) AS task FROM raw
 WHERE task_id IS NOT NULL AND trace_id IS NOT NULL GROUP BY trace_id HAVING min(task_id) = max(task_id)
 """
-_WRITE: Final = """
-COPY (
-  SELECT r.* EXCLUDE (provider, model, pool, error_class, error_reason),
-         coalesce(b.error_class, r.error_class) AS error_class,
-         coalesce(b.error_reason, r.error_reason) AS error_reason,
-         CASE WHEN t.via = 'http' THEN o.provider ELSE r.provider END AS provider,
-         CASE WHEN t.via = 'http' THEN o.model ELSE r.model END AS model,
-         CASE WHEN t.via = 'http' THEN o.pool ELSE r.pool END AS pool,
-         d.row_id IS NOT NULL AS duplicate,
-         coalesce(f.orphan, false) AS orphan,
-         coalesce(f.skewed, false) AS skewed,
-         coalesce(c.root = r.row_id AND NOT c.shadow, false) AS is_operation,
-         t.via IS NOT NULL AS is_attempt,
-         t.via AS attempt_from,
-         r.role = 'tool' AND d.row_id IS NULL AND u.row_id IS NULL AS is_tool,
-         coalesce(c.leaf AND NOT c.shadow, false) AS owns_tokens,
-         coalesce(t.root, c.root) AS call_id,
-         coalesce(r.task_id, k.task, r.trace_id) AS task
-  FROM raw r
-  LEFT JOIN copies d ON d.row_id = r.row_id
-  LEFT JOIN family f ON f.row_id = r.row_id
-  LEFT JOIN calls c ON c.row_id = r.row_id
-  LEFT JOIN tries t ON t.row_id = r.row_id
-  LEFT JOIN tasks k ON k.trace_id = r.trace_id
-  LEFT JOIN (SELECT row_id, provider, model, pool FROM raw WHERE role = 'operation') o
-         ON o.row_id = t.op AND t.via = 'http'
-  LEFT JOIN blamed b ON b.root = r.row_id AND r.failed AND r.error_class = 'unknown'
-  LEFT JOIN (SELECT DISTINCT row_id FROM links WHERE role = 'tool') u ON u.row_id = r.row_id
-) TO '{target}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 100000)
+_DERIVED: Final = """
+CREATE TEMP TABLE derived AS
+SELECT n.row_id, t.via,
+       coalesce(f.orphan, false) AS orphan, coalesce(f.skewed, false) AS skewed,
+       coalesce(c.root = n.row_id AND NOT c.shadow, false) AS is_operation,
+       n.role = 'tool' AND u.row_id IS NULL AS is_tool,
+       coalesce(c.leaf AND NOT c.shadow, false) AS owns_tokens,
+       coalesce(t.root, c.root) AS call_id,
+       o.provider, o.model, o.pool, b.error_class, b.error_reason
+FROM nodes n
+LEFT JOIN family f ON f.row_id = n.row_id
+LEFT JOIN calls c ON c.row_id = n.row_id
+LEFT JOIN tries t ON t.row_id = n.row_id
+LEFT JOIN (SELECT DISTINCT row_id FROM links WHERE role = 'tool') u ON u.row_id = n.row_id
+LEFT JOIN (SELECT row_id, provider, model, pool FROM raw
+           WHERE row_id IN (SELECT op FROM tries WHERE via = 'http')) o ON o.row_id = t.op AND t.via = 'http'
+LEFT JOIN blamed b ON b.root = n.row_id
 """
+_WRITE: Final = """
+SELECT r.* EXCLUDE (provider, model, pool, error_class, error_reason),
+       CASE WHEN r.failed AND r.error_class = 'unknown' THEN coalesce(d.error_class, r.error_class)
+            ELSE r.error_class END AS error_class,
+       CASE WHEN r.failed AND r.error_class = 'unknown' THEN coalesce(d.error_reason, r.error_reason)
+            ELSE r.error_reason END AS error_reason,
+       CASE WHEN d.via = 'http' THEN d.provider ELSE r.provider END AS provider,
+       CASE WHEN d.via = 'http' THEN d.model ELSE r.model END AS model,
+       CASE WHEN d.via = 'http' THEN d.pool ELSE r.pool END AS pool,
+       d.row_id IS NULL AS duplicate,
+       coalesce(d.orphan, false) AS orphan, coalesce(d.skewed, false) AS skewed,
+       coalesce(d.is_operation, false) AS is_operation,
+       d.via IS NOT NULL AS is_attempt, d.via AS attempt_from,
+       coalesce(d.is_tool, false) AS is_tool, coalesce(d.owns_tokens, false) AS owns_tokens,
+       d.call_id, coalesce(r.task_id, k.task, r.trace_id) AS task
+FROM (SELECT * FROM raw WHERE row_id BETWEEN {low} AND {high}) r
+LEFT JOIN (SELECT * FROM derived WHERE row_id BETWEEN {low} AND {high}) d ON d.row_id = r.row_id
+LEFT JOIN tasks k ON k.trace_id = r.trace_id
+"""
+_SLICE: Final = 1 << 16
+"""Rows that are joined and written together: memory stays the same whatever the file."""
 
 
 def resolve(con: "duckdb.DuckDBPyConnection", parts: list[Path], target: Path, *, apart: bool) -> None:
@@ -176,9 +185,27 @@ def resolve(con: "duckdb.DuckDBPyConnection", parts: list[Path], target: Path, *
         con.execute(_ROOTS)
         if con.execute("SELECT sum(hash(root)) FROM roots").fetchone() == before:
             break
-    for statement in (_CALLS, _ATTEMPTS, _BLAMED, _FAMILY, _TASKS):
+    for statement in (_CALLS, _ATTEMPTS, _BLAMED, _FAMILY, _TASKS, _DERIVED):
         con.execute(statement)
-    con.execute(_WRITE.format(target=str(target).replace("'", "''")))
+    for table in ("nodes", "links", "frontier", "roots", "calls", "tries", "blamed", "family"):
+        con.execute(f"DROP TABLE {table}")
+    _write(con, target)
+
+
+def _write(con: "duckdb.DuckDBPyConnection", target: Path) -> None:
+    import pyarrow.parquet as pq
+
+    slices = con.execute(f"SELECT DISTINCT row_id // {_SLICE} AS slice FROM raw ORDER BY slice").fetchall()  # noqa: S608
+    writer: pq.ParquetWriter | None = None
+    for (number,) in slices or [(0,)]:
+        low = number * _SLICE
+        reader = con.sql(_WRITE.format(low=low, high=low + _SLICE - 1)).to_arrow_reader(_SLICE)
+        if writer is None:
+            writer = pq.ParquetWriter(target, reader.schema, compression="zstd", compression_level=1)
+        for batch in reader:
+            writer.write_batch(batch)
+    assert writer is not None
+    writer.close()
 
 
 def _count(con: "duckdb.DuckDBPyConnection", table: str) -> int:
