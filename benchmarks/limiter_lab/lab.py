@@ -94,15 +94,19 @@ def play(scenario: Scenario, seed: int, make: Maker, tokens: bool = False, watch
 
 def _over_bound(scenario: Scenario, seed: int, best: Result) -> float:
     """Put the oracle's answered calls beside what quota and demand allow."""
-    most = bound.most_calls(scenario, _wanted(scenario, seed))
+    most = bound.most_calls(scenario, _wanted(scenario, seed, best.fallback_ratio > 0.5))
     return best.calls / most if most >= 1 else 1.0
 
 
-def _wanted(scenario: Scenario, seed: int) -> list[float]:
-    """Count what would be answered each second if nothing ever said no, on the quickest pool."""
+def _wanted(scenario: Scenario, seed: int, elsewhere: bool = False) -> list[float]:
+    """Count what would be answered each second if nothing ever said no.
+
+    The pace is the first pool's, or, where most calls run `elsewhere`, the quickest other's.
+    """
     workload, horizon = scenario.workload, scenario.horizon_seconds
     open_loop = workload.mode == "open"
-    quickest = min(scenario.pools, key=lambda pool: bound.means(workload, pool).seconds)
+    others = scenario.pools[1:] if elsewhere else scenario.pools[:1]
+    quickest = min(others, key=lambda pool: bound.means(workload, pool).seconds)
     if not open_loop:
         a_call = bound.means(workload, quickest).seconds + workload.tool_seconds + NETWORK_SECONDS
         enough = _DEMAND_CALLS * a_call / max(1, workload.tasks)

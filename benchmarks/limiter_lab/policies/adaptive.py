@@ -197,14 +197,15 @@ class GoogleThrottle:
 class Langroid:
     """langroid's limiter: paces at 0.9 × (limit − remaining) ÷ reset; without headers ×2 and ×0.9.
 
-    `langroid/language_models/rate_limiter.py`. Given the true rate to start from.
+    `langroid/language_models/rate_limiter.py`. Given the true rate to start from, and one doubling for
+    all refusals of one burst.
     """
 
     def __init__(self, world: World) -> None:
         self._world = world
         rate = told_per_second(world)
         self._interval = 0.0 if math.isinf(rate) else 1 / (0.9 * rate)
-        self._next = self._floor = 0.0
+        self._next = self._floor = self._cut_at = 0.0
         self._pause = full_jitter(world.rng)
 
     async def call(self, call: Call) -> None:
@@ -228,11 +229,10 @@ class Langroid:
         if reply.status == 429:
             told = reply.retry_after
             self._floor = max(self._floor, self._world.now() + min(60.0, told or 1.0))
-            if "x-ratelimit-limit-requests" not in reply.headers:
+            if "x-ratelimit-limit-requests" not in reply.headers and reply.sent >= self._cut_at:
+                self._cut_at = reply.at
                 self._interval = min(60.0, max(self._interval, 0.01) * 2)
-            return
-        headers = reply.headers
-        if reply.ok and "x-ratelimit-limit-requests" not in headers:
+        elif reply.ok and "x-ratelimit-limit-requests" not in reply.headers:
             self._interval *= 0.9
 
 
