@@ -35,6 +35,8 @@ _log: Final = logging.getLogger("penstock")
 _LEAST_PAUSE: Final = 1e-3
 _SPILL_SCAN: Final = 64
 _HOPELESS: Final = 1.25
+_SAMPLED: Final = 4
+"""Every fourth call that waits tells how good estimates are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +244,9 @@ class Limiter:
             ticket.cost = pool.mirror.cost(ticket)
         ticket.promote_at = now + patience(ticket)
         pool.queue.add(ticket, now)
+        if ticket.number % _SAMPLED == 0:
+            ahead, queued = pool.queue.ahead_of(ticket), len(pool.queue)
+            ticket.foretold = (ahead, queued, pool.expected_wait(ticket, ahead, now))
         wakes = self._pump(pool, now)
         if ticket.queued and self._hopeless(ticket, now):
             pool.queue.remove(ticket, served=False)
@@ -272,6 +277,8 @@ class Limiter:
     def _grant(self, ticket: Ticket, pool: Pool, now: float, reason: str = "") -> Wakes:
         ticket.pool = pool
         ticket.attempts += 1
+        if ticket.foretold is not None and ticket.attempts == 1:
+            pool.overtaking.learn(*ticket.foretold, now - ticket.queued_at)
         pool.send(ticket, now)
         route = None if pool is ticket.home else route_to(ticket.home, pool, reason)
         if ticket.home.settings.fallback:
@@ -367,10 +374,13 @@ class Limiter:
             return True
         if home.rate(now) == inf:
             return False  # nothing is known of the quota yet: the first answers will tell
-        return self._eta(ticket, now) > _HOPELESS * (ticket.give_up_at - now)
+        wait = home.expected_wait(ticket, home.queue.ahead_of(ticket), now)
+        return wait > _HOPELESS * (ticket.give_up_at - now)
 
     def _eta(self, ticket: Ticket, now: float) -> float:
-        return ticket.home.expected_wait(ticket, ticket.home.queue.ahead_of(ticket), now)
+        home = ticket.home
+        ahead = home.queue.ahead_of(ticket)
+        return home.expected_wait(ticket, ahead, now) * home.overtaking.factor(ahead, len(home.queue))
 
     def _pump_after(self, ticket: Ticket, now: float) -> Wakes:
         """Look again at whoever this call's end can let go: its pool's queue, and those that spill."""

@@ -10,6 +10,7 @@ from penstock.classifiers import Verdict
 from penstock.limiter._bucket import Bucket
 from penstock.limiter._cap import Cap
 from penstock.limiter._entry import Entry
+from penstock.limiter._eta import Overtaking
 from penstock.limiter._gate import Gate, GateState
 from penstock.limiter._kinds import Kind, kind_of
 from penstock.limiter._mirror import Mirror
@@ -85,6 +86,7 @@ class Pool:
         self.ramp = Ramp()
         self.pacer = Pacer(now)
         self.mirror = Mirror()
+        self.overtaking = Overtaking()
         self.live: dict[int, Entry] = {}
         self.parked_until = -inf
         self.attempts = 0
@@ -243,7 +245,8 @@ class Pool:
     def snapshot(self, now: float) -> PoolSnapshot:
         """Describe the pool."""
         probe = Entry.probe(now)
-        wait = self.expected_wait(probe, len(self.queue), now)
+        queued = len(self.queue)
+        wait = self.expected_wait(probe, queued, now) * self.overtaking.factor(queued, queued)
         return PoolSnapshot(
             pool=self.name,
             cap=self.cap.limit,

@@ -33,7 +33,7 @@ class Owner(Protocol):
 class Ticket(Entry):
     """Waits by thread or by event loop. `decide` may be called from any thread, under the owner's lock."""
 
-    __slots__ = ("admission", "call", "home", "owner", "paused", "pool", "stage", "wake")
+    __slots__ = ("admission", "call", "foretold", "home", "owner", "paused", "pool", "stage", "wake")
 
     def __init__(
         self, number: int, now: float, call: Call, home: Pool, owner: Owner, give_up_at: float
@@ -56,6 +56,7 @@ class Ticket(Entry):
         self.admission: Admission | None = None
         self.wake: Callable[[], None] | None = None
         self.paused = 0.0
+        self.foretold: tuple[int, int, float] | None = None
 
     def decide(self, admission: Admission) -> Callable[[], None] | None:
         """Fix the outcome; what is returned must be called once the lock is free."""

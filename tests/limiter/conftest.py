@@ -119,6 +119,16 @@ class Fleet:
         self.time.pass_(seconds)
         return self.tally
 
+    def describe(self) -> Call:
+        """Describe a call of a task that is younger than all: it waits behind everyone."""
+        return Call(
+            provider="openai", host="h", pool=self.home, model="m", operation="chat",
+            input_tokens=1000, max_output_tokens=1024, task_started=self.time.now,
+        )  # fmt: skip
+
+    def given_up(self) -> Settlement:
+        return Settlement(at=self.time.now, end="cancelled")
+
     def _task(self, agent: int) -> None:
         self._next(agent, self.time.now, 20)
 
