@@ -30,8 +30,9 @@ def _start() -> None:
         from penstock._runtime import awake
 
         awake()
-    except ImportError:
-        _say(f"penstock is not installed for {sys.executable}: nothing is seen in it")
+    except ImportError as error:
+        why = "it is not installed" if error.name == "penstock" else str(error)
+        _say(f"nothing is seen in {sys.executable}: {why}")
     finally:
         if path is not None:
             os.environ["PYTHONPATH"] = path  # children are seen too
