@@ -90,7 +90,8 @@ def _say(apps: "list[_App]", prometheus: str, place: Path) -> None:
         typer.echo(f"{app.habit:<13} http://127.0.0.1:{app.port}/metrics")
     compose = place / "grafana" / dashboards.COMPOSE
     typer.echo(f"Grafana       PROMETHEUS_URL={prometheus} docker compose -f {compose} up")
-    typer.echo(f"Check         penstock dashboards check --prometheus {prometheus} --scrape-interval {SCRAPE_INTERVAL}")
+    options = f"--prometheus {prometheus} --scrape-interval {SCRAPE_INTERVAL}"
+    typer.echo(f"Check         penstock dashboards check {options}")
     typer.echo("Ctrl-C ends it all.")
 
 
