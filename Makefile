@@ -35,7 +35,7 @@ format: .venv/.installed  ## Format and fix what can be fixed
 .venv-openai2/.installed: pyproject.toml
 	@echo "setting up .venv-openai2"
 	@$(PYTHON) -m venv .venv-openai2
-	@.venv-openai2/bin/python -m pip install --quiet --disable-pip-version-check -e . 'openai>=2.20,<3'
+	@.venv-openai2/bin/python -m pip install --quiet --disable-pip-version-check -e . 'openai>=2.20,<3' litellm tenacity
 	@touch $@
 
 clean:  ## Remove the environments
