@@ -31,6 +31,7 @@ class PoolHandle:
         self._limiter = limiter
         self._judge = judge
         self.name = name
+        self._provider, _, self._model = name.partition(":")
 
     def permit(
         self,
@@ -54,10 +55,10 @@ class PoolHandle:
 
         """
         call = Call(
-            provider=self.name.partition(":")[0],
+            provider=self._provider,
             host="",
             pool=self.name,
-            model=self.name.partition(":")[2],
+            model=self._model,
             operation="call",
             input_tokens=tokens,
             max_output_tokens=max_output_tokens,

@@ -129,6 +129,8 @@ def _fits(fallback: Fallback, target: PoolSettings, call: Call) -> bool:
         return False
     if not set(fallback.capabilities) <= set(target.capabilities):
         return False
+    if target.capabilities and not needs_of(call.body) <= set(target.capabilities):
+        return False
     if target.context_tokens is not None:
         return call.input_tokens + (call.max_output_tokens or 0) <= target.context_tokens
     return True

@@ -217,13 +217,15 @@ def test_odd_memory_is_ignored(limiter, call, data):
         (Fallback(pool="q", capabilities=("tools",)), {"capabilities": ("tools", "json")}, True),
         (Fallback(pool="q", capabilities=("tools",)), {}, False),
         (Fallback(pool="q"), {"context_tokens": 50}, False),
+        (Fallback(pool="q"), {"capabilities": ("json",)}, False),
+        (Fallback(pool="q"), {"capabilities": ("tools",)}, True),
         (Fallback(pool="q"), {"wire": "anthropic.messages"}, False),
     ],
 )
 def test_a_fallback_that_does_not_declare_what_is_needed_is_closed(limiter, call, time, scope, target, fits):
     lim = limiter(p={"fallback": (scope,), "wait_up_to_seconds": 0.0, "max_concurrency": 1}, q=target)
     lim.admit(call())
-    ticket = lim.admit(call(input_tokens=100, wire="openai.chat"))
+    ticket = lim.admit(call(input_tokens=100, wire="openai.chat", body=b'{"tools": [{}]}'))
     time.pass_(2.0)
     assert (ticket.admission is not None) is fits
 
