@@ -34,10 +34,11 @@ def show(scenario: Scenario, rows: Sequence[dict[str, Any]]) -> None:
     for title, _, _ in COLUMNS:
         table.add_column(title, justify="right")
     for policy, own in by_policy.items():
-        if "skipped" in own[0]:
-            table.add_row(policy, f"skipped: {own[0]['skipped']}", style="dim")
-        else:
+        if "skipped" not in own[0]:
             table.add_row(policy, *(_cell(own, key, shape) for _, key, shape in COLUMNS))
+    skipped = {policy: own[0]["skipped"] for policy, own in by_policy.items() if "skipped" in own[0]}
+    table.caption = "\n".join(f"{policy} skipped: {reason}" for policy, reason in skipped.items()) or None
+    table.caption_justify = "left"
     console = Console()
     # A pipe is as wide as the table needs.
     (console if console.is_terminal else Console(width=WIDTH)).print(table)

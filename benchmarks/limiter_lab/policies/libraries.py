@@ -268,7 +268,7 @@ class LitellmRouter:
         self._calls[key] = call
         try:
             await self._router.acompletion(model="lab", messages=[{"role": "user", "content": key}])
-        except Exception as error:  # noqa: BLE001 - litellm raises its own and the provider's
+        except Exception as error:  # litellm raises its own and the provider's
             raise GaveUpError from error
         finally:
             del self._calls[key]
