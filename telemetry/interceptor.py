@@ -97,7 +97,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """Do not send: this is the answer (a response cache's). `trust`, `pool` and `reason` say where it is from."""
+    """Do not send: this is the answer (a response cache's); `trust`, `pool` and `reason` say whence."""
 
     status: int
     headers: Mapping[str, str]
