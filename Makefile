@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format clean
+.PHONY: help demo test check format stack clean
 .DEFAULT_GOAL := help
 
 help:  ## Show the commands
@@ -37,6 +37,10 @@ format: .venv/.installed  ## Format and fix what can be fixed
 	@$(PYTHON) -m venv .venv-openai2
 	@.venv-openai2/bin/python -m pip install --quiet --disable-pip-version-check -e . 'openai>=2.20,<3' litellm tenacity
 	@touch $@
+
+stack: .venv/.installed  ## Apps, Prometheus and Alertmanager to look around in
+	@bash tests/setup/servers.sh
+	@$(BIN)/penstock stack
 
 clean:  ## Remove the environments
 	rm -rf .venv .venv-openai2

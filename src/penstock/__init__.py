@@ -15,6 +15,14 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from penstock._runtime import Runtime, instrument, pool, runtime
+    from penstock.classifiers import (
+        Evidence,
+        Verdict,
+        classify,
+        explain,
+        register_rules,
+        verdict_of_exception,
+    )
     from penstock.errors import (
         Backpressure,
         LimiterError,
@@ -53,6 +61,7 @@ if TYPE_CHECKING:
 _HOMES: Final[dict[str, str]] = {
     "Backpressure": "penstock.errors",
     "Codec": "penstock.trust",
+    "Evidence": "penstock.classifiers",
     "Ledger": "penstock.trust",
     "Level": "penstock.trust",
     "LimiterError": "penstock.errors",
@@ -67,11 +76,14 @@ _HOMES: Final[dict[str, str]] = {
     "TrustError": "penstock.errors",
     "TrustTooLow": "penstock.errors",
     "UsageError": "penstock.errors",
+    "Verdict": "penstock.classifiers",
     "WouldExceedDeadline": "penstock.errors",
     "cached": "penstock.trust",
     "carry": "penstock.trust",
+    "classify": "penstock.classifiers",
     "current_task": "penstock.telemetry.tasks",
     "distrust": "penstock.trust",
+    "explain": "penstock.classifiers",
     "guard": "penstock.trust",
     "idempotency_key": "penstock.trust",
     "instrument": "penstock._runtime",
@@ -79,18 +91,21 @@ _HOMES: Final[dict[str, str]] = {
     "lineage": "penstock.trust",
     "pool": "penstock._runtime",
     "primary_only": "penstock.trust",
+    "register_rules": "penstock.classifiers",
     "repeatable": "penstock.trust",
     "resolve": "penstock.trust",
     "runtime": "penstock._runtime",
     "task": "penstock.telemetry.tasks",
     "tool": "penstock.telemetry.tools",
     "trust": "penstock.trust",
+    "verdict_of_exception": "penstock.classifiers",
     "verified": "penstock.trust",
 }
 
 __all__ = [
     "Backpressure",
     "Codec",
+    "Evidence",
     "Ledger",
     "Level",
     "LimiterError",
@@ -105,11 +120,14 @@ __all__ = [
     "TrustError",
     "TrustTooLow",
     "UsageError",
+    "Verdict",
     "WouldExceedDeadline",
     "cached",
     "carry",
+    "classify",
     "current_task",
     "distrust",
+    "explain",
     "guard",
     "idempotency_key",
     "instrument",
@@ -117,12 +135,14 @@ __all__ = [
     "lineage",
     "pool",
     "primary_only",
+    "register_rules",
     "repeatable",
     "resolve",
     "runtime",
     "task",
     "tool",
     "trust",
+    "verdict_of_exception",
     "verified",
 ]
 

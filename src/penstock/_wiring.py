@@ -1,13 +1,15 @@
 """Who is plugged into whom: the limiter behind the trust room, both into telemetry and the metrics."""
 
+import functools
 from collections.abc import Callable
 from typing import Literal, cast
 
 from opentelemetry import trace
 
 from penstock._config import Settings
+from penstock.classifiers import register_entry_points
 from penstock.limiter import Change, Event, Limiter, parse_settings
-from penstock.telemetry import Telemetry, TelemetryOptions
+from penstock.telemetry import Telemetry, TelemetryOptions, guard
 from penstock.telemetry import metrics as m
 from penstock.telemetry.export import SpanFile
 from penstock.telemetry.registry import Bound, Registry
@@ -22,6 +24,7 @@ def start(
     Raises:
         UsageError: an option of a pool or of the trust room is wrong, or the metrics port cannot be served.
     """
+    _packaged_rules()
     pools = parse_settings(settings.limiter)  # also where nothing is limited: a typo is a typo
     limiter: Limiter | None = None
     events: _Events | None = None
@@ -52,6 +55,15 @@ def start(
         events.registry = telemetry.registry
         telemetry.registry.add_source(_State(limiter, telemetry.registry))
     return limiter, room, telemetry
+
+
+@functools.cache
+def _packaged_rules() -> None:
+    """Take the error rules of installed packages, once a process; a broken package is logged."""
+    try:
+        register_entry_points()
+    except guard.OURS as error:
+        guard.failed("classifiers.entry_points", error)
 
 
 class _Events:
