@@ -149,7 +149,7 @@ def _hooks() -> Iterator[Hook]:
         install(Engine())
     try:
         for module in STACKS:
-            if find_spec(module.partition(".")[0]) is None:
+            if _absent(module):
                 continue
             try:
                 importlib.import_module(module)
@@ -160,8 +160,17 @@ def _hooks() -> Iterator[Hook]:
         if ours:
             uninstall()
     for module in STACKS:
-        absent = find_spec(module.partition(".")[0]) is None
-        yield Hook(module, _state(module, module in live, absent, failures))
+        yield Hook(module, _state(module, module in live, _absent(module), failures))
+
+
+def _absent(module: str) -> bool:
+    """Whether there is nothing to hook: no package, or a release that keeps its loop in another module."""
+    try:
+        return find_spec(module) is None
+    except ModuleNotFoundError:
+        return True
+    except Exception:  # noqa: BLE001 - a broken package is there, and is what is looked for
+        return False
 
 
 def _state(module: str, live: bool, absent: bool, failures: Mapping[str, str]) -> str:
