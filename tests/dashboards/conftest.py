@@ -1,5 +1,6 @@
 """A page of every metric in the catalogue, whole or spoilt, and a real Prometheus that scrapes it."""
 
+import contextlib
 import http.server
 import importlib
 import re
@@ -80,7 +81,8 @@ class Catalogue:
                 self.send_response(200)
                 self.send_header("Content-Type", "text/plain; version=0.0.4")
                 self.end_headers()
-                self.wfile.write(body)
+                with contextlib.suppress(ConnectionError):  # a Prometheus that was told to stop
+                    self.wfile.write(body)
 
             def log_message(self, *_):
                 pass
