@@ -235,6 +235,8 @@ class Limiter:
         pool, settings = ticket.home, ticket.home.settings
         if settings.tokens_per_minute is not None and pool.too_large(ticket):
             return self._refuse(ticket, "too_large", 0.0, now)
+        if self._outgrown(ticket, now):
+            return self._refuse(ticket, "too_large", 0.0, now)
         if not len(pool.queue) and pool.when(ticket, now) <= now:
             self._grant(ticket, pool, now)
             return []
@@ -263,6 +265,10 @@ class Limiter:
         at = inf
         while (head := queue.head(now)) is not None:
             ticket = cast("Ticket", head)
+            if self._outgrown(ticket, now):
+                queue.remove(ticket, served=False)
+                wakes += self._refuse(ticket, "too_large", 0.0, now)
+                continue
             at = pool.when(ticket, now)
             if at > now:
                 break
@@ -364,6 +370,11 @@ class Limiter:
         pool.send(ticket, now)
         ticket.attempts = 1
         ticket.decide(Granted())
+
+    def _outgrown(self, ticket: Ticket, now: float) -> bool:
+        """Whether a call is known to be larger than its window, and no fallback can take it."""
+        home = ticket.home
+        return home.outgrown(ticket, now) and not self._router.candidates(home, ticket.call)
 
     def _hopeless(self, ticket: Ticket, now: float) -> bool:
         """Whether waiting is certain to be in vain. What overtakes only adds to this estimate."""

@@ -139,7 +139,13 @@ class Meter:
             return
         self._seen_order = mark.order
         remaining = window.remaining
-        mark = mark._replace(level=mark.level + refunded, charged=mark.charged - refunded)
+        # What was given back is also among the corrections since the mark. That caution costs a small call
+        # little, and whoever took the room may still be there; a call larger than the bucket would empty it.
+        twice = refunded if refunded >= self.depth else 0.0
+        mark = mark._replace(
+            level=mark.level + refunded - twice,
+            charged=mark.charged - refunded,
+        )
         self._learn_depth(remaining, window.reset_seconds)
         self._vote(mark, remaining)
         if self.sliced:

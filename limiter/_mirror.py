@@ -121,27 +121,19 @@ class Mirror:
 
     def when(self, call: Charged, now: float) -> float:
         """Say when every dimension has room: `now` or later."""
-        requests = self.requests
-        at = requests.when(1.0, now) if requests is not None else now
-        if not self.counts_tokens:
-            return at
-        est = self.estimator
-        tokens_in = est.input(call.input_tokens)
-        expected = est.output(call.max_output)
-        declared = float(call.max_output if call.max_output is not None else expected)
-        if self.tokens is not None:
-            if self.tokens.use_reserved:
-                at = max(at, self.tokens.reserving.when(tokens_in + declared, now))
-            else:
-                at = max(at, self.tokens.metered.when(tokens_in + 1, now))
-        if self.input is not None:
-            at = max(at, self.input.when(tokens_in, now))
-        if self.output is not None:
-            if self.output.use_reserved:
-                at = max(at, self.output.reserving.when(declared, now))
-            else:
-                at = max(at, self.output.metered.when(1.0, now))
+        at = self.when_request(now)
+        if self.counts_tokens:
+            for meter, need in self._needs(call):
+                at = max(at, meter.when(need, now))
         return at
+
+    def when_request(self, now: float) -> float:
+        """Say when there is room for one request, whatever its tokens."""
+        return self.requests.when(1.0, now) if self.requests is not None else now
+
+    def windows(self, call: Charged) -> float:
+        """Say how many whole token windows a call needs: what is above 1 can never fit."""
+        return max((need / meter.limit for meter, need in self._needs(call) if meter.limit > 0), default=0.0)
 
     def charge(self, call: Charged, now: float) -> None:
         """Count a send."""
@@ -248,6 +240,22 @@ class Mirror:
         found += [("tokens", self.tokens.active if self.tokens else None)]
         found += [("output_tokens", self.output.active if self.output else None)]
         return [(name, meter) for name, meter in found if meter is not None]
+
+    def _needs(self, call: Charged) -> list[tuple[Meter, float]]:
+        """List what must be free for a call to start, per token dimension."""
+        tokens_in = self.estimator.input(call.input_tokens)
+        declared = float(
+            call.max_output if call.max_output is not None else self.estimator.output(call.max_output)
+        )
+        needs: list[tuple[Meter, float]] = []
+        if self.tokens is not None:
+            reserved = self.tokens.use_reserved
+            needs.append((self.tokens.active, tokens_in + (declared if reserved else 1.0)))
+        if self.input is not None:
+            needs.append((self.input, tokens_in))
+        if self.output is not None:
+            needs.append((self.output.active, declared if self.output.use_reserved else 1.0))
+        return needs
 
     def _observe_tokens(self, marks: Marks, window: Window, now: float, *, back: bool) -> None:
         pair = self.tokens

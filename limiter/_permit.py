@@ -150,6 +150,13 @@ class Permit:
                 f"pool {pool!r} would start this call in {eta:.1f} s, past its deadline", eta_seconds=eta
             )
         depth = self._limiter.depth(pool)
+        if refused.reason == "too_large":
+            return Backpressure(
+                f"pool {pool!r} refused a call (too_large): about {self._call.input_tokens} input tokens are "
+                "larger than its token window, so that waiting would not help; send less at once",
+                eta_seconds=eta,
+                depth=depth,
+            )
         return Backpressure(
             f"pool {pool!r} refused a call ({refused.reason}): {depth} are queued, "
             f"a new one would start in {eta:.1f} s",

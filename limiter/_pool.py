@@ -14,6 +14,7 @@ from penstock.limiter._eta import Overtaking
 from penstock.limiter._gate import Gate, GateState
 from penstock.limiter._kinds import Kind, kind_of
 from penstock.limiter._mirror import Mirror
+from penstock.limiter._oversize import Oversize
 from penstock.limiter._pacer import Pacer
 from penstock.limiter._queue import Queue
 from penstock.limiter._ramp import Ramp
@@ -86,6 +87,7 @@ class Pool:
         self.ramp = Ramp()
         self.pacer = Pacer(now)
         self.mirror = Mirror()
+        self.oversize = Oversize()
         self.overtaking = Overtaking()
         self.live: dict[int, Entry] = {}
         self.parked_until = -inf
@@ -122,6 +124,8 @@ class Pool:
             if at > now:
                 return self._stop("static", at)
         at = self.mirror.when(entry, now)
+        if at > now and self._may_try(entry):
+            at = self.mirror.when_request(now)
         if at > now:
             return self._stop("mirror", self._believed(at, now))
         at = self.ramp.when(now)
@@ -141,12 +145,23 @@ class Pool:
         self._blocked = why
         return at
 
+    def _may_try(self, entry: Entry) -> bool:
+        """Whether a call that no amount of waiting makes fit may go, so that the provider says so."""
+        if entry.number < 0 or entry.attempts or not self.mirror.counts_tokens:
+            return False
+        size = self.mirror.windows(entry)
+        return size > 1 and self.oversize.try_out(entry.number, size, self.live)
+
     def too_large(self, entry: Entry) -> bool:
         """Whether a call can never fit into what the user stated."""
         per_minute = self.settings.tokens_per_minute
         if per_minute is None:
             return False
         return self.mirror.cost(entry) > per_minute * (1 - self.settings.headroom_ratio)
+
+    def outgrown(self, entry: Entry, now: float) -> bool:
+        """Whether the provider has lately refused for good what was no larger than this call."""
+        return self.mirror.counts_tokens and self.oversize.hopeless(self.mirror.windows(entry), now)
 
     # Sending and hearing
 
@@ -179,6 +194,9 @@ class Pool:
         if quota is not None:
             self.mirror.observe(entry, quota, now, refused=refused, live=list(self._live_after(entry)))
             self._lift(now)
+        if self.mirror.counts_tokens and (size := self.mirror.windows(entry)) > 1:
+            lacked = (verdict.limit_dimension if verdict is not None else None) or ""
+            kind = self.oversize.heard(kind, size, lacked, quota, now)
         if kind is None or kind is Kind.IGNORED:
             self._succeeded(entry, now)
             return kind

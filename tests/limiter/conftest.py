@@ -61,6 +61,7 @@ _REASONS = {
     Refusal.TOKENS: ("rate_limit", "tokens_per_minute"),
     Refusal.INPUT_TOKENS: ("rate_limit", "input_tokens_per_minute"),
     Refusal.OUTPUT_TOKENS: ("rate_limit", "output_tokens_per_minute"),
+    Refusal.TOO_LARGE: ("rate_limit", "tokens_per_minute"),
     Refusal.CONCURRENCY: ("rate_limit", "concurrency"),
     Refusal.SLOPE: ("rate_limit", "ramp"),
     Refusal.OVERLOADED: ("overloaded", None),
