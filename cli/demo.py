@@ -22,7 +22,7 @@ from penstock.errors import UsageError
 from penstock.simulator.demo import Arm, Options, Result, race
 
 BARS: Final = " ▁▂▃▄▅▆▇█"
-SPARK_WIDTH: Final = 30
+SPARK_WIDTH: Final = 20
 REPORT_EVERY_SECONDS: Final = 10.0
 
 
@@ -103,11 +103,11 @@ def _screen(arms: Sequence[Arm], options: Options) -> Table:
     table.add_column("")
     for heading in ("tasks done", "failed", "in flight", "cap", "queued", "429s"):
         table.add_column(heading, justify="right")
-    table.add_column(f"429s a second, last {SPARK_WIDTH} s", min_width=SPARK_WIDTH)
+    table.add_column("429s a second", min_width=SPARK_WIDTH)
     for arm in arms:
         over = len(arm.tasks) == options.tasks
         table.add_row(
-            Text(arm.name, style="bold") + Text(f"\n{arm.says}", style="dim"),
+            Text.assemble((arm.name, "bold"), "\n", (arm.says, "dim")),
             f"{arm.finished}/{options.tasks}",
             Text(str(arm.failed), style="red" if arm.failed else ""),
             str(arm.live.in_flight),

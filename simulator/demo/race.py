@@ -11,9 +11,9 @@ from typing import Final
 from penstock.simulator.demo.arm import Arm
 
 ARMS: Final = {
-    "naive": "SDK defaults in a three-try loop",
-    "handmade": "Semaphore(8), six tries, full jitter",
-    "guarded": "penstock run --limit, no code change",
+    "naive": "SDK retries × three tries",
+    "handmade": "Semaphore(8), full jitter",
+    "guarded": "penstock run --limit",
 }
 TICK_SECONDS: Final = 1.0
 BUCKET_SECONDS: Final = 10.0
