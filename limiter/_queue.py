@@ -6,7 +6,7 @@ It starves nobody: a call that has waited half of what it may wait, or a minute,
 """
 
 from collections.abc import Iterator
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from math import inf
 from typing import Final, Protocol
 
@@ -14,7 +14,10 @@ RANKS: Final = {"interactive": 1, "normal": 2, "batch": 3}
 """Rank 0 is for those who waited long enough to go before everyone."""
 _CLASSES: Final = 4
 _PROMOTE_SECONDS: Final = 60.0
-_SCAN: Final = 1024
+_GOLDEN: Final = 0.618034
+_TENANTS: Final = 1024
+_SAMPLE: Final = 256
+"""So many waiters of a class are looked at to place a call; of more, every n-th."""
 
 
 class Waiter(Protocol):
@@ -74,12 +77,31 @@ class _Class:
             return
         self._virtual = max(self._virtual, tenant.served)
         tenant.served += max(1.0, waiter.cost)
-        if not tenant.heap and len(self._tenants) > _SCAN:
+        if not tenant.heap and len(self._tenants) > _TENANTS:
             del self._tenants[waiter.tenant]
 
-    def waiters(self) -> Iterator[tuple[float, int, Waiter]]:
-        for tenant in self._tenants.values():
-            yield from tenant.heap
+    def ahead_of(self, age: float, number: int, rank: int) -> int:
+        """Count those that are older, from a sample if they are many."""
+        heaps = [tenant.heap for tenant in self._tenants.values() if tenant.heap]
+        step = max(1, sum(map(len, heaps)) // _SAMPLE)
+        found = 0
+        for index, heap in enumerate(heaps):
+            # Where a heap's sample starts must not fall in step with the heaps' lengths.
+            for at, other, waiter in heap[int(step * (index * _GOLDEN % 1)) :: step]:
+                found += waiter.queued and waiter.rank == rank and (at, other) < (age, number)
+        return found * step
+
+    def oldest(self) -> Iterator[Waiter]:
+        """Walk all tenants' heaps in order, as far as the caller goes; those that left are among them."""
+        heaps = [tenant.heap for tenant in self._tenants.values() if tenant.heap]
+        edge = [(heap[0][:2], at, 0) for at, heap in enumerate(heaps)]
+        heapify(edge)
+        while edge:
+            _, at, place = heappop(edge)
+            heap = heaps[at]
+            yield heap[place][2]
+            for child in range(2 * place + 1, min(2 * place + 3, len(heap))):
+                heappush(edge, (heap[child][:2], at, child))
 
 
 class Queue:
@@ -145,28 +167,24 @@ class Queue:
         )
 
     def ahead_of(self, waiter: Waiter) -> int:
-        """Count the calls that go before this one; all of them if they are too many to look at."""
-        if self._live > _SCAN:
-            return self._live
-        mine = (waiter.rank, waiter.age, waiter.number)
-        return sum(
-            1
-            for members in self._classes
-            for age, number, other in members.waiters()
-            if other.queued and (other.rank, age, number) < mine
+        """Count the calls that go before this one; about, where hundreds wait."""
+        classes = enumerate(self._classes[: waiter.rank + 1])
+        ahead = sum(
+            members.ahead_of(inf if rank < waiter.rank else _seniority(waiter), waiter.number, rank)
+            for rank, members in classes
         )
+        return min(ahead, self._live)
 
     def waiters(self, most: int) -> list[Waiter]:
         """List up to `most` waiting calls in the order in which they would go within their tenants."""
-        found: list[tuple[int, float, int, Waiter]] = []
+        found: dict[int, Waiter] = {}
         for rank, members in enumerate(self._classes):
-            found.extend(
-                (rank, age, number, other)
-                for age, number, other in members.waiters()
-                if other.queued and other.rank == rank
-            )
-        found.sort(key=lambda row: row[:3])
-        return [row[3] for row in found[:most]]
+            for waiter in members.oldest():
+                if len(found) == most:
+                    return list(found.values())
+                if waiter.queued and waiter.rank == rank:
+                    found[waiter.number] = waiter
+        return list(found.values())
 
     def drain(self) -> list[Waiter]:
         """Take out everyone."""
@@ -176,8 +194,7 @@ class Queue:
         return everyone
 
     def _place(self, waiter: Waiter) -> None:
-        # Those in the first class have waited long enough; among them, first come first served.
-        self._classes[waiter.rank].add(waiter, waiter.age if waiter.rank else waiter.queued_at)
+        self._classes[waiter.rank].add(waiter, _seniority(waiter))
         if waiter.rank:
             heappush(self._promote, (waiter.promote_at, waiter.number, waiter))
 
@@ -192,6 +209,12 @@ class Queue:
                 waiter.rank -= 1
                 waiter.promote_at = at + patience(waiter)
                 self._place(waiter)
+
+
+def _seniority(waiter: Waiter) -> float:
+    """Say what a waiter is ordered by in its class: its task's start."""
+    # Those in the first class have waited long enough; among them, first come first served.
+    return waiter.age if waiter.rank else waiter.queued_at
 
 
 def patience(waiter: Waiter) -> float:
