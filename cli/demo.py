@@ -22,7 +22,7 @@ from penstock.errors import UsageError
 from penstock.simulator.demo import Arm, Options, Result, race
 
 BARS: Final = " ▁▂▃▄▅▆▇█"
-SPARK_WIDTH: Final = 20
+SPARK_WIDTH: Final = 18
 REPORT_EVERY_SECONDS: Final = 10.0
 
 
