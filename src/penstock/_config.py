@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from penstock._memory import default_folder
 from penstock.errors import UsageError
 
 PREFIX: Final = "PENSTOCK_"
@@ -23,6 +24,7 @@ _FALSE: Final = frozenset({"", "0", "false", "no", "off"})
 class Settings:
     """What `instrument()` starts with. `spans` is None when no file is written.
 
+    `state` is the folder where what the limiter learnt is kept, if it is.
     `pools` is the limiter's table (defaults for every pool beside `pools`), `trust` the trust room's;
     `names` maps patterns of `provider:model` to the user's own pool names.
     """
@@ -34,6 +36,7 @@ class Settings:
     names: Mapping[str, str] = field(default_factory=dict)
     limiter: Mapping[str, object] = field(default_factory=dict)
     trust: Mapping[str, object] = field(default_factory=dict)
+    state: Path | None = None
     disabled: bool = False
 
 
@@ -101,6 +104,8 @@ OPTIONS: Final = (
            "--metrics-port N", "OTEL_EXPORTER_PROMETHEUS_PORT"),
     Option("metrics_host", "127.0.0.1", "Address that `/metrics` listens on.", _text, "",
            "OTEL_EXPORTER_PROMETHEUS_HOST"),
+    Option("state", "off", "Keep what `enforce` learnt of each pool for the next run: `on` in "
+           "`$XDG_STATE_HOME/penstock` (else `~/.local/state/penstock`), or the folder named.", _path),
 )  # fmt: skip
 
 # Knobs of every pool that no `[pools."…"]` table sets: pool knob -> default and meaning.
@@ -225,7 +230,14 @@ def _settle(
         names={str(pattern): str(name) for pattern, name in tables["names"].items()},
         limiter={**knobs, "pools": tables["pools"]},
         trust=tables["trust"],
+        state=_state(chosen["state"], environ),
     )
+
+
+def _state(named: object, environ: Mapping[str, str]) -> Path | None:
+    if named is None or str(named).lower() in _FALSE:
+        return None
+    return default_folder(environ) if named == "on" else Path(str(named)).absolute()
 
 
 def _spans(named: object, environ: Mapping[str, str]) -> Path | None:

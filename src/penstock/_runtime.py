@@ -3,13 +3,14 @@
 import os
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from penstock._config import Settings, load
+from penstock._memory import write
 from penstock.errors import PenstockError, UsageError
 from penstock.telemetry import Telemetry
 from penstock.telemetry.exits import on_exit
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _lock: Final = threading.RLock()
 _current: "Runtime | None" = None
+_LOCK_SECONDS: Final = 1.0
 
 
 class Runtime:
@@ -37,12 +39,15 @@ class Runtime:
         self.limiter: Limiter | None = None
         self.trust: TrustRoom | None = None
         self.telemetry: Telemetry | None = None
+        self._forget_exit: Callable[[], None] | None = None
         if settings.disabled:
             return
         from penstock._wiring import start
 
         finished = _note_file if os.environ.get(LAUNCHED) else None
         self.limiter, self.trust, self.telemetry = start(settings, finished)
+        if settings.state is not None and settings.limit == "enforce":
+            self._forget_exit = on_exit(self._remember)
 
     @property
     def spans(self) -> Path | None:
@@ -59,12 +64,24 @@ class Runtime:
         """Say how many more calls could start now in `pool`; None while nothing is limited."""
         return self.limiter.headroom(pool) if self.limiter is not None else None
 
+    def _remember(self) -> None:
+        """Keep what was learnt. A signal may have stopped this very thread while it held the lock."""
+        if self.limiter is None or self.settings.state is None:
+            return
+        if self.limiter.lock.acquire(timeout=_LOCK_SECONDS):
+            self.limiter.lock.release()
+            write(self.settings.state, self.limiter.remember())
+
     def shutdown(self) -> None:
         """Take every hook out and write what is left. Idempotent."""
         global _current
         with _lock:
             if _current is self:
                 _current = None
+        if self._forget_exit is not None:
+            self._forget_exit()
+            self._forget_exit = None
+            self._remember()
         if self.limiter is not None:
             self.limiter.close()
         if self.trust is not None:

@@ -7,6 +7,7 @@ from typing import Literal, cast
 from opentelemetry import trace
 
 from penstock._config import Settings
+from penstock._memory import read
 from penstock.classifiers import register_entry_points
 from penstock.limiter import Change, Event, Limiter, parse_settings
 from penstock.telemetry import Telemetry, TelemetryOptions, guard
@@ -32,6 +33,8 @@ def start(
         events = _Events()
         mode = cast("Literal['enforce', 'observe']", settings.limit)
         limiter = Limiter(pools, mode=mode, on_event=events)
+        if settings.state is not None and mode == "enforce":
+            limiter.recall(read(settings.state))
     room = TrustRoom(settings.trust, limiter)
     if limiter is not None:
         limiter.move_cost = room.move_cost
