@@ -343,7 +343,13 @@ class Pool:
         self._doubt_at = now + (_DOUBT_SECONDS if verdict.retry_after is None else verdict.retry_after)
         before = self.pacer.rate
         if not self.pacer.lifted:
-            if self._streak < _STREAK and self.pacer.refused(entry.sent_at, now):
+            if (
+                quota is not None
+                and self.mirror.counts_tokens
+                and "tokens" in (verdict.limit_dimension or "")
+            ):
+                self.pacer.refused(-inf, now)  # the mirror knows the tokens: calls a second are not the cause
+            elif self._streak < _STREAK and self.pacer.refused(entry.sent_at, now):
                 self._moved("rate", before, self.pacer.rate, verdict.limit_dimension or "rate", now)
             elif self._streak >= _STREAK:
                 self.pacer.refused(-inf, now)

@@ -367,3 +367,19 @@ def test_quota_headers_are_believed_over_slow_start(limiter, call, time):
     snapshot = lim.snapshot()["p"]
     assert snapshot.rate_per_second == pytest.approx(10.0)
     assert snapshot.limits["requests"] == (600.0, 599.0)
+
+
+@pytest.mark.parametrize(
+    ("dimension", "slower"), [("tokens_per_minute", False), ("requests_per_minute", True)]
+)
+def test_missing_tokens_that_headers_count_do_not_slow_the_calls_per_second(
+    limiter, call, time, say, dimension, slower
+):
+    events = []
+    lim = limiter(on_event=events.append, p={"max_wait_seconds": math.inf})
+    told = Quota(tokens=Window(limit=6000.0, remaining=3000.0))
+    served(lim, lim.admit(call(input_tokens=10)), time.now, quota=told)
+    ticket = lim.admit(call(input_tokens=10))
+    refused = say("rate_limit", retry_after=0.5, limit_dimension=dimension)
+    assert failed(lim, ticket, time.now, refused, quota=told) is Next.RETRY
+    assert any(e.what == "rate" and e.direction == "down" for e in events) is slower
