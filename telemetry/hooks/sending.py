@@ -97,10 +97,11 @@ class Sending:
 
     def refusal(self, refused: Refused) -> tuple[int, dict[str, str], bytes]:
         """Word a refusal as the provider's own 429."""
-        message = (
-            f"Penstock did not send this request: {refused.reason}. "
-            f"A call to {self.operation.pool} would start in about {max(refused.eta_seconds, 0):.0f} s."
-        )
+        pool = self.operation.pool
+        advice = f"A call to {pool} would start in about {max(refused.eta_seconds, 0):.0f} s."
+        if refused.reason == "too_large":
+            advice = f"It is larger than the token window of {pool}, so waiting will not help: send less."
+        message = f"Penstock did not send this request: {refused.reason}. {advice}"
         headers, body = self.out.provider.refusal(refused.eta_seconds, message)
         try:
             self.scope.refused(
