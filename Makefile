@@ -8,7 +8,7 @@ BIN := .venv/bin
 help:  ## Show the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-demo: .venv/.installed  ## Run the demo: three ways to call an LLM, one quota
+demo: .venv/.runs  ## Run the demo: three ways to call an LLM, one quota
 	@$(BIN)/penstock demo
 
 test: .venv/.installed .venv-openai2/.installed  ## Install what the tests need, then check and test everything
@@ -25,9 +25,14 @@ check: .venv/.installed  ## Format, lint, types, import contracts
 format: .venv/.installed  ## Format and fix what can be fixed
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-.venv/.installed: pyproject.toml
+.venv/.runs: pyproject.toml
 	@echo "setting up .venv (about half a minute)"
 	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e . openai anthropic
+	@touch $@
+
+.venv/.installed: .venv/.runs
+	@echo "setting up what the tests drive: every SDK and framework (about a minute)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
@@ -38,7 +43,7 @@ format: .venv/.installed  ## Format and fix what can be fixed
 	@.venv-openai2/bin/python -m pip install --quiet --disable-pip-version-check -e . 'openai>=2.20,<3' litellm tenacity
 	@touch $@
 
-stack: .venv/.installed  ## Apps, Prometheus and Alertmanager to look around in
+stack: .venv/.runs  ## Apps, Prometheus and Alertmanager to look around in
 	@bash tests/setup/servers.sh
 	@$(BIN)/penstock stack
 
