@@ -19,6 +19,18 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PromptHead:
+    """What a prompt begins with and providers cache: encoded parts to be hashed at once, never kept.
+
+    `first` is the first message, of prompts that have neither tools nor a system prompt.
+    """
+
+    tools: bytes = b""
+    system: bytes = b""
+    first: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestFacts:
     """What a request body declares. `input_tokens` is estimated from its length (4 characters a token)."""
 
@@ -26,8 +38,7 @@ class RequestFacts:
     stream: bool = False
     max_output_tokens: int | None = None
     input_tokens: int = 0
-    prefix: bytes = b""
-    """The head of the prompt (model, tools, system, first message) for a salted fingerprint; never kept."""
+    head: PromptHead | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

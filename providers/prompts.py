@@ -7,7 +7,7 @@ from typing import Final
 import orjson
 
 from penstock.providers.bodies import count, decode, part, text
-from penstock.providers.facts import RequestFacts
+from penstock.providers.facts import PromptHead, RequestFacts
 
 CHARACTERS_PER_TOKEN: Final = 4
 """OpenAI's rule of thumb, help.openai.com "What are tokens and how to count them"."""
@@ -15,7 +15,10 @@ IMAGE_CHARACTERS: Final = 4 * 1000
 """What one inline image or file stands for: about a thousand tokens, not its base64 length."""
 _INLINE: Final = 2048
 PARSE_LIMIT: Final = 4 * 1024 * 1024
-_PREFIX_BYTES: Final = 8 * 1024
+_HEAD_BYTES: Final = 8 * 1024
+_TOOLS: Final = frozenset({"tools", "toolConfig"})
+_SYSTEM: Final = frozenset({"system", "systemInstruction", "instructions", "preamble"})
+_SYSTEM_ROLES: Final = ("system", "developer")
 _MODEL: Final = re.compile(rb'"model"\s*:\s*"([^"\\]{1,200})"')
 _STREAM: Final = re.compile(rb'"stream"\s*:\s*true')
 
@@ -44,13 +47,13 @@ def read_request(
         return None
     holder = part(value, limits_in) if limits_in else value
     limits = (count(holder, name) for name in max_tokens_fields)
-    prompt = [value[name] for name in prompt_fields if name in value]
+    prompt = {name: value[name] for name in prompt_fields if name in value}
     return RequestFacts(
         model=model,
         stream=value.get("stream") is True if stream is None else stream,
         max_output_tokens=next((limit for limit in limits if limit is not None), None),
-        input_tokens=-(-sum(map(_characters, prompt)) // CHARACTERS_PER_TOKEN),
-        prefix=_prefix(model, prompt),
+        input_tokens=-(-sum(map(_characters, prompt.values())) // CHARACTERS_PER_TOKEN),
+        head=_head(prompt),
     )
 
 
@@ -78,12 +81,22 @@ def _characters(value: object) -> int:
     return 1
 
 
-def _prefix(model: str, prompt: list[object]) -> bytes:
-    """Take the head of the prompt: of each list (messages, tools) the start, which stays between calls."""
-    head: list[object] = [model]
-    for value in prompt:
-        if isinstance(value, list) and value and isinstance(value[0], Mapping) and "role" in value[0]:
-            head.append(value[0])
-        else:
-            head.append(value)
-    return orjson.dumps(head)[:_PREFIX_BYTES]
+def _head(prompt: Mapping[str, object]) -> PromptHead:
+    """Take what stays between calls: the tools and the system prompt, wherever the vendor puts them."""
+    tools = next((value for name, value in prompt.items() if name in _TOOLS), None)
+    system = next((value for name, value in prompt.items() if name in _SYSTEM), None)
+    said = next((value for name, value in prompt.items() if name not in _TOOLS | _SYSTEM), None)
+    first = said[0] if isinstance(said, list) and said else said
+    if system is None and isinstance(first, Mapping) and first.get("role") in _SYSTEM_ROLES:
+        system = first
+    if tools is None and system is None:
+        return PromptHead(first=_encoded(first))
+    return PromptHead(tools=_encoded(tools), system=_encoded(system))
+
+
+def _encoded(value: object) -> bytes:
+    """Encode the start of a part and its length, which tells of most changes further on."""
+    if not value:
+        return b""
+    whole = orjson.dumps(value)
+    return whole if len(whole) <= _HEAD_BYTES else b"%s%d" % (whole[:_HEAD_BYTES], len(whole))

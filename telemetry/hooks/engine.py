@@ -1,6 +1,5 @@
 """What all hooks share: who is told, who decides, how things are named."""
 
-import hashlib
 import os
 import threading
 import time
@@ -14,6 +13,7 @@ from penstock.telemetry.hooks.outgoing import Outgoing
 from penstock.telemetry.interceptor import Call, Interceptor
 from penstock.telemetry.operations import CURRENT, OperationScope
 from penstock.telemetry.pools import PoolNamer
+from penstock.telemetry.prompt_marks import mark_prompt
 from penstock.telemetry.records import Attempt, AttemptSink, Operation, Task, WorkSink
 from penstock.telemetry.spans import SpanWriter, TracerSource
 
@@ -110,8 +110,8 @@ class Engine:
 
     def start(self, out: Outgoing, scope: OperationScope, attempt: Attempt) -> LiveAttempt:
         """Put an attempt in the air."""
-        if out.facts.prefix:
-            attempt.prefix = hashlib.blake2b(out.facts.prefix, digest_size=8, key=self._salt).hexdigest()
+        if out.facts.head is not None:
+            attempt.prefix = mark_prompt(out.facts.head, out.credential, self._salt)
         live = LiveAttempt(self, scope, attempt, out.provider, out.endpoint)
         self._live[id(live)] = live
         live.start()

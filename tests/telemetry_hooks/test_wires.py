@@ -105,7 +105,34 @@ def test_the_prompt_prefix_stays_while_a_conversation_grows():
         body = json.dumps({"model": "gpt-5", "messages": messages}).encode()
         return OPENAI.request(endpoint("/v1/chat/completions"), body)
 
-    assert facts("a").prefix == facts("a", "b").prefix
+    assert facts("a").head == facts("a", "b").head
+    assert facts("a").head.system
+
+
+@pytest.mark.parametrize("changed", ["tools", "system"])
+def test_a_prompt_head_tells_which_part_changed(changed):
+    def head(**parts):
+        body = {"model": "claude-sonnet-5", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
+        body |= {"tools": [{"name": "find"}], "system": "be brief"} | parts
+        return CLAUDE.request(endpoint("/v1/messages"), json.dumps(body).encode()).head
+
+    other = head(**{changed: [{"type": "text", "text": "be long"}]})
+    assert getattr(other, changed) != getattr(head(), changed)
+    unchanged = "system" if changed == "tools" else "tools"
+    assert getattr(other, unchanged) == getattr(head(), unchanged)
+
+
+def test_a_long_part_that_grows_at_its_end_has_another_head():
+    def tools(count):
+        body = {
+            "model": "gpt-5",
+            "tools": [{"name": f"tool-{n}", "description": "x" * 99} for n in range(count)],
+        }
+        body["messages"] = [{"role": "user", "content": "hi"}]
+        return OPENAI.request(endpoint("/v1/chat/completions"), json.dumps(body).encode()).head.tools
+
+    assert tools(200) != tools(201)
+    assert len(tools(200)) < 9000
 
 
 def test_a_chat_document_tells_usage_model_and_why_it_ended():

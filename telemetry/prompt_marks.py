@@ -1,0 +1,41 @@
+"""What a prompt began with, as hashes that tell whether it changed and nothing of what it said.
+
+They are keyed with the caller's credential, so that processes and deploys that share one compare, and
+nobody without it can test a guessed prompt against a recorded mark.
+"""
+
+import hashlib
+from functools import lru_cache
+from typing import Final
+
+from penstock.providers import PromptHead
+
+PARTS: Final = ("tools", "system", "first")
+"""In the order in which providers cache them, docs.claude.com/en/docs/build-with-claude/prompt-caching."""
+MARK_LENGTH: Final = 8
+NO_MARK: Final = "-" * MARK_LENGTH
+
+
+def mark_prompt(head: PromptHead, credential: str, salt: bytes) -> str:
+    """Write `tools:1a2b3c4d system:5e6f7a8b first:--------`; every part stands at a fixed place.
+
+    `salt` is the key where there is no credential: such marks compare within one process only.
+    """
+    key = _key(credential) if credential else salt
+    parts = zip(PARTS, (head.tools, head.system, head.first), strict=True)
+    return " ".join(f"{name}:{_mark(data, key)}" for name, data in parts)
+
+
+def place_of_part(name: str) -> int:
+    """Tell at which character of a mark (from 0) a part's hash stands."""
+    before = PARTS[: PARTS.index(name)]
+    return sum(len(part) + MARK_LENGTH + 2 for part in before) + len(name) + 1
+
+
+def _mark(data: bytes, key: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=MARK_LENGTH // 2, key=key).hexdigest() if data else NO_MARK
+
+
+@lru_cache(maxsize=64)
+def _key(credential: str) -> bytes:
+    return hashlib.blake2b(credential.encode(), digest_size=32, person=b"penstock prompt").digest()
