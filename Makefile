@@ -40,7 +40,8 @@ format: .venv/.installed  ## Format and fix what can be fixed
 .venv-openai2/.installed: pyproject.toml
 	@echo "setting up .venv-openai2"
 	@$(PYTHON) -m venv .venv-openai2
-	@.venv-openai2/bin/python -m pip install --quiet --disable-pip-version-check -e . 'openai>=2.20,<3' litellm tenacity
+	@.venv-openai2/bin/python -m pip install --quiet --disable-pip-version-check -e . 'openai>=2.20,<3' litellm tenacity \
+		'llama-index-core>=0.14,<0.15' 'llama-index-llms-openai>=0.8,<0.9'
 	@touch $@
 
 stack: .venv/.runs  ## Apps, Prometheus and Alertmanager to look around in
