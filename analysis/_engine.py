@@ -11,13 +11,18 @@ if TYPE_CHECKING:
     import duckdb
 
 MEMORY_LIMIT: Final = "1GB"
+_MACROS: Final = """
+CREATE MACRO intDiv(a, b) AS a // b;
+CREATE MACRO cityHash64(a) AS hash(a), (a, b) AS hash(a, b);
+"""
+"""What our SQL calls by ClickHouse's names, so that one text runs on both. Any 64-bit hash will do."""
 
 
 def connect(spill: Path) -> "duckdb.DuckDBPyConnection":
     """Open an in-memory database that spills into `spill` and never fetches an extension."""
     import duckdb
 
-    return duckdb.connect(
+    con = duckdb.connect(
         config={
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
@@ -27,6 +32,8 @@ def connect(spill: Path) -> "duckdb.DuckDBPyConnection":
             "preserve_insertion_order": False,
         }
     )
+    con.execute(_MACROS)
+    return con
 
 
 def lock(con: "duckdb.DuckDBPyConnection", readable: Iterable[Path]) -> None:

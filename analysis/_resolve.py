@@ -3,10 +3,14 @@
 Several instrumentations may each have made a span of one call. The outermost is the operation (what
 the app asked for); the innermost owns the tokens. Attempts are, in this order: spans of kind attempt;
 else HTTP client spans inside the operation; else the operation itself counts as one.
+
+The statements are written once for DuckDB and ClickHouse: `_engine.connect` teaches DuckDB the few
+function names that it lacks.
 """
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from penstock.analysis._columns import COLUMNS
 
@@ -17,27 +21,35 @@ DEEPEST: Final = 64
 
 FILE_ROWS: Final = 1 << 50
 
-_NODES: Final = """
-CREATE TEMP TABLE nodes AS
-SELECT row_id, hash(trace_id, span_id) AS sid,
-       CASE WHEN parent_id IS NOT NULL THEN hash(trace_id, parent_id) END AS pid,
+Run = Callable[[str], Sequence[Sequence[Any]]]
+"""Executes a statement and gives its rows."""
+
+_SEEN: Final = """
+CREATE TEMPORARY TABLE seen AS
+SELECT row_id, cityHash64(trace_id, span_id) AS sid,
+       CASE WHEN parent_id IS NOT NULL THEN cityHash64(trace_id, parent_id) END AS pid,
        trace_id IS NOT NULL AND span_id IS NOT NULL AS named,
-       role, start_ns, end_ns, dedupe, attempts, hash(trace_id) AS trace,
+       role, start_ns, end_ns, dedupe, attempts, cityHash64(trace_id) AS trace,
        role = 'http' AND kind = 3 AND coalesce(upper(method), 'POST') = 'POST' AS sends,
-       CASE WHEN role = 'tool' THEN hash(tool) WHEN operation ILIKE '%embed%' THEN 1 ELSE 0 END AS sort
+       CASE WHEN role = 'tool' THEN cityHash64(coalesce(tool, ''))
+            WHEN operation ILIKE '%embed%' THEN 1 ELSE 0 END AS sort
 FROM raw
 """
 _DUPLICATES: Final = """
-CREATE TEMP TABLE copies AS
+CREATE TEMPORARY TABLE copies AS
 SELECT row_id FROM (
   SELECT row_id, row_number() OVER (
       PARTITION BY sid ORDER BY coalesce(end_ns >= start_ns, false) DESC,
       coalesce(end_ns - start_ns, 0) DESC, row_id) AS place
-  FROM nodes WHERE named AND sid IN (SELECT sid FROM nodes WHERE named GROUP BY sid HAVING count(*) > 1))
+  FROM seen WHERE named AND sid IN (SELECT sid FROM seen WHERE named GROUP BY sid HAVING count(*) > 1)) s
 WHERE place > 1
 """
+_NODES: Final = """
+CREATE TEMPORARY TABLE nodes AS SELECT * FROM seen WHERE row_id NOT IN (SELECT row_id FROM copies)
+"""
+_LINKS: Final = "CREATE TEMPORARY TABLE links (row_id BIGINT, role VARCHAR, to_row BIGINT, to_role VARCHAR)"
 _FRONTIER: Final = """
-CREATE TEMP TABLE frontier AS
+CREATE TEMPORARY TABLE frontier AS
 SELECT row_id, role, sort, pid AS at FROM nodes
 WHERE pid IS NOT NULL AND (role IN ('operation', 'attempt', 'tool') OR sends)
 """
@@ -50,18 +62,18 @@ WHERE p.row_id <> f.row_id
        OR (p.role = 'attempt' AND f.role = 'http'))
 """
 _CLIMB: Final = """
-CREATE OR REPLACE TEMP TABLE frontier AS
+CREATE OR REPLACE TEMPORARY TABLE frontier AS
 SELECT f.row_id, f.role, f.sort, p.pid AS at
 FROM frontier f JOIN nodes p ON p.sid = f.at AND p.named
 WHERE p.role IN ('other', 'queue', 'http') AND p.pid IS NOT NULL
 """
 _ROOTS: Final = """
-CREATE OR REPLACE TEMP TABLE roots AS
+CREATE OR REPLACE TEMPORARY TABLE roots AS
 SELECT r.row_id, coalesce(l.to_row, r.root) AS root
 FROM roots r LEFT JOIN links l ON l.row_id = r.root AND l.role = 'operation'
 """
 _CALLS: Final = """
-CREATE TEMP TABLE calls AS
+CREATE TEMPORARY TABLE calls AS
 SELECT n.row_id, r.root,
        i.to_row IS NULL AS leaf,
        n.dedupe IN ('inner', 'outer') AND r.root = n.row_id AND i.to_row IS NULL
@@ -73,7 +85,7 @@ LEFT JOIN (SELECT DISTINCT trace FROM nodes WHERE role = 'operation' AND dedupe 
        ON o.trace = n.trace
 """
 _ATTEMPTS: Final = """
-CREATE TEMP TABLE tries AS
+CREATE TEMPORARY TABLE tries AS
 WITH own AS (
   SELECT n.row_id, 'attempt' AS via, l.to_row AS op
   FROM nodes n LEFT JOIN links l USING (row_id) WHERE n.role = 'attempt'
@@ -94,7 +106,7 @@ FROM (SELECT * FROM own UNION ALL SELECT * FROM http UNION ALL SELECT * FROM sel
 LEFT JOIN calls c ON c.row_id = t.op
 """
 _FAMILY: Final = """
-CREATE TEMP TABLE family AS
+CREATE TEMPORARY TABLE family AS
 SELECT n.row_id,
        n.pid IS NOT NULL AND p.sid IS NULL AS orphan,
        coalesce(n.start_ns < p.start_ns, false) AS skewed
@@ -102,20 +114,20 @@ FROM nodes n LEFT JOIN nodes p ON p.sid = n.pid AND p.named
 WHERE n.pid IS NOT NULL
 """
 _BLAMED: Final = """
-CREATE TEMP TABLE blamed AS
-SELECT t.root, arg_max(r.error_class, r.start_ns) AS error_class,
-       arg_max(r.error_reason, r.start_ns) AS error_reason
+CREATE TEMPORARY TABLE blamed AS
+SELECT t.root, max_by(r.error_class, r.start_ns) AS error_class,
+       max_by(r.error_reason, r.start_ns) AS error_reason
 FROM tries t JOIN raw r USING (row_id)
 WHERE t.via <> 'operation' AND r.failed AND r.error_class <> 'unknown' AND t.root IS NOT NULL
 GROUP BY t.root
 """
 _TASKS: Final = """
-CREATE TEMP TABLE tasks AS
+CREATE TEMPORARY TABLE tasks AS
 SELECT trace_id, min(task_id) AS task FROM raw
 WHERE task_id IS NOT NULL AND trace_id IS NOT NULL GROUP BY trace_id HAVING min(task_id) = max(task_id)
 """
 _DERIVED: Final = """
-CREATE TEMP TABLE derived AS
+CREATE TEMPORARY TABLE derived AS
 SELECT n.row_id, t.via,
        coalesce(f.orphan, false) AS orphan, coalesce(f.skewed, false) AS skewed,
        coalesce(c.root = n.row_id AND NOT c.shadow, false) AS is_operation,
@@ -132,8 +144,8 @@ LEFT JOIN (SELECT row_id, provider, model, pool FROM raw
            WHERE row_id IN (SELECT op FROM tries WHERE via = 'http')) o ON o.row_id = t.op AND t.via = 'http'
 LEFT JOIN blamed b ON b.root = n.row_id
 """
-_WRITE: Final = """
-SELECT r.* EXCLUDE (provider, model, pool, error_class, error_reason),
+_RESOLVED: Final = """
+SELECT {same},
        CASE WHEN r.failed AND r.error_class = 'unknown' THEN coalesce(d.error_class, r.error_class)
             ELSE r.error_class END AS error_class,
        CASE WHEN r.failed AND r.error_class = 'unknown' THEN coalesce(d.error_reason, r.error_reason)
@@ -146,13 +158,41 @@ SELECT r.* EXCLUDE (provider, model, pool, error_class, error_reason),
        coalesce(d.is_operation, false) AS is_operation,
        d.via IS NOT NULL AS is_attempt, d.via AS attempt_from,
        coalesce(d.is_tool, false) AS is_tool, coalesce(d.owns_tokens, false) AS owns_tokens,
-       d.call_id, coalesce(r.task_id, k.task, r.trace_id) AS task
+       d.call_id AS call_id, coalesce(r.task_id, k.task, r.trace_id) AS task
 FROM (SELECT * FROM raw WHERE row_id BETWEEN {low} AND {high}) r
 LEFT JOIN (SELECT * FROM derived WHERE row_id BETWEEN {low} AND {high}) d ON d.row_id = r.row_id
 LEFT JOIN tasks k ON k.trace_id = r.trace_id
 """
+_CHANGED: Final = frozenset({"provider", "model", "pool", "error_class", "error_reason"})
 _SLICE: Final = 1 << 16
 """Rows that are joined and written together: memory stays the same whatever the file."""
+
+
+def resolved(low: int = 0, high: int = 1 << 62) -> str:
+    """Give the SELECT of `raw` spans with the columns that `derive` found, for a range of row ids."""
+    same = ", ".join(f"r.{name} AS {name}" for name in (*COLUMNS, "row_id") if name not in _CHANGED)
+    return _RESOLVED.format(same=same, low=low, high=high)
+
+
+def derive(run: Run) -> None:
+    """Relate the spans in `raw` to one another; leaves the tables `derived` and `tasks`."""
+    for statement in (_SEEN, _DUPLICATES, _NODES, "DROP TABLE seen", _LINKS, _FRONTIER):
+        run(statement)
+    for _ in range(DEEPEST):
+        run(_FOUND)
+        run(_CLIMB)
+        if run("SELECT count(*) FROM frontier")[0][0] == 0:
+            break
+    run("CREATE TEMPORARY TABLE roots AS SELECT row_id, row_id AS root FROM nodes WHERE role = 'operation'")
+    for _ in range(DEEPEST):
+        before = run("SELECT sum(cityHash64(root)) FROM roots")
+        run(_ROOTS)
+        if run("SELECT sum(cityHash64(root)) FROM roots") == before:
+            break
+    for statement in (_CALLS, _ATTEMPTS, _BLAMED, _FAMILY, _TASKS, _DERIVED):
+        run(statement)
+    for table in ("copies", "nodes", "links", "frontier", "roots", "calls", "tries", "blamed", "family"):
+        run(f"DROP TABLE {table}")
 
 
 def resolve(con: "duckdb.DuckDBPyConnection", parts: list[Path], target: Path, *, apart: bool) -> None:
@@ -166,29 +206,8 @@ def resolve(con: "duckdb.DuckDBPyConnection", parts: list[Path], target: Path, *
         f"SELECT {columns}, row_id + {i * shift} AS row_id FROM read_parquet({_quoted(part)})"  # noqa: S608
         for i, part in enumerate(parts)
     )
-    con.execute(f"CREATE TEMP VIEW raw AS {' UNION ALL '.join(selects)}")
-    con.execute(_NODES)
-    con.execute(_DUPLICATES)
-    con.execute("DELETE FROM nodes WHERE row_id IN (SELECT row_id FROM copies)")
-    con.execute("CREATE TEMP TABLE links (row_id BIGINT, role VARCHAR, to_row BIGINT, to_role VARCHAR)")
-    con.execute(_FRONTIER)
-    for _ in range(DEEPEST):
-        con.execute(_FOUND)
-        con.execute(_CLIMB)
-        if not _count(con, "frontier"):
-            break
-    con.execute(
-        "CREATE TEMP TABLE roots AS SELECT row_id, row_id AS root FROM nodes WHERE role = 'operation'"
-    )
-    for _ in range(DEEPEST):
-        before = con.execute("SELECT sum(hash(root)) FROM roots").fetchone()
-        con.execute(_ROOTS)
-        if con.execute("SELECT sum(hash(root)) FROM roots").fetchone() == before:
-            break
-    for statement in (_CALLS, _ATTEMPTS, _BLAMED, _FAMILY, _TASKS, _DERIVED):
-        con.execute(statement)
-    for table in ("nodes", "links", "frontier", "roots", "calls", "tries", "blamed", "family"):
-        con.execute(f"DROP TABLE {table}")
+    con.execute(f"CREATE TEMPORARY VIEW raw AS {' UNION ALL '.join(selects)}")
+    derive(lambda statement: con.execute(statement).fetchall())
     _write(con, target)
 
 
@@ -199,19 +218,13 @@ def _write(con: "duckdb.DuckDBPyConnection", target: Path) -> None:
     writer: pq.ParquetWriter | None = None
     for (number,) in slices or [(0,)]:
         low = number * _SLICE
-        reader = con.sql(_WRITE.format(low=low, high=low + _SLICE - 1)).to_arrow_reader(_SLICE)
+        reader = con.sql(resolved(low, low + _SLICE - 1)).to_arrow_reader(_SLICE)
         if writer is None:
             writer = pq.ParquetWriter(target, reader.schema, compression="zstd", compression_level=1)
         for batch in reader:
             writer.write_batch(batch)
     assert writer is not None
     writer.close()
-
-
-def _count(con: "duckdb.DuckDBPyConnection", table: str) -> int:
-    found = con.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - our own table names
-    assert found is not None
-    return int(found[0])
 
 
 def _quoted(path: Path) -> str:
