@@ -34,6 +34,12 @@ _LLM_MARKS: Final[dict[str, frozenset[str]]] = {
     "langfuse.observation.type": frozenset({"generation", "embedding"}),
     "mlflow.spanType": frozenset({"LLM", "CHAT_MODEL", "EMBEDDING", '"LLM"', '"CHAT_MODEL"', '"EMBEDDING"'}),
 }
+_TOOL_MARKS: Final = {
+    names.OPERATION_NAME: "execute_tool",
+    "openinference.span.kind": "TOOL",
+    "traceloop.span.kind": "tool",
+}
+_TOOL_NAMES: Final = (names.TOOL_NAME, "tool.name", "traceloop.entity.name")
 _BORDER_KINDS: Final = frozenset({"TOOL", "AGENT"})
 _MAX_ANCESTORS: Final = 16
 _PARENT: Final = "_penstock_parent"
@@ -61,6 +67,17 @@ def adopt(current: Span, operation: Operation) -> Span | None:
                 span.set_attribute(names.DEDUPE, role)
                 _tell(role)
     return owner
+
+
+def tool_span(name: str) -> Span | None:
+    """Find the span that somebody has opened for this execution of a tool: the current one, if it is one."""
+    span = trace.get_current_span()
+    attributes = _attributes(span)
+    if not span.is_recording() or names.SPAN_KIND in attributes:
+        return None
+    is_tool = any(attributes.get(mark) == value for mark, value in _TOOL_MARKS.items())
+    told = {attributes[mark] for mark in _TOOL_NAMES if mark in attributes}
+    return span if is_tool and (not told or name in told) else None
 
 
 def stamp(span: Span) -> None:

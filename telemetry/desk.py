@@ -61,9 +61,16 @@ def report(place: str, tell: Callable[[WorkSink], None]) -> None:
             guard.failed(f"sink.{place}", error)
 
 
+# How frameworks pause a run or hand it on: LangGraph's interrupts and commands, pydantic-ai's deferred
+# calls and approvals, LlamaIndex's wait for an event.
+_CONTROL: Final = frozenset(
+    {"GraphBubbleUp", "CallDeferred", "ApprovalRequired", "SkipToolExecution", "WaitingForEvent"}
+)
+
+
 def failure(error: BaseException, kind: Kind) -> Verdict | None:
-    """Classify what ended a task or a tool call; a generator closed by its reader did not fail."""
-    if isinstance(error, GeneratorExit):
+    """Classify what ended a task or a tool call; what was closed by its reader or paused did not fail."""
+    if isinstance(error, GeneratorExit) or any(base.__name__ in _CONTROL for base in type(error).__mro__):
         return None
     cancelled = isinstance(error, asyncio.CancelledError | KeyboardInterrupt)
     try:
@@ -74,14 +81,25 @@ def failure(error: BaseException, kind: Kind) -> Verdict | None:
 
 
 class WorkSpan:
-    """One span of our own, opened below whatever is current. No method raises."""
+    """A span of our own below whatever is current, or one `adopted`: its owner ends it. Never raises."""
 
-    __slots__ = ("_span", "_token")
+    __slots__ = ("_adopted", "_span", "_token")
 
-    def __init__(self, name: str, started_ns: int, attributes: Mapping[str, AttributeValue]) -> None:
-        self._span: Span | None = None
+    def __init__(
+        self,
+        name: str,
+        started_ns: int,
+        attributes: Mapping[str, AttributeValue],
+        *,
+        adopted: Span | None = None,
+    ) -> None:
+        self._span: Span | None = adopted
+        self._adopted = adopted is not None
         self._token: Token[context_api.Context] | None = None
         try:
+            if adopted is not None:
+                adopted.set_attributes(attributes)
+                return
             desk = current_desk()
             tracer = desk.tracer_source() if desk is not None else None
             if tracer is not None:
@@ -93,7 +111,7 @@ class WorkSpan:
 
     def attach(self) -> None:
         """Make it current."""
-        if self._span is not None:
+        if self._span is not None and self._token is None:
             self._token = context_api.attach(trace.set_span_in_context(self._span))
 
     def detach(self) -> None:
@@ -120,8 +138,10 @@ class WorkSpan:
             if verdict is not None:
                 if error is not None:
                     facts[names.ERROR_TYPE] = type(error).__qualname__
-                self._span.set_status(Status(StatusCode.ERROR, verdict.error_class.value))
+                if not self._adopted:
+                    self._span.set_status(Status(StatusCode.ERROR, verdict.error_class.value))
             self._span.set_attributes(facts)
-            self._span.end(ended_ns)
+            if not self._adopted:
+                self._span.end(ended_ns)
         except guard.OURS as ours:
             guard.failed("desk.end_span", ours)

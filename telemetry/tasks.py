@@ -57,10 +57,11 @@ class TaskScope:
         self._deadline_seconds = deadline_seconds
         self._tenant = tenant
         self._id = id
-        self._entries: list[_Entry] = []
+        self._entries: list[TaskRun] = []
 
     def __enter__(self) -> Task:
-        entry = _Entry(self._record())
+        entry = TaskRun(self._record())
+        entry.resume()
         self._entries.append(entry)
         return entry.task
 
@@ -126,7 +127,9 @@ class TaskScope:
     def _leave(self, error: BaseException | None) -> None:
         mine = _CURRENT.get()
         index = next((i for i, e in enumerate(self._entries) if e.task is mine), len(self._entries) - 1)
-        self._entries.pop(index).leave(error)
+        entry = self._entries.pop(index)
+        entry.suspend()
+        entry.end(error)
 
 
 def task(
@@ -145,25 +148,43 @@ def task(
     return TaskScope(name, priority=priority, deadline_seconds=deadline_seconds, tenant=tenant, id=id)
 
 
-class _Entry:
-    """One stay in a task: its ContextVar, its span, its report."""
+def agent_run(name: str) -> "TaskRun | None":
+    """Begin the task that a framework's agent run is; None inside a task: the run is a part of that."""
+    return None if _CURRENT.get() is not None else TaskRun(TaskScope(name)._record())
+
+
+class TaskRun:
+    """A task while it runs. It is current between `resume` and `suspend`, as often as its code goes on."""
 
     __slots__ = ("_span", "_token", "task")
 
     def __init__(self, record: Task) -> None:
         self.task = record
-        self._token: Token[Task | None] = _CURRENT.set(record)
+        self._token: Token[Task | None] | None = None
         head = {names.SPAN_KIND: names.KIND_TASK, names.TASK_ID: record.id, names.TASK_NAME: record.name}
         self._span = WorkSpan(f"task {record.name}", record.started_ns, head)
+
+    def resume(self) -> None:
+        """Make the task and its span current."""
+        self._token = _CURRENT.set(self.task)
         self._span.attach()
 
-    def leave(self, error: BaseException | None) -> None:
-        task = self.task
+    def suspend(self) -> None:
+        """Make current again what was before."""
         self._span.detach()
+        token, self._token = self._token, None
+        if token is None:
+            return
         try:
-            _CURRENT.reset(self._token)
+            _CURRENT.reset(token)
         except ValueError:
-            _CURRENT.set(task.parent)  # left in another context than entered, as async fixtures do
+            _CURRENT.set(self.task.parent)  # left in another context than entered, as async fixtures do
+
+    def end(self, error: BaseException | None) -> None:
+        """Close it, once, and tell of it."""
+        task = self.task
+        if task.ended_ns is not None:
+            return
         task.ended_ns = time.time_ns()
         task.verdict = _verdict(task, error)
         report("task_ended", lambda sink: sink.task_ended(task))

@@ -1,4 +1,4 @@
-"""`@tool`: one span and one count for each execution of a tool.
+"""Tools: one span and one count an execution, marked by `@tool` or seen in a framework.
 
 Whatever a tool raises is class *tool*, its own 429s and timeouts included, and passes on untouched.
 """
@@ -7,11 +7,15 @@ import functools
 import inspect
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any, Final, ParamSpec, Protocol, TypeVar, cast, overload
 
 from penstock.classifiers import SpanKind as Kind
+from penstock.classifiers import Verdict
+from penstock.telemetry import guard
 from penstock.telemetry import semconv as names
+from penstock.telemetry.adoption import tool_span
 from penstock.telemetry.desk import WorkSpan, failure, report
 from penstock.telemetry.records import ToolCall
 from penstock.telemetry.tasks import current_task
@@ -19,39 +23,88 @@ from penstock.telemetry.tasks import current_task
 P = ParamSpec("P")
 R = TypeVar("R")
 _EXECUTE: Final = "execute_tool"
+_MARKED: Final = "@tool"
+
+_INNERMOST: Final[ContextVar["ToolScope | None"]] = ContextVar("penstock_tool", default=None)
+
+
+def innermost_tool() -> "ToolScope | None":
+    """Find the execution that this code runs in."""
+    return _INNERMOST.get()
 
 
 class ToolScope:
     """One execution of a tool, as a context manager. `current`: spans inside become its children.
 
     A generator's body runs in its reader's context, so there the span must not be made current.
+    `seen_by` is who shows the execution: a framework, MCP, or the `@tool` mark. Two of them may show the
+    same one (a LangChain tool that calls an MCP tool of its name): the outer counts, the inner tells it
+    of failures. A marked function that calls itself is several executions.
     """
 
-    def __init__(self, name: str, *, current: bool = True) -> None:
-        self._call = ToolCall(name=name, started_ns=time.time_ns(), task=current_task())
-        head = {names.SPAN_KIND: names.KIND_TOOL, names.OPERATION_NAME: _EXECUTE, names.TOOL_NAME: name}
+    def __init__(self, name: str, *, current: bool = True, seen_by: str = _MARKED) -> None:
+        self.name = name
+        self._current = current
+        self._seen_by = seen_by
+        self._same: ToolScope | None = None
+        self._call: ToolCall | None = None
+        self._token: Token[ToolScope | None] | None = None
+
+    def __enter__(self) -> "ToolScope":
+        outer = _INNERMOST.get()
+        if outer is not None and outer.name == self.name and (outer._seen_by, self._seen_by) != _TWICE_MARKED:
+            self._same = outer
+            return self
+        self._call = ToolCall(name=self.name, started_ns=time.time_ns(), task=current_task())
+        head = {names.SPAN_KIND: names.KIND_TOOL, names.OPERATION_NAME: _EXECUTE, names.TOOL_NAME: self.name}
         if self._call.task is not None:
             head[names.TASK_ID] = self._call.task.id
-        self._span = WorkSpan(f"{_EXECUTE} {name}", self._call.started_ns, head)
-        self._current = current
-
-    def __enter__(self) -> ToolCall:
+        adopted = guard.quietly("tools.adopt", tool_span, self.name)
+        self._span = WorkSpan(f"{_EXECUTE} {self.name}", self._call.started_ns, head, adopted=adopted)
         if self._current:
             self._span.attach()
-        return self._call
+            self._token = _INNERMOST.set(self)
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._span.detach()
-        call = self._call
-        call.ended_ns = time.time_ns()
         if error is not None:
-            call.verdict = failure(error, Kind.TOOL)
-            if call.task is not None:
-                call.task.tool_error = id(error)
+            self.failed(error)
+        call = self._call
+        if call is None:
+            return
+        self._span.detach()
+        if self._token is not None:
+            _leave(self._token)
+        call.ended_ns = time.time_ns()
         report("tool_ended", lambda sink: sink.tool_ended(call))
         self._span.end(call.ended_ns, call.verdict, error, {})
+
+    def failed(self, error: BaseException) -> None:
+        """Note what the tool raised, also where a framework turns it into text for the model."""
+        scope = self._same or self
+        if scope._call is None:
+            return
+        scope._call.verdict = failure(error, Kind.TOOL)
+        if scope._call.task is not None:
+            scope._call.task.tool_error = id(error)
+
+    def said(self, verdict: Verdict) -> None:
+        """Note an answer that says the tool failed; an exception seen before says more."""
+        scope = self._same or self
+        if scope._call is not None and scope._call.verdict is None:
+            scope._call.verdict = verdict
+
+
+_TWICE_MARKED: Final = (_MARKED, _MARKED)
+
+
+def _leave(token: Token[ToolScope | None]) -> None:
+    try:
+        _INNERMOST.reset(token)
+    except ValueError:
+        _INNERMOST.set(None)  # left in another context than entered
 
 
 class _Decorator(Protocol):

@@ -5,12 +5,14 @@ from types import ModuleType
 from typing import Final
 
 from penstock.telemetry.hooks import (
+    agent_runs,
     aiohttp_stack,
     botocore_stack,
     httpx_stack,
     loops,
     otel_spans,
     requests_stack,
+    tool_runs,
 )
 
 STACKS: Final[dict[str, Callable[[ModuleType], None]]] = {
@@ -23,4 +25,6 @@ STACKS: Final[dict[str, Callable[[ModuleType], None]]] = {
     "opentelemetry.sdk.trace": otel_spans.patch,
     "requests.sessions": requests_stack.patch,
     **{name: loops.patch(name) for name in loops.LOOPS},
+    **{name: tool_runs.patch(name) for name in tool_runs.CALLS},
+    **{name: agent_runs.patch(name) for name in agent_runs.RUNS},
 }
