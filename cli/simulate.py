@@ -32,7 +32,8 @@ def simulate(
     profile: Annotated[
         list[str] | None,
         typer.Option(
-            help="Whose quota and headers: openai, anthropic, azure, groq, deepseek. Repeat to serve several."
+            help="Whose wire, quota and headers: openai, anthropic, azure, groq, deepseek, mistral, gemini, "
+            "bedrock, cohere, vllm, ollama. Repeat to serve several."
         ),
     ] = None,
     rpm: Annotated[
@@ -54,9 +55,9 @@ def simulate(
     ] = None,
     format: Annotated[Format, typer.Option(help="How the address is printed.")] = Format.TEXT,
 ) -> None:
-    """Serve OpenAI's and Anthropic's API over a real quota, until Ctrl-C.
+    """Serve the providers' APIs over a real quota, until Ctrl-C.
 
-    Prints its base URL once it takes requests: OpenAI clients take URL/v1, Anthropic's take URL.
+    Prints its base URL once it takes requests: OpenAI clients take URL/v1, all others take URL.
     GET URL/_sim/truth tells what happened; docs/simulator.md has the rest.
     """
     from penstock.simulator import Config, Simulator, load_scenario

@@ -1,15 +1,15 @@
-"""What both wire formats share: what a request asks for, what an answer holds, and its text."""
+"""What all wire formats share: what a request asks for, what an answer holds, and its text."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import orjson
 
-from penstock.simulator.quota import Refused
-
 CHARACTERS_A_TOKEN: Final = 4
+JSON: Final = "application/json"
+EVENT_STREAM: Final = "text/event-stream; charset=utf-8"
 PIECES: Final = 24
 """Most chunks of one stream: finer streaming would cost more CPU than what is under test."""
 _WORDS: Final = "the pipe holds when the gate lets only so much through and the rest waits its turn in line "
@@ -22,9 +22,10 @@ class BadRequestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a request body asks for. `prompt` is everything cacheable, in order, as bytes.
+    """What a request asks for. `prompt` is everything cacheable, in order, as bytes.
 
     `caching`: the request wants its prefix cached (OpenAI always does, Anthropic when marked).
+    `content_type` is what the answer comes as.
     """
 
     model: str
@@ -38,6 +39,7 @@ class Asked:
     caching: bool = True
     base64: bool = False
     inputs: int = 1
+    content_type: str = JSON
 
     @property
     def input_tokens(self) -> int:
@@ -64,22 +66,6 @@ class Answer:
     def content(self) -> str:
         """The text, as long as `output_tokens` says unless it was given."""
         return text_of(self.output_tokens) if self.text is None else self.text
-
-
-class Wire(Protocol):
-    """One wire format's bodies."""
-
-    def asked(self, body: Mapping[str, Any]) -> Asked:
-        """Read a request. Raises BadRequestError."""
-        ...
-
-    def answer(self, asked: Asked, answer: Answer) -> Sequence[bytes]:
-        """Spell an answer: one document, or the events of a stream, the first of which is its head."""
-        ...
-
-    def refusal(self, refused: Refused, model: str, request_id: str) -> tuple[int, bytes]:
-        """Spell a refusal: its status and body."""
-        ...
 
 
 def text_of(tokens: int) -> str:
@@ -118,3 +104,27 @@ def _value(schema: Mapping[str, Any], rng: random.Random) -> object:
         case "boolean":
             return rng.random() < 0.5
     return rng.choice(_WORDS.split())
+
+
+def sse(data: object, event: str | None = None) -> bytes:
+    """Spell one server-sent event."""
+    head = b"event: " + event.encode() + b"\n" if event else b""
+    return head + b"data: " + orjson.dumps(data) + b"\n\n"
+
+
+def listed(body: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """Read a list of objects; what is none is left out."""
+    found = body.get(name)
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+def table(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Read an object; empty where there is none."""
+    found = body.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def whole(body: Mapping[str, Any], name: str) -> int | None:
+    """Read a whole number."""
+    found = body.get(name)
+    return found if isinstance(found, int) else None

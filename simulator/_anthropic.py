@@ -7,11 +7,22 @@ tokens per minute").
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import orjson
 
-from penstock.simulator._answers import Answer, Asked, BadRequestError, pieces
+from penstock.simulator._answers import (
+    EVENT_STREAM,
+    JSON,
+    Answer,
+    Asked,
+    BadRequestError,
+    listed,
+    pieces,
+    sse,
+    table,
+)
+from penstock.simulator._wire import Target, Wire
 from penstock.simulator.quota import Refusal, Refused
 
 _UNITS: Final = {
@@ -38,10 +49,12 @@ _EXHAUSTED: Final = (
 )
 
 
-class AnthropicMessages:
+class AnthropicMessages(Wire):
     """`POST …/messages`."""
 
-    def asked(self, body: Mapping[str, Any]) -> Asked:
+    id_prefix: ClassVar[str] = "msg_"
+
+    def asked(self, body: Mapping[str, Any], target: Target) -> Asked:
         messages, model, limit = body.get("messages"), body.get("model"), body.get("max_tokens")
         if not isinstance(model, str) or not model:
             raise BadRequestError("model: Field required")
@@ -49,8 +62,7 @@ class AnthropicMessages:
             raise BadRequestError("messages: Field required")
         if not isinstance(limit, int) or limit < 1:
             raise BadRequestError("max_tokens: Field required")
-        tools = [tool for tool in body.get("tools") or () if isinstance(tool, dict)]
-        choice = body.get("tool_choice") or {}
+        tools, choice, stream = listed(body, "tools"), table(body, "tool_choice"), bool(body.get("stream"))
         forced = choice.get("name") if choice.get("type") == "tool" else None
         if choice.get("type") == "any" and tools:
             forced = tools[0].get("name")
@@ -58,8 +70,8 @@ class AnthropicMessages:
         return Asked(
             model=model,
             prompt=prompt,
-            stream=bool(body.get("stream")),
-            include_usage=True,
+            stream=stream,
+            content_type=EVENT_STREAM if stream else JSON,
             max_tokens=limit,
             tools=tuple((tool.get("name", "tool"), tool.get("input_schema") or {}) for tool in tools),
             must_call=forced,
@@ -67,36 +79,39 @@ class AnthropicMessages:
             caching=b'"cache_control"' in prompt or "cache_control" in body,
         )
 
-    def answer(self, asked: Asked, answer: Answer) -> Sequence[bytes]:
-        if asked.stream:
-            return _events(answer)
-        return [orjson.dumps({**_message(answer), "content": [_block(answer)], "stop_reason": _stop(answer),
-                              "usage": _usage(answer, answer.output_tokens)})]  # fmt: skip
+    def document(self, asked: Asked, answer: Answer) -> bytes:
+        return orjson.dumps(message(answer))
+
+    def events(self, asked: Asked, answer: Answer) -> Sequence[bytes]:
+        return [sse(event, event["type"]) for event in events(answer)]
 
     def refusal(self, refused: Refused, model: str, request_id: str) -> tuple[int, bytes]:
         status, type, message = _refusal(refused, model)
-        return status, error_body(type, message, request_id)
+        return status, _error(type, message, request_id)
+
+    def in_band_error(self, refused: Refused, model: str, request_id: str) -> bytes:
+        _, type, message = _refusal(refused, model)
+        return b"event: error\ndata: " + _error(type, message, request_id) + b"\n\n"
+
+    def bad_request(self, message: str) -> bytes:
+        return _error("invalid_request_error", message, "req_simulated")
+
+    def headers(self, request_id: str, answer: Answer | None) -> dict[str, str]:
+        return {"request-id": request_id, "anthropic-organization-id": "simulated"}
 
 
-def error_body(type: str, message: str, request_id: str) -> bytes:
-    """Spell an error document."""
+def message(answer: Answer) -> dict[str, Any]:
+    """Spell a message, which Bedrock's InvokeModel passes on too."""
+    usage = _usage(answer, answer.output_tokens)
+    return {**_head(answer), "content": [_block(answer)], "stop_reason": _stop(answer), "usage": usage}
+
+
+def _error(type: str, message: str, request_id: str) -> bytes:
     error = {"type": type, "message": message}
     return orjson.dumps({"type": "error", "error": error, "request_id": request_id})
 
 
-def in_band_error(kind: Refusal | None) -> bytes:
-    """Spell an error that arrives inside a stream after a 200."""
-    if kind is Refusal.OVERLOADED:
-        return _event({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}})
-    return _event({"type": "error", "error": {"type": "api_error", "message": "Internal server error"}})
-
-
-def _event(data: Mapping[str, Any]) -> bytes:
-    name: str = data["type"]
-    return b"event: " + name.encode() + b"\ndata: " + orjson.dumps(data) + b"\n\n"
-
-
-def _message(answer: Answer) -> dict[str, Any]:
+def _head(answer: Answer) -> dict[str, Any]:
     return {
         "id": answer.id,
         "type": "message",
@@ -133,25 +148,26 @@ def _tool_id(answer: Answer) -> str:
     return f"toolu_{answer.id[-24:]}"
 
 
-def _events(answer: Answer) -> list[bytes]:
-    start = {**_message(answer), "usage": _usage(answer, 1)}
-    events = [_event({"type": "message_start", "message": start})]
+def events(answer: Answer) -> list[dict[str, Any]]:
+    """Make the events of a streamed message, which Bedrock's InvokeModel passes on too."""
+    start = {**_head(answer), "usage": _usage(answer, 1)}
     if answer.tool:
         name, given = answer.tool
         block: dict[str, Any] = {"type": "tool_use", "id": _tool_id(answer), "name": name, "input": {}}
-        deltas: list[dict[str, Any]] = [
-            {"type": "input_json_delta", "partial_json": part} for part in pieces(given)
-        ]
+        deltas = [{"type": "input_json_delta", "partial_json": part} for part in pieces(given)]
     else:
         block = {"type": "text", "text": ""}
         deltas = [{"type": "text_delta", "text": part} for part in pieces(answer.content)]
-    events.append(_event({"type": "content_block_start", "index": 0, "content_block": block}))
-    events += [_event({"type": "content_block_delta", "index": 0, "delta": delta}) for delta in deltas]
-    events.append(_event({"type": "content_block_stop", "index": 0}))
     delta = {"stop_reason": _stop(answer), "stop_sequence": None}
     usage = {"output_tokens": answer.output_tokens}
-    events.append(_event({"type": "message_delta", "delta": delta, "usage": usage}))
-    return [*events, _event({"type": "message_stop"})]
+    return [
+        {"type": "message_start", "message": start},
+        {"type": "content_block_start", "index": 0, "content_block": block},
+        *({"type": "content_block_delta", "index": 0, "delta": delta} for delta in deltas),
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": delta, "usage": usage},
+        {"type": "message_stop"},
+    ]
 
 
 def _refusal(refused: Refused, model: str) -> tuple[int, str, str]:

@@ -3,7 +3,9 @@
 Sources: platform.openai.com/docs/guides/rate-limits (whole numbers, Go durations until full),
 docs.anthropic.com/en/api/rate-limits (RFC 3339 resets, tokens rounded to the thousand, `tokens-*` the
 most restrictive window), learn.microsoft.com Azure OpenAI quota pages (bare seconds, limits that may be
-per slice), console.groq.com/docs/rate-limits (`requests` is per *day*, `tokens` per minute).
+per slice), console.groq.com/docs/rate-limits (`requests` is per *day*, `tokens` per minute),
+mistralai/client-ts#169 and lobehub/lobehub#6825 (Mistral: no reset but of tokens), elastic/elasticsearch
+`CohereResponseHandler` (trial keys, and on no 429).
 """
 
 import math
@@ -139,6 +141,28 @@ def _anthropic(config: Pool, windows: Windows, wall: float) -> dict[str, str]:
     return headers
 
 
+def _mistral(config: Pool, windows: Windows, wall: float) -> dict[str, str]:
+    names = {Dimension.REQUESTS: "req", Dimension.TOKENS: "tokens"}
+    headers = {}
+    for dimension, window in _requests_and_tokens(windows).items():
+        headers[f"x-ratelimit-limit-{names[dimension]}-minute"] = str(window.limit)
+        headers[f"x-ratelimit-remaining-{names[dimension]}-minute"] = str(window.remaining)
+        if dimension is Dimension.TOKENS:
+            headers["ratelimitbysize-reset"] = str(math.ceil(window.reset_seconds))
+    return headers
+
+
+def _cohere(config: Pool, windows: Windows, wall: float) -> dict[str, str]:
+    requests = windows.get(Dimension.REQUESTS)
+    if requests is None:
+        return {}
+    return {
+        "x-endpoint-monthly-call-limit": "1000",
+        "x-trial-endpoint-call-limit": str(requests.limit),
+        "x-trial-endpoint-call-remaining": str(requests.remaining),
+    }
+
+
 def _requests_and_tokens(windows: Windows) -> Windows:
     """Keep what OpenAI's headers have names for; separate input and output windows are not told."""
     return {d: windows[d] for d in (Dimension.REQUESTS, Dimension.TOKENS) if d in windows}
@@ -153,4 +177,6 @@ _WRITERS: Final[Mapping[str, Callable[[Pool, Windows, float], dict[str, str]]]] 
     "anthropic": _anthropic,
     "azure": _azure,
     "groq": _groq,
+    "mistral": _mistral,
+    "cohere": _cohere,
 }

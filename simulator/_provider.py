@@ -9,10 +9,11 @@ from typing import Any, Final
 import orjson
 
 from penstock.providers import Usage
-from penstock.simulator import _anthropic, _openai
-from penstock.simulator._answers import CHARACTERS_A_TOKEN, Answer, Asked, Wire, arguments
+from penstock.simulator._answers import CHARACTERS_A_TOKEN, JSON, Answer, Asked, arguments
 from penstock.simulator._script import Outcome, Script
 from penstock.simulator._spelling import refusal_body, response_headers
+from penstock.simulator._wire import Wire
+from penstock.simulator._wires import Route, wire_of
 from penstock.simulator.quota import Accepted, Fault, Quota, Refusal, Refused, Request
 from penstock.simulator.scenario import Distribution, Pool
 from penstock.simulator.truth import Entry
@@ -24,7 +25,7 @@ _REMEMBERED_BLOCKS: Final = 200_000
 _MARKER_TOOL: Final = b"sim:tool"
 _MARKER_TOKENS: Final = re.compile(rb"sim:tokens=(\d+)")
 _TAIL_BYTES: Final = 400
-_EVENT_STREAM: Final = "text/event-stream; charset=utf-8"
+_AMZ_ATTEMPT: Final = re.compile(r"attempt=(\d+)")
 
 
 @dataclass(slots=True)
@@ -42,8 +43,19 @@ class Reply:
     usage: Usage | None = field(default=None)
 
 
+@dataclass(slots=True)
+class _Call:
+    """A request while it is answered: `now` is the server's clock, `wall_ns` Unix time."""
+
+    now: float
+    wall_ns: int
+    wire: Wire
+    asked: Asked
+    entry: Entry
+
+
 class Provider:
-    """One pool behind one or both wire formats. Sans-IO: `now` is seconds since the server's start."""
+    """One pool, whatever wire it is asked in. Sans-IO: `now` is seconds since the server's start."""
 
     def __init__(
         self, pool: Pool, script: Script, seed: int, output_tokens: Distribution, tool_call_share: float
@@ -55,17 +67,12 @@ class Provider:
         self._output_tokens = output_tokens
         self._tool_call_share = tool_call_share
         self._cache: dict[int, None] = {}
-        self._wires: dict[str, Wire] = {
-            "chat/completions": _openai.AzureChat() if pool.headers == "azure" else _openai.OpenAIChat(),
-            "embeddings": _openai.OpenAIEmbeddings(),
-            "messages": _anthropic.AnthropicMessages(),
-        }
 
     def reply(
         self,
         now: float,
         wall_ns: int,
-        path: str,
+        route: Route,
         body: Mapping[str, Any],
         headers: Mapping[str, str],
         id: int,
@@ -73,32 +80,17 @@ class Provider:
         """Answer one request; the caller sends it and then calls `settle`.
 
         Raises:
-            BadRequestError: when the body is not what `path` takes.
+            BadRequestError: when the body is not what the route takes.
         """
-        wire = self._wires[path]
-        asked = wire.asked(body)
-        entry = Entry(id, self.pool.name, asked.model, path, asked.stream, wall_ns)
-        entry.retry = _count(headers.get("x-stainless-retry-count"))
+        wire = wire_of(route, self.quota.config)
+        asked = wire.asked(body, route.target)
+        entry = Entry(id, self.pool.name, asked.model, route.target.endpoint, asked.stream, wall_ns)
+        entry.retry = _earlier_tries(headers)
         entry.input_tokens = asked.input_tokens
         entry.request_id = f"req_{self._rng.getrandbits(128):032x}"
+        call = _Call(now, wall_ns, wire, asked, entry)
         outcome = self.script.take(asked.model, headers)
-        if outcome is not None:
-            return self._scripted(now, wall_ns, wire, asked, entry, outcome)
-        cached, written = self._look_up(asked)
-        tokens = self._tokens(asked)
-        request = Request(
-            input_tokens=asked.input_tokens,
-            output_tokens=tokens,
-            max_tokens=asked.max_tokens or 0,
-            cached_tokens=cached,
-            stream=asked.stream,
-        )
-        decision = self.quota.ask(now, request)
-        if isinstance(decision, Refused):
-            return self._refusal(now, wall_ns, wire, asked, entry, decision)
-        self._remember(asked)
-        answer = self._answer(asked, entry, wall_ns, tokens, cached, written)
-        return self._accepted(now, wall_ns, wire, asked, entry, decision, answer)
+        return self._by_quota(call) if outcome is None else self._scripted(call, outcome)
 
     def settle(self, now: float, reply: Reply) -> None:
         """End a reply's call in the quota, however it ended."""
@@ -108,20 +100,31 @@ class Provider:
 
     # What is sent
 
-    def _accepted(
-        self,
-        now: float,
-        wall_ns: int,
-        wire: Wire,
-        asked: Asked,
-        entry: Entry,
-        accepted: Accepted,
-        answer: Answer,
-    ) -> Reply:
+    def _by_quota(self, call: _Call) -> Reply:
+        asked = call.asked
+        cached, written = self._look_up(asked)
+        tokens = self._tokens(asked)
+        request = Request(
+            input_tokens=asked.input_tokens,
+            output_tokens=tokens,
+            max_tokens=asked.max_tokens or 0,
+            cached_tokens=cached,
+            stream=asked.stream,
+        )
+        decision = self.quota.ask(call.now, request)
+        if isinstance(decision, Refused):
+            return self._refusal(call, decision)
+        self._remember(asked)
+        return self._accepted(call, decision, self._answer(call, tokens, cached, written))
+
+    def _accepted(self, call: _Call, accepted: Accepted, answer: Answer) -> Reply:
+        entry = call.entry
         entry.charged = accepted.charged_tokens
-        usage = Usage(input=answer.input_tokens, output=answer.output_tokens, cache_read=answer.cached_tokens)
-        reply = self._ok(now, wall_ns, wire, asked, entry, answer)
-        reply.call, reply.usage = accepted.id, usage
+        reply = self._ok(call, answer)
+        reply.call = accepted.id
+        reply.usage = Usage(
+            input=answer.input_tokens, output=answer.output_tokens, cache_read=answer.cached_tokens
+        )
         reply.head_seconds, reply.seconds = accepted.head_seconds, accepted.seconds
         if accepted.fault is None:
             return reply
@@ -129,74 +132,63 @@ class Provider:
         if accepted.fault is Fault.TIMEOUT:
             reply.status = entry.status = None
         elif accepted.fault is Fault.SERVER_ERROR:
-            failed = Refused(Refusal.OUTAGE, 500)
-            status, body = wire.refusal(failed, asked.model, entry.request_id)
-            reply.status = entry.status = status
-            reply.chunks = [body]
-            reply.headers["content-type"] = "application/json"
+            failed = self._refusal(call, Refused(Refusal.OUTAGE, 500))
+            reply.status, reply.headers, reply.chunks = failed.status, failed.headers, failed.chunks
+            entry.kind = accepted.fault.value
             reply.head_seconds = reply.seconds
         else:
             reply.cut_after = len(reply.chunks) // 2
         return reply
 
-    def _ok(self, now: float, wall_ns: int, wire: Wire, asked: Asked, entry: Entry, answer: Answer) -> Reply:
+    def _ok(self, call: _Call, answer: Answer) -> Reply:
+        entry, asked, wire = call.entry, call.asked, call.wire
         entry.status = 200
         entry.output_tokens, entry.cached_tokens = answer.output_tokens, answer.cached_tokens
-        headers = self._headers(now, wall_ns, entry)
-        headers["content-type"] = _EVENT_STREAM if asked.stream else "application/json"
-        return Reply(entry, 200, headers, wire.answer(asked, answer), 0.0, 0.0)
+        headers = {
+            **response_headers(self.quota.config, self.quota.windows(call.now), call.wall_ns / 1e9),
+            **wire.headers(entry.request_id, answer),
+            "content-type": asked.content_type,
+        }
+        chunks = wire.events(asked, answer) if asked.stream else [wire.document(asked, answer)]
+        return Reply(entry, 200, headers, chunks, 0.0, 0.0)
 
-    def _refusal(
-        self, now: float, wall_ns: int, wire: Wire, asked: Asked, entry: Entry, refused: Refused
-    ) -> Reply:
-        headers = self._headers(now, wall_ns, entry, refused)
-        headers["content-type"] = "application/json"
+    def _refusal(self, call: _Call, refused: Refused) -> Reply:
+        entry, wire, config = call.entry, call.wire, self.quota.config
+        headers = {
+            **response_headers(config, self.quota.windows(call.now), call.wall_ns / 1e9, refused),
+            **wire.headers(entry.request_id, None),
+            **wire.refusal_headers(refused),
+            "content-type": JSON,
+        }
         status, body = refusal_body(
-            self.quota.config, refused, wire=wire, model=asked.model, request_id=entry.request_id
+            config, refused, wire=wire, model=call.asked.model, request_id=entry.request_id
         )
         entry.status, entry.kind, entry.retry_after = status, refused.kind.value, refused.retry_after
         return Reply(entry, status, headers, [body], refused.seconds, refused.seconds)
 
-    def _headers(
-        self, now: float, wall_ns: int, entry: Entry, refused: Refused | None = None
-    ) -> dict[str, str]:
-        headers = response_headers(self.quota.config, self.quota.windows(now), wall_ns / 1e9, refused)
-        if entry.path == "messages":
-            headers["request-id"] = entry.request_id
-            headers["anthropic-organization-id"] = "simulated"
-        else:
-            headers["x-request-id"] = entry.request_id
-            headers["openai-version"] = "2020-10-01"
-            headers["openai-organization"] = "org-simulated"
-        return headers
-
     # What a script wants
 
-    def _scripted(
-        self, now: float, wall_ns: int, wire: Wire, asked: Asked, entry: Entry, outcome: Outcome
-    ) -> Reply:
+    def _scripted(self, call: _Call, outcome: Outcome) -> Reply:
+        entry = call.entry
         entry.scripted = True
         if outcome.status >= 400:
-            refused = Refused(_kind(outcome), outcome.status, requested=1, limit=1, seconds=0.0)
-            reply = self._refusal(now, wall_ns, wire, asked, entry, refused)
-            reply.status = entry.status = outcome.status
+            reply = self._refusal(call, _refused(outcome, outcome.status))
         else:
             tokens = outcome.output_tokens
-            tokens = self._tokens(asked) if tokens is None else tokens
-            answer = self._answer(asked, entry, wall_ns, tokens, 0, 0, outcome)
-            reply = self._ok(now, wall_ns, wire, asked, entry, answer)
-            reply.status = entry.status = outcome.status
+            tokens = self._tokens(call.asked) if tokens is None else tokens
+            reply = self._ok(call, self._answer(call, tokens, 0, 0, outcome))
+        reply.status = entry.status = outcome.status
         if outcome.body is not None:
             text = isinstance(outcome.body, str)
             reply.chunks = [outcome.body.encode() if text else orjson.dumps(outcome.body)]
         reply.headers |= outcome.headers or {}
         reply.head_seconds = reply.seconds = outcome.delay_seconds or 0.0
-        self._spoil(wire, reply, outcome)
+        if outcome.fault is not None:
+            self._spoil(call, reply, outcome)
         return reply
 
-    def _spoil(self, wire: Wire, reply: Reply, outcome: Outcome) -> None:
-        if outcome.fault is None:
-            return
+    def _spoil(self, call: _Call, reply: Reply, outcome: Outcome) -> None:
+        assert outcome.fault is not None
         reply.entry.kind = outcome.fault
         if outcome.fault == "hang":
             reply.status = reply.entry.status = None
@@ -205,33 +197,25 @@ class Provider:
         elif outcome.fault == "broken_stream":
             reply.cut_after = outcome.after_chunks
         else:
-            kind = Refusal.OVERLOADED if outcome.kind == Refusal.OVERLOADED else None
-            module = _anthropic if isinstance(wire, _anthropic.AnthropicMessages) else _openai
-            reply.chunks = [*reply.chunks[: outcome.after_chunks], module.in_band_error(kind)]
+            error = call.wire.in_band_error(_refused(outcome, 500), call.asked.model, call.entry.request_id)
+            reply.chunks = [*reply.chunks[: outcome.after_chunks], error]
 
     # What an answer holds
 
     def _answer(
-        self,
-        asked: Asked,
-        entry: Entry,
-        wall_ns: int,
-        tokens: int,
-        cached: int,
-        written: int,
-        outcome: Outcome | None = None,
+        self, call: _Call, tokens: int, cached: int, written: int, outcome: Outcome | None = None
     ) -> Answer:
+        asked = call.asked
         tool = self._tool(asked, outcome is not None and outcome.tool)
-        prefix = "msg_" if entry.path == "messages" else "chatcmpl-"
         text = outcome.text if outcome else None
         return Answer(
-            id=f"{prefix}{self._rng.getrandbits(96):024x}",
+            id=f"{call.wire.id_prefix}{self._rng.getrandbits(96):024x}",
             model=asked.model,
-            created=wall_ns // 1_000_000_000,
+            created=call.wall_ns // 1_000_000_000,
             input_tokens=asked.input_tokens,
             output_tokens=max(1, len(text) // CHARACTERS_A_TOKEN) if text else tokens,
             cached_tokens=cached,
-            cache_written=written if entry.path == "messages" else 0,
+            cache_written=written,
             truncated=tool is None
             and text is None
             and asked.max_tokens is not None
@@ -294,11 +278,18 @@ class Provider:
                 del self._cache[next(iter(self._cache))]
 
 
-def _kind(outcome: Outcome) -> Refusal:
+def _refused(outcome: Outcome, status: int) -> Refused:
+    """Make the refusal that a script asks for; inside a stream `status` says what it would have been."""
+    kind = Refusal.REQUESTS if status == 429 else Refusal.OUTAGE
     if outcome.kind is not None:
-        return Refusal(outcome.kind)
-    return Refusal.REQUESTS if outcome.status == 429 else Refusal.OUTAGE
+        kind = Refusal(outcome.kind)
+    if kind is Refusal.OVERLOADED and status == 500:
+        status = 503
+    return Refused(kind, status, outcome.retry_after_seconds, requested=1, limit=1, seconds=0.0)
 
 
-def _count(text: str | None) -> int:
-    return int(text) if text and text.isdigit() else 0
+def _earlier_tries(headers: Mapping[str, str]) -> int:
+    """Read the client's own count: Stainless' SDKs count retries, Amazon's count attempts from 1."""
+    count = headers.get("x-stainless-retry-count", "")
+    found = _AMZ_ATTEMPT.match(headers.get("amz-sdk-request", ""))
+    return int(found[1]) - 1 if found else int(count) if count.isdigit() else 0

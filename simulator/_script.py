@@ -29,7 +29,8 @@ class Outcome:
     `model` and `header` say which requests it is for (default: the next one, whoever asks). `status`
     from 400 makes an error: `kind` chooses its words, `body` replaces them. `fault`: hang (never
     answers), reset (connection reset before the head), broken_stream (cut after `after_chunks`),
-    in_band_error (an error event after `after_chunks` of a 200 stream; `kind` overloaded or none).
+    in_band_error (an error event after `after_chunks` of a 200 stream, worded by `kind`).
+    `retry_after_seconds` is told where and as the pool tells it: a header, or Gemini's RetryInfo.
     """
 
     status: Annotated[int, integer(200, 599)] = 200
@@ -37,6 +38,7 @@ class Outcome:
     body: Annotated[Any, _anything] = None
     kind: Annotated[str | None, choice(*_KINDS)] = None
     fault: Annotated[str | None, choice("hang", "reset", "broken_stream", "in_band_error")] = None
+    retry_after_seconds: Annotated[float | None, number(finite=True)] = None
     after_chunks: Annotated[int, integer(0)] = 1
     delay_seconds: Annotated[float | None, number(finite=True)] = None
     text: Annotated[str | None, string] = None

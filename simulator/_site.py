@@ -4,18 +4,17 @@ import dataclasses
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any
 
 import orjson
 
 from penstock.errors import UsageError
 from penstock.simulator._provider import Provider, Reply
 from penstock.simulator._script import Script
+from penstock.simulator._wires import Route, family_of, wire_of
 from penstock.simulator.profiles import profile
 from penstock.simulator.scenario import OUTPUT_TOKENS, Distribution, Pool, Scenario, read_event
 from penstock.simulator.truth import Entry, Truth, tell
-
-PATHS: Final = ("chat/completions", "embeddings", "messages")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +22,8 @@ class Config:
     """What a simulator serves.
 
     A request goes to the pool that its URL's first segment names (`/backup/v1/chat/completions`), else
-    to the one named like its model, else to the first whose headers are of its wire format, else to the
-    first. `output_tokens` is how long answers are; `tool_call_share` how many call a tool when offered.
+    to the one named like its model, else to the first that speaks its wire, else to the first.
+    `output_tokens` is how long answers are; `tool_call_share` how many call a tool when offered.
     """
 
     pools: tuple[Pool, ...] = (profile("openai"),)
@@ -60,27 +59,27 @@ class Site:
         """Seconds since the start."""
         return time.monotonic() - self._origin
 
-    def reply(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Reply | None:
-        """Answer a request; None when the path is nobody's.
+    def reply(self, path: str, route: Route, body: Mapping[str, Any], headers: Mapping[str, str]) -> Reply:
+        """Answer a request.
 
         Raises:
-            BadRequestError: when the body is not what the path takes.
+            BadRequestError: when the body is not what the route takes.
         """
-        endpoint = next((known for known in PATHS if path.endswith(f"/{known}")), None)
-        if endpoint is None:
-            return None
-        provider = self._provider(path, endpoint, body.get("model"))
-        reply = provider.reply(self.now(), time.time_ns(), endpoint, body, headers, len(self._entries) + 1)
+        provider = self._provider(path, route, route.target.model or body.get("model"))
+        reply = provider.reply(self.now(), time.time_ns(), route, body, headers, len(self._entries) + 1)
         self._entries.append(reply.entry)
         return reply
 
-    def _provider(self, path: str, endpoint: str, model: object) -> Provider:
+    def bad_request(self, path: str, route: Route, message: str) -> bytes:
+        """Word a 400 as the provider that was asked does."""
+        return wire_of(route, self._provider(path, route, None).pool).bad_request(message)
+
+    def _provider(self, path: str, route: Route, model: object) -> Provider:
         named = self._providers.get(path.split("/", 2)[1]) or self._providers.get(str(model))
         if named:
             return named
-        native = endpoint == "messages"
         providers = list(self._providers.values())
-        fitting = (p for p in providers if (p.pool.headers == "anthropic") is native)
+        fitting = (p for p in providers if family_of(p.pool) == route.family)
         return next(fitting, providers[0])
 
     def settle(self, reply: Reply, end: str) -> None:

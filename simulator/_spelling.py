@@ -2,26 +2,24 @@
 
 import dataclasses
 
-from penstock.simulator import _anthropic, _openai
-from penstock.simulator._answers import Wire
 from penstock.simulator._headers import Windows, quota_headers, retry_headers
+from penstock.simulator._wire import Wire
+from penstock.simulator._wires import native_wire
 from penstock.simulator.quota import Refused
 from penstock.simulator.scenario import Pool
-
-
-def native_wire(config: Pool) -> Wire:
-    """Give the chat wire format that goes with a pool's headers."""
-    if config.headers == "anthropic":
-        return _anthropic.AnthropicMessages()
-    return _openai.AzureChat() if config.headers == "azure" else _openai.OpenAIChat()
 
 
 def response_headers(
     config: Pool, windows: Windows, wall: float, refused: Refused | None = None
 ) -> dict[str, str]:
-    """Spell the quota headers, and Retry-After on a refusal. `wall` is Unix time."""
-    headers = quota_headers(config, windows, wall)
-    return headers | retry_headers(config, refused, wall) if refused else headers
+    """Spell the quota headers, and Retry-After on a refusal. `wall` is Unix time.
+
+    Cohere tells its quota only where it lets a call in.
+    """
+    if refused is None:
+        return quota_headers(config, windows, wall)
+    told = {} if config.headers == "cohere" else quota_headers(config, windows, wall)
+    return told | retry_headers(config, refused, wall)
 
 
 def refusal_body(
@@ -34,11 +32,11 @@ def refusal_body(
 ) -> tuple[int, bytes]:
     """Spell a refusal's status and body.
 
-    OpenAI's text names the wait, unless the pool tells it nowhere; Anthropic's only where only the
-    body does.
+    Some name the wait in their text (OpenAI, Google) unless the pool tells it nowhere; the others only
+    where only the body does.
     """
     wire = wire or native_wire(config)
     only_body, nowhere = config.retry_after == "body", config.retry_after == "none"
-    told = only_body if isinstance(wire, _anthropic.AnthropicMessages) else not nowhere
+    told = not nowhere if wire.tells_wait else only_body
     worded = refused if told else dataclasses.replace(refused, retry_after=None)
     return wire.refusal(worded, model, request_id)

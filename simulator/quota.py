@@ -273,7 +273,7 @@ class Quota:
             return Refused(kind, 429, self._slope.wait(self._now), config.rejection_seconds)
         assert tariff is not None
         # Groq answers 413 where others answer 429: console.groq.com/docs/errors.
-        status = 413 if kind is Refusal.TOO_LARGE and config.headers == "groq" else 429
+        status = 413 if kind is Refusal.TOO_LARGE and config.speaks == "groq" else 429
         bucket = tariff.bucket
         limit, used = bucket.per_second * 60, bucket.capacity - bucket.level
         return Refused(
@@ -296,7 +296,7 @@ class Quota:
     def _overloaded(self) -> Refused | None:
         share = self.config.error_rates.overloaded
         if share and self._rng.random() < share:
-            status = 529 if self.config.headers == "anthropic" else 503
+            status = 529 if self.config.speaks == "anthropic" else 503
             return Refused(Refusal.OVERLOADED, status, None, self.config.rejection_seconds)
         return None
 

@@ -31,6 +31,15 @@ from penstock.simulator._toml import (
 _NORMAL: Final = NormalDist()
 
 
+WIRES: Final = (
+    "openai", "azure", "groq", "mistral", "deepseek", "vllm",
+    "anthropic", "gemini", "bedrock", "cohere", "ollama",
+)  # fmt: skip
+"""Whose words a pool uses; those of the first line are dialects of OpenAI's wire."""
+HEADERS: Final = ("openai", "anthropic", "azure", "groq", "mistral", "cohere", "none")
+"""How a pool spells its quota; providers that are not here tell nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Distribution:
     """A positive quantity. `mean` is the arithmetic mean; `sigma` is the lognormal's only."""
@@ -199,12 +208,20 @@ class Pool:
     latency_seconds: Annotated[Distribution, _distribution(LATENCY_SECONDS)] = LATENCY_SECONDS
     seconds_per_output_token: Annotated[float, number(finite=True)] = 0.0
     rejection_seconds: Annotated[float, number(finite=True)] = 0.08
-    headers: Annotated[str, choice("openai", "anthropic", "azure", "groq", "none")] = "openai"
+    wire: Annotated[str, choice("auto", *WIRES)] = "auto"
+    headers: Annotated[str, choice(*HEADERS)] = "openai"
     header_lies: Annotated[str, choice("none", "zero", "negative", "past_reset", "rounded")] = "none"
     retry_after: Annotated[str, choice("seconds", "float", "ms", "date", "body", "none")] = "seconds"
     limits_known: Annotated[bool, flag] = False
     error_rates: Annotated[ErrorRates, _error_rates] = ErrorRates()
     events: Annotated[tuple[Event, ...], _events] = ()
+
+    @property
+    def speaks(self) -> str:
+        """Say which wire's words it uses: those of its headers unless `wire` says."""
+        if self.wire != "auto":
+            return self.wire
+        return self.headers if self.headers in WIRES else "openai"
 
 
 def read_event(data: object, where: str = "event") -> Event:

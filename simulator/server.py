@@ -14,9 +14,9 @@ import orjson
 
 from penstock.errors import UsageError
 from penstock.simulator._answers import BadRequestError
-from penstock.simulator._anthropic import error_body
 from penstock.simulator._provider import Reply
 from penstock.simulator._site import Config, Site
+from penstock.simulator._wires import ENDPOINTS, find_route
 from penstock.simulator.truth import Entry, Truth
 
 if TYPE_CHECKING:
@@ -59,18 +59,19 @@ class App:
             future.cancel()
 
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await _body(receive)
+        body, path = await _body(receive), scope["path"]
+        route = find_route(path, scope["query_string"].decode("latin-1"))
+        if route is None:
+            await _document(send, 404, _not_found(path))
+            return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         try:
             decoded = orjson.loads(body)
             if not isinstance(decoded, dict):
                 raise BadRequestError("The body must be a JSON object.")
-            reply = self._site.reply(scope["path"], decoded, headers)
+            reply = self._site.reply(path, route, decoded, headers)
         except (orjson.JSONDecodeError, BadRequestError) as error:
-            await _document(send, 400, _bad_request(scope["path"], str(error)))
-            return
-        if reply is None:
-            await _document(send, 404, _not_found(scope["path"]))
+            await _document(send, 400, self._site.bad_request(path, route, str(error)))
             return
         gone = asyncio.ensure_future(receive())
         self._listening.add(gone)
@@ -153,16 +154,11 @@ async def _document(send: Send, status: int, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def _bad_request(path: str, message: str) -> bytes:
-    if path.endswith("/messages"):
-        return error_body("invalid_request_error", message, "req_simulated")
+def _not_found(path: str) -> bytes:
+    known = ", ".join(ENDPOINTS)
+    message = f"Unknown request URL: {path}. This simulator answers POST to paths that end in {known}."
     error = {"message": message, "type": "invalid_request_error", "param": None, "code": None}
     return orjson.dumps({"error": error})
-
-
-def _not_found(path: str) -> bytes:
-    return _bad_request(path, f"Unknown request URL: {path}. This simulator answers POST …/chat/completions, "
-                              "…/embeddings and …/messages.")  # fmt: skip
 
 
 def _door(site: Site) -> "Starlette":
