@@ -1,11 +1,10 @@
 """`classify`: evidence in, verdict out."""
 
-import re
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Final
 
 from penstock.classifiers._facts import Facts
+from penstock.classifiers._pattern import Pattern
 from penstock.classifiers._retry_after import retry_after
 from penstock.classifiers._rule import CONFIDENCE, Rule, Tier
 from penstock.classifiers._table import RuleTable, holds
@@ -18,12 +17,15 @@ _WAITS: Final = frozenset({
     ErrorClass.SERVER_ERROR, ErrorClass.TOOL, ErrorClass.UNKNOWN,
 })  # fmt: skip
 _SCOPES: Final = (
-    ("org", re.compile(r"\b(?:organi[sz]ation|workspace|team)\b")),
-    ("project", re.compile(r"\bproject\b|perproject")),
-    ("key", re.compile(r"\b(?:api key|trial key|key limit)\b")),
-    ("account", re.compile(r"\b(?:accounts?|subscription)\b")),
-    ("model", re.compile(r"\bmodel\b|permodel")),
+    ("org", Pattern("organization|organisation|workspace|team")),
+    ("project", Pattern("project|\\w*perproject\\w*")),
+    ("key", Pattern("api key|trial key|key limit")),
+    ("account", Pattern("accounts?|subscription")),
+    ("model", Pattern("model|\\w*permodel\\w*")),
 )
+_REMEMBERED: Final = 1024
+# Verdicts on codes alone: errors come in storms.
+_memory: dict[tuple[object, ...], Verdict] = {}
 
 # Built when first needed: an app pays nothing for it until something fails.
 _table: RuleTable | None = None
@@ -38,7 +40,7 @@ def use(table: RuleTable) -> RuleTable:
     """Put a table in use."""
     global _table
     _table = table
-    _classify_codes.cache_clear()
+    _memory.clear()
     return table
 
 
@@ -46,39 +48,38 @@ def classify(evidence: Evidence) -> Verdict:
     """Decide what failed. Pure; never raises; `unknown` rather than a guess."""
     try:
         if evidence.message is None and evidence.body is None and not evidence.headers:
-            return _classify_codes(
-                evidence.provider, evidence.span_kind, evidence.status, evidence.code, evidence.type,
-                evidence.exception_types, evidence.finish_reason, evidence.stream_started,
-            )  # fmt: skip
+            return _remembered(evidence)
         return _classify(evidence)
     except Exception as error:  # noqa: BLE001 - a foreign object inside may do anything
         return _unknown(evidence, f"internal_error={type(error).__name__}")
 
 
+def _remembered(evidence: Evidence) -> Verdict:
+    key = (
+        evidence.provider, evidence.span_kind, evidence.status, evidence.code, evidence.type,
+        evidence.exception_types, evidence.finish_reason, evidence.stream_started,
+    )  # fmt: skip
+    verdict = _memory.get(key)
+    if verdict is None:
+        if len(_memory) >= _REMEMBERED:
+            _memory.clear()
+        verdict = _memory[key] = _classify(evidence)
+    return verdict
+
+
 def _classify(evidence: Evidence) -> Verdict:
     table = active()
-    facts = Facts(evidence, table.vocabulary)
+    facts = Facts(evidence, table.distinct)
     candidates = table.candidates(facts)
     return _verdict(evidence, facts, decide(facts, candidates), candidates)
 
 
-@lru_cache(maxsize=1024)
-def _classify_codes(
-    provider: str | None, span_kind: SpanKind, status: int | None, code: str | None, type_: str | None,
-    exception_types: tuple[str, ...], finish_reason: str | None, stream_started: bool,
-) -> Verdict:  # fmt: skip
-    """Remember verdicts on codes alone: errors come in storms."""
-    return _classify(
-        Evidence(
-            provider=provider, span_kind=span_kind, status=status, code=code, type=type_,
-            exception_types=exception_types, finish_reason=finish_reason, stream_started=stream_started,
-        )
-    )  # fmt: skip
-
-
 def decide(facts: Facts, candidates: Sequence[Rule]) -> Rule | None:
     """Find the rule that decides: the first that holds."""
-    return next((rule for rule in candidates if holds(rule, facts)), None)
+    for rule in candidates:
+        if holds(rule, facts):
+            return rule
+    return None
 
 
 def _verdict(evidence: Evidence, facts: Facts, rule: Rule | None, candidates: Sequence[Rule]) -> Verdict:
@@ -119,8 +120,8 @@ def _detail(rule: Rule, facts: Facts, candidates: Sequence[Rule]) -> Rule:
 
 
 def _scope(facts: Facts) -> str | None:
-    text = facts.plain.text
-    return next((scope for scope, pattern in _SCOPES if pattern.search(text)), None)
+    said = facts.plain
+    return next((scope for scope, pattern in _SCOPES if pattern.search(said.text, said.words)), None)
 
 
 def _evidence(rule: Rule, facts: Facts) -> tuple[str, ...]:

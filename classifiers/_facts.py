@@ -6,7 +6,7 @@ from typing import Final
 
 from penstock.classifiers import _envelope
 from penstock.classifiers._parties import TOOL_SERVICES, TOOL_SIGNALS, TOOL_WORDS, provider_name
-from penstock.classifiers._plain import EMPTY, Plain, Vocabulary, plain
+from penstock.classifiers._plain import EMPTY, Plain, plain
 from penstock.classifiers._rule import signal_key
 from penstock.classifiers.evidence import Evidence, SpanKind
 
@@ -51,20 +51,22 @@ _NORMAL_ENDS: Final = frozenset(
 
 
 class Facts:
-    """What rules are matched against. `signals` in order: innermost envelope first."""
+    """What rules are matched against. `signals` in order: innermost envelope first; the `distinct` ones
+    are believed wherever they stand in the text.
+    """
 
     __slots__ = ("finish", "headers", "kind", "plain", "provider", "signals", "status")
 
-    def __init__(self, evidence: Evidence, vocabulary: Vocabulary) -> None:
+    def __init__(self, evidence: Evidence, distinct: frozenset[str]) -> None:
         body = evidence.body
         envelope = _envelope.read(_envelope.decode(body)) if body else _envelope.EMPTY
         message = evidence.message or ""
         if envelope.message and envelope.message not in message:
             message = f"{message}\n{envelope.message}" if message else envelope.message
-        self.plain: Plain = plain(message, vocabulary.words) if message else EMPTY
+        self.plain: Plain = plain(message) if message else EMPTY
         self.provider = provider_name(evidence.provider)
         self.headers: Mapping[str, str] = evidence.headers
-        self.signals = _signals(evidence, envelope, self.plain, vocabulary.distinct)
+        self.signals = _signals(evidence, envelope, self.plain, distinct)
         finish = evidence.finish_reason or envelope.finish
         self.finish = signal_key(finish) if finish and signal_key(finish) not in _NORMAL_ENDS else None
         self.status = _status(evidence.status, envelope.status, self.plain)
@@ -76,7 +78,7 @@ class Facts:
             return kind
         if kind is SpanKind.UNKNOWN and self.provider in TOOL_SERVICES:
             return SpanKind.TOOL
-        if not TOOL_SIGNALS.isdisjoint(self.signals) or TOOL_WORDS.search(self.plain.text):
+        if not TOOL_SIGNALS.isdisjoint(self.signals) or TOOL_WORDS.search(self.plain.text, self.plain.words):
             return SpanKind.TOOL
         return kind
 
@@ -90,6 +92,8 @@ def _signals(
             _add(found, code)
     for name in evidence.exception_types:
         found[signal_key(name.rpartition(".")[2])] = None
+    if words is EMPTY:
+        return found
     raw = words.raw
     for code in _codes_in(raw):
         _add(found, code)
@@ -137,6 +141,6 @@ def _said(words: Plain) -> int | None:
     for number in words.words & STATUS_WORDS:
         position = words.text.rfind(number)
         near = words.text[max(0, position - 40) : position + 24]
-        if _STATUS.search(near) or position == 0:
+        if _STATUS.search(near) or position == 1:
             found = max(found or (0, 0), (position, int(number)))
     return found[1] if found else None

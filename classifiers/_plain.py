@@ -5,6 +5,7 @@ table-driven pass over bytes keeps 2 kB at a few microseconds.
 """
 
 import re
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,27 +25,17 @@ _HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 # A response's headers, printed into a message, speak of limits that were not hit.
 _HEADER: Final = re.compile(r"\b[\w-]{1,20}-ratelimit-[\w-]{1,60}")
 _WIDE: Final = re.compile("[\u2018\u2019]")
-_WIDE_BREAKS: Final = re.compile(
-    "[\u00a0-\u00bf\u2010-\u2017\u201a-\u206f\u2190-\u2bff\u3000-\u303f\uff00-\uff0f\uff1a-\uff20]"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
-    """The words that rules know; of these, the ones that are machine words wherever they stand."""
-
-    words: frozenset[str]
-    distinct: frozenset[str]
+_WIDE_BREAKS: Final = re.compile(r"[^\w']")
 
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """`text` to match patterns on, known `words` in it, `raw` clipped (for number-bearing hints), `wide`
-    when it holds letters beyond ASCII.
+    """`text` to match patterns on (a space on either side), its `words`, `raw` clipped (for hints that
+    bear numbers), `wide` when it holds letters beyond ASCII.
     """
 
     text: str
-    words: frozenset[str]
+    words: Set[str]
     raw: str
     wide: bool
 
@@ -52,10 +43,8 @@ class Plain:
 EMPTY: Final = Plain("", frozenset(), "", False)
 
 
-def plain(message: str, words: frozenset[str]) -> Plain:
-    """Reduce a message of any length; head and tail stand for a long one. Only those of `words` are
-    kept apart.
-    """
+def plain(message: str) -> Plain:
+    """Reduce a message of any length; head and tail stand for a long one."""
     raw = message
     if len(raw) > 2 * _RAW_PART:
         raw = f"{raw[:_RAW_PART]}\n{raw[-_RAW_PART:]}"
@@ -72,4 +61,4 @@ def plain(message: str, words: frozenset[str]) -> Plain:
     if wide:
         cooked = _WIDE_BREAKS.sub(" ", _WIDE.sub("", cooked))
     spoken = cooked.encode("utf-8", "replace").translate(_TABLE, _DELETED).decode("utf-8", "replace").split()
-    return Plain(" ".join(spoken), words.intersection(spoken), raw, wide)
+    return Plain(f" {' '.join(spoken)} ", set(spoken), raw, wide)

@@ -4,9 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final
 
-from penstock.classifiers._facts import STATUS_WORDS, Facts
+from penstock.classifiers._facts import Facts
 from penstock.classifiers._parties import TOOL_SIGNALS
-from penstock.classifiers._plain import Vocabulary
 from penstock.classifiers._rule import Rule, Tier, signal_key, stands_out
 from penstock.classifiers.evidence import SpanKind
 from penstock.classifiers.taxonomy import ErrorClass
@@ -30,54 +29,60 @@ _COMPATIBLE: Final[dict[ErrorClass, frozenset[int]]] = {
 }
 
 
+_Index = dict[str, tuple[int, ...]]
+
+
 class RuleTable:
     """Rules in order of precedence, found by signal, word, status or finish."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules = tuple(sorted(rules, key=lambda r: r.tier))
-        self._index: dict[str, list[int]] = defaultdict(list)
+        self._by_signal: _Index = defaultdict(tuple)
+        self._by_finish: _Index = defaultdict(tuple)
+        self._by_word: _Index = defaultdict(tuple)
+        self._by_status: dict[int, tuple[int, ...]] = defaultdict(tuple)
         self._always: list[int] = []
         self._wide: list[int] = []
         for position, rule in enumerate(self.rules):
             self._file(position, rule)
-        self.signals = frozenset(signal_key(s) for rule in self.rules for s in rule.signals)
-        distinct = {
+        self.signals = frozenset(self._by_signal)
+        self.distinct = TOOL_SIGNALS | {
             signal_key(s) for rule in self.rules for s in rule.signals if stands_out(s)
-        } | TOOL_SIGNALS
-        words = {word for rule in self.rules for word in rule.words} | STATUS_WORDS | distinct
-        self.vocabulary = Vocabulary(frozenset(words), frozenset(distinct))
+        }
+        self._words = frozenset(self._by_word)
 
     def _file(self, position: int, rule: Rule) -> None:
         """Index a rule under the one condition that is rarest."""
+        here = (position,)
         if rule.signals:
-            keys = [f"s{signal_key(signal)}" for signal in rule.signals]
+            for signal in rule.keys:
+                self._by_signal[signal] += here
         elif rule.finishes:
-            keys = [f"f{finish}" for finish in rule.finishes]
+            for finish in rule.finishes:
+                self._by_finish[finish] += here
         elif rule.words:
-            keys = [f"w{word}" for word in rule.words]
+            for word in rule.words:
+                self._by_word[word] += here
         elif rule.substrings:
             self._wide.append(position)
-            return
         elif rule.statuses and rule.tier in (Tier.SIGNAL, Tier.STATUS, Tier.OWNER):
-            keys = [f"h{status}" for status in rule.statuses]
+            for status in rule.statuses:
+                self._by_status[status] += here
         else:
             self._always.append(position)
-            return
-        for key in keys:
-            self._index[key].append(position)
 
     def candidates(self, facts: Facts) -> list[Rule]:
         """List the rules worth trying, best first."""
-        index = self._index
         found = set(self._always)
         for signal in facts.signals:
-            found.update(index.get(f"s{signal}", ()))
-        for word in facts.plain.words:
-            found.update(index.get(f"w{word}", ()))
-        if facts.status is not None:
-            found.update(index.get(f"h{facts.status}", ()))
-        if facts.finish is not None:
-            found.update(index.get(f"f{facts.finish}", ()))
+            if signal in self._by_signal:
+                found.update(self._by_signal[signal])
+        for word in self._words & facts.plain.words:
+            found.update(self._by_word[word])
+        if facts.status in self._by_status:
+            found.update(self._by_status[facts.status])
+        if facts.finish in self._by_finish:
+            found.update(self._by_finish[facts.finish])
         if facts.plain.wide:
             found.update(self._wide)
         return [self.rules[position] for position in sorted(found)]
@@ -85,16 +90,17 @@ class RuleTable:
 
 def holds(rule: Rule, facts: Facts) -> bool:
     """Test a rule's conditions, cheapest first."""
-    return _who(rule, facts) and _status_fits(rule, facts) and _said(rule, facts)
+    return (
+        (not rule.providers or facts.provider in rule.providers)
+        and _owned(rule.spans, facts.kind)
+        and _status_fits(rule, facts)
+        and _said(rule, facts)
+    )
 
 
-def _who(rule: Rule, facts: Facts) -> bool:
-    if facts.kind is SpanKind.TOOL:
-        if SpanKind.TOOL not in rule.spans:
-            return False
-    elif rule.spans and facts.kind not in rule.spans:
-        return False
-    return not rule.providers or facts.provider in rule.providers
+def _owned(spans: frozenset[SpanKind], kind: SpanKind) -> bool:
+    """A tool's failure is for the rules about tools; the others say so where it matters to them."""
+    return kind in spans if kind is SpanKind.TOOL or spans else True
 
 
 def _status_fits(rule: Rule, facts: Facts) -> bool:
@@ -113,8 +119,8 @@ def _said(rule: Rule, facts: Facts) -> bool:
         return False
     if rule.headers and rule.headers.isdisjoint(facts.headers):
         return False
-    if rule.pattern is not None and not rule.pattern.search(facts.plain.text):
+    if rule.pattern is not None and not rule.pattern.search(facts.plain.text, facts.plain.words):
         return False
     if rule.substrings and not any(part in facts.plain.raw for part in rule.substrings):
         return False
-    return rule.exclusion is None or not rule.exclusion.search(facts.plain.text)
+    return rule.exclusion is None or not rule.exclusion.search(facts.plain.text, facts.plain.words)

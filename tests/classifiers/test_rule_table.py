@@ -1,11 +1,14 @@
 """Every rule is reachable, sourced, and right about its own examples."""
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from penstock.classifiers import Rule, classify, evidence_of_row
-from penstock.classifiers._pattern import Pattern, needs, split
+from penstock.classifiers._pattern import Pattern, needed_words, needs, split
+from penstock.classifiers._plain import Plain, plain
 from penstock.classifiers.rules import RULES
 
 RULE_IDS = [rule.id for rule in RULES]
@@ -53,21 +56,33 @@ def test_no_signal_is_listed_where_an_earlier_rule_takes_it() -> None:
     assert shadowed == []
 
 
-def _samples() -> list[str]:
+def _samples(labelled: Callable[[str], list[dict[str, Any]]]) -> list[Plain]:
     texts = [str(rule.example.get("message", "")) for rule in RULES]
-    return [re.sub(r"[^a-z0-9_]+", " ", text.lower()).strip() for text in texts] + ["", "a b c"]
+    texts += [str(row["message"]) for name in ("dev", "fresh") for row in labelled(name)]
+    return [plain(text) for text in [*texts, "", "a b c", "rate limité au début 速率限制 rate limit🚀"]]
 
 
-def test_skipping_alternatives_never_changes_an_answer() -> None:
-    samples = _samples()
+def test_skipping_alternatives_never_changes_an_answer(
+    labelled: Callable[[str], list[dict[str, Any]]],
+) -> None:
+    samples = _samples(labelled)
     for text in {part for rule in RULES for part in (rule.text, rule.unless) if part}:
-        plain = re.compile(r"\b(?:" + text.replace("~", r"(?:\S+ ){0,5}?") + r")\b")
+        slow = re.compile(r"\b(?:" + text.replace("~", r"(?:\S+ ){0,5}?") + r")\b")
         pattern = Pattern(text)
         for sample in samples:
-            assert pattern.search(sample) == bool(plain.search(sample)), (text, sample)
+            found = pattern.search(sample.text, sample.words)
+            assert found == bool(slow.search(sample.text.strip())), (text, sample)
 
 
 def test_a_pattern_knows_the_letters_it_needs() -> None:
     assert needs("rate limit(ed)? ~(reached|exceeded)") == (("rate limit",), ("reached", "exceeded"))
     assert needs("retr(y|ies) afte?r") == (("retr",), (" aft",))
     assert split("a(b|c)|d") == ["a(b|c)", "d"]
+
+
+def test_a_pattern_knows_the_words_it_needs() -> None:
+    assert needed_words("(hit|met) ~(the )?limits? (was )?(reached|gone)") == (
+        {"limit", "limits"}, {"reached", "gone"}, {"hit", "met"},
+    )  # fmt: skip
+    assert needed_words("rate ?limit(s|ed)? (hit|met)") == ({"hit", "met"},)
+    assert needed_words(r"\w*too_many\w*") == ()
