@@ -15,6 +15,8 @@ from penstock.classifiers.evidence import Evidence, SpanKind, Verdict
 _LINKS: Final = 16
 _MESSAGE: Final = 8192
 _DULL: Final = frozenset({"object", "BaseException", "Exception"})
+_CANCELS: Final = frozenset({"CancelledError", "Cancelled"})
+_TIMEOUTS: Final = frozenset({"TimeoutError", "TooSlowError"})
 # Retry wrappers and transport layers keep what they wrap under many names.
 _WRAPPED: Final = (
     "__cause__", "last_exception", "last_error", "lastError", "original_exception", "original_error",
@@ -152,7 +154,13 @@ def _chain(exc: BaseException) -> Iterator[BaseException]:
         yield link
         if len(seen) >= _LINKS:
             return
-        queue.extend(inner for inner in _inner(link) if id(inner) not in seen)
+        queue.extend(inner for inner in _inner(link) if id(inner) not in seen and not _is_timer(link, inner))
+
+
+def _is_timer(outer: BaseException, inner: BaseException) -> bool:
+    """Tell a deadline's own cancel from the caller's: timers cancel the task, then say what they meant."""
+    names = {c.__name__ for c in type(outer).__mro__}
+    return type(inner).__name__ in _CANCELS and not names.isdisjoint(_TIMEOUTS)
 
 
 def _inner(exc: BaseException) -> Iterator[BaseException]:

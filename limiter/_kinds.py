@@ -39,8 +39,6 @@ _BY_CLASS: Final = {
 
 def kind_of(verdict: Verdict) -> Kind:
     """Sort a verdict by the part of the limiter it moves."""
-    if verdict.error_class is ErrorClass.OVERLOADED and any("slow_down" in fact for fact in verdict.evidence):
-        return Kind.SLOPE  # OpenAI's word for growth that was too sudden
     if verdict.error_class is not ErrorClass.RATE_LIMIT:
         return _BY_CLASS.get(verdict.error_class, Kind.IGNORED)
     reason, dimension = verdict.reason, verdict.limit_dimension or ""

@@ -172,7 +172,7 @@ SIGNALS: Final[tuple[Rule, ...]] = (
         "billing_not_active NOT_ENOUGH_BALANCE insufficient_user_quota pre_consume_token_quota_failed "
         "INVALID_PAYMENT_INSTRUMENT AccountOverdueError insufficient_credit CreditsError out_of_credits "
         "balance_insufficient InsufficientCreditsError credits_exhausted quota_insufficient "
-        "PrepaidBillOverdue PostpaidBillOverdue insufficient_account_balance",
+        "PrepaidBillOverdue PostpaidBillOverdue insufficient_account_balance credit_balance_exhausted",
         limit_dimension="billing",
         example={"status_code": 400, "body": {"statusCode": 400, "message": "Access denied", "code": "Arrearage"}},
         not_example={"status_code": 400, "body": {"message": "Access denied", "code": "AccessDenied"}},
@@ -217,7 +217,7 @@ SIGNALS: Final[tuple[Rule, ...]] = (
     _signal(
         "overloaded.code", "overloaded.overloaded", source=_ANTHROPIC,
         signals="overloaded_error OverloadedError engine_overloaded_error engine_overloaded server_overloaded "
-        "ServerOverloaded model_overloaded server_is_overloaded slow_down ModelOverloadedError "
+        "ServerOverloaded model_overloaded server_is_overloaded ModelOverloadedError "
         "ServerOverloadedError overloaded_exception",
         example={"status_code": 500, "body": {"type": "error", "error": {"type": "overloaded_error"}}},
         not_example={"status_code": 500, "body": {"type": "error", "error": {"type": "api_error"}}},
@@ -253,8 +253,9 @@ SIGNALS: Final[tuple[Rule, ...]] = (
     ),
     # Windows.
     _signal(
-        "rate.ramp", "rate_limit.ramp", source=_ANTHROPIC,
-        signals="ramp_limit_exceeded RampLimitExceededError acceleration_limit_exceeded slope_limit_exceeded",
+        "rate.ramp", "rate_limit.ramp", source=f"{_OPENAI} (slow_down); {_ANTHROPIC}; {_DASHSCOPE} (limit_burst_rate)",
+        signals="ramp_limit_exceeded RampLimitExceededError acceleration_limit_exceeded slope_limit_exceeded "
+        "slow_down limit_burst_rate BurstRate",
         limit_dimension="ramp",
         example={"status_code": 429, "body": {"error": {"type": "rate_limit_error",
                  "details": {"error_code": "ramp_limit_exceeded"}}}},
@@ -290,7 +291,7 @@ SIGNALS: Final[tuple[Rule, ...]] = (
     _signal(
         "rate.code", "rate_limit", source=f"{_OPENAI}; {_DASHSCOPE}",
         signals="rate_limit_exceeded RateLimitReached rate_limit_reached_error rate_limit_reached rateLimitExceeded "
-        "RATE_LIMIT_EXCEEDED limit_requests limit_burst_rate Throttling.RateQuota RateQuota BurstRate "
+        "RATE_LIMIT_EXCEEDED limit_requests Throttling.RateQuota RateQuota "
         "AllocationQuota rate_limited user_rate_limited too_many_requests_error rate_limit_reached_requests "
         "REQUEST_LIMIT_EXCEEDED userRateLimitExceeded RateLimitExceeded rate_limit_exceeded_error "
         "tokens_limit_reached requests_limit_reached FreeUserRateLimit SetLimitExceeded",
@@ -496,7 +497,7 @@ SIGNALS: Final[tuple[Rule, ...]] = (
         signals="CancelledError AbortError APIUserAbortError CancelledException OperationCanceledException "
         "RequestAbortedError ResponseAborted ClientClosedRequestError KeyboardInterrupt ERR_CANCELED TaskCanceledException "
         "UserCancelledError ERR_ABORTED ClientDisconnect MessageAbortedError request_cancelled InterruptedError",
-        unless="timed? ?out|httpclient timeout",
+        unless="timed? ?out|httpclient timeout|timeouterror",
         example={"exception_type": "asyncio.exceptions.CancelledError", "message": ""},
         not_example={"exception_type": "TimeoutError", "message": "timed out"},
     ),

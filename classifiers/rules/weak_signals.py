@@ -44,7 +44,7 @@ WEAK_SIGNALS: Final[tuple[Rule, ...]] = (
     ),
     _weak(
         "weak.timeout", "timeout.client_read", source="https://docs.python.org/3/library/exceptions.html#TimeoutError",
-        signals="Timeout TimeoutError timeout TimedOut RequestTimedOut AsyncTimeoutError timed_out",
+        signals="Timeout TimeoutError timeout TimedOut RequestTimedOut AsyncTimeoutError timed_out TooSlowError",
         example={"exception_type": "TimeoutError", "message": ""},
         not_example={"exception_type": "OSError", "message": ""},
     ),

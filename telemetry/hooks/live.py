@@ -209,8 +209,6 @@ class LiveAttempt:
                     attempt.status, self.headers, body, provider=provider, span_kind=SpanKind.LLM
                 )
             )
-        if isinstance(error, TimeoutError) and isinstance(error.__cause__, asyncio.CancelledError):
-            error = TimeoutError()  # a timer cancels the task and then says what it meant
         if error is not None:
             return verdict_of_exception(
                 error, provider=provider, span_kind=SpanKind.LLM, stream_started=started

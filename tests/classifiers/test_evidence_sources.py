@@ -256,3 +256,21 @@ def test_a_span_says_whether_an_answer_had_begun() -> None:
         "gen_ai.response.time_to_first_chunk": 0.3,
     }
     assert classify(evidence_of_span(attributes)).side_effects is SideEffects.CERTAIN
+
+
+@pytest.mark.parametrize(
+    ("provider", "status", "error"),
+    [
+        ("openai", 429, {"type": "rate_limit_error", "code": "slow_down", "message": "Slow down"}),
+        ("openai", 503, {"type": "service_unavailable_error", "code": "slow_down", "message": "Slow Down"}),
+        ("anthropic", 429, {"type": "rate_limit_error", "message": "This would exceed your organization's acceleration limit."}),
+        ("anthropic", 429, {"type": "rate_limit_error", "details": {"error_code": "ramp_limit_exceeded"}}),
+        ("dashscope", 429, {"code": "limit_burst_rate", "message": "Request rate increased too quickly."}),
+    ],
+)  # fmt: skip
+def test_growth_that_was_too_fast_is_a_ramp_limit(
+    provider: str, status: int, error: dict[str, object]
+) -> None:
+    verdict = classify(evidence_of_response(status, {}, {"error": error}, provider=provider))
+    assert (verdict.error_class.value, verdict.reason) == ("rate_limit", "ramp")
+    assert (verdict.limit_dimension, verdict.retryable) == ("ramp", True)
