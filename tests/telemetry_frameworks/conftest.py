@@ -9,10 +9,6 @@ import pytest
 import penstock
 from penstock.simulator import Config, Distribution, profile, serve
 
-LIMITED = {"status": 429, "headers": {"retry-after-ms": "5", "retry-after": "0"}}
-CALLS_TOOL = {"status": 200, "tool": True, "output_tokens": 8}
-SAYS_DONE = {"status": 200, "text": "done", "output_tokens": 8}
-
 
 @pytest.fixture(scope="session")
 def simulator():
@@ -46,18 +42,39 @@ def read(path):
         yield Span(raw["name"], raw["spanId"], raw.get("parentSpanId", ""), raw["traceId"], facts)
 
 
-class Scene:
-    """Penstock over the simulator; `play` scripts the next answers, `told` is what was written."""
+class Play:
+    """Script the simulator's next answers."""
 
-    limited, calls_tool, says_done = LIMITED, CALLS_TOOL, SAYS_DONE
+    limited = {"status": 429, "headers": {"retry-after-ms": "5", "retry-after": "0"}}  # noqa: RUF012
+    calls_tool = {"status": 200, "tool": True, "output_tokens": 8}  # noqa: RUF012
+    says_done = {"status": 200, "text": "done", "output_tokens": 8}  # noqa: RUF012
+
+    def __init__(self, simulator):
+        self._simulator = simulator
+        clear = urllib.request.Request(f"{simulator.url}/_sim/script", method="DELETE")
+        urllib.request.urlopen(clear).close()
+
+    def __call__(self, *outcomes):
+        self._simulator.script(*outcomes)
+
+
+@pytest.fixture
+def play(simulator):
+    return Play(simulator)
+
+
+@pytest.fixture
+def read_spans():
+    return lambda path: list(read(path))
+
+
+class Scene:
+    """Penstock over the simulator; `told` is what it wrote."""
 
     def __init__(self, simulator, path, runtime):
         self.simulator, self.path, self.runtime = simulator, path, runtime
         self.url = f"{simulator.url}/v1"
         self._before = len(simulator.entries())
-
-    def play(self, *outcomes):
-        self.simulator.script(*outcomes)
 
     @property
     def served(self):
@@ -76,8 +93,6 @@ class Scene:
 
 @pytest.fixture
 def scene(simulator, tmp_path):
-    clear = urllib.request.Request(f"{simulator.url}/_sim/script", method="DELETE")
-    urllib.request.urlopen(clear).close()
     path = tmp_path / "spans.jsonl"
     with penstock.instrument(spans=path, limit="off") as runtime:
         yield Scene(simulator, path, runtime)

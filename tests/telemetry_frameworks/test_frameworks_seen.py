@@ -123,8 +123,8 @@ FRAMEWORKS = {"langchain": langchain_agent, "agents": openai_agent, "pydantic-ai
 
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_an_agent_run_is_a_task_with_all_that_it_did(scene, framework, asynchronous, broken):
-    scene.play(scene.limited, scene.limited, scene.calls_tool, scene.says_done)
+def test_an_agent_run_is_a_task_with_all_that_it_did(scene, play, framework, asynchronous, broken):
+    play(play.limited, play.limited, play.calls_tool, play.says_done)
     run, run_async = FRAMEWORKS[framework](scene.url)
     assert (asyncio.run(run_async()) if asynchronous else run()) == "done"
 
@@ -151,8 +151,8 @@ def test_an_agent_run_is_a_task_with_all_that_it_did(scene, framework, asynchron
     assert scene.counted(m.FANOUT)[()].sum == 2
 
 
-def test_a_run_inside_a_named_task_is_a_part_of_it(scene):
-    scene.play(scene.calls_tool, scene.says_done)
+def test_a_run_inside_a_named_task_is_a_part_of_it(scene, play):
+    play(play.calls_tool, play.says_done)
     with penstock.task("invoice") as mine:
         openai_agent(scene.url)[0]()
     assert (mine.operations, mine.attempts) == (2, 2)
@@ -209,7 +209,7 @@ def test_a_graph_that_streams_is_a_task_only_while_it_runs(scene, asynchronous, 
     assert scene.counted(m.TASKS) == {("ok",): 1}
 
 
-def test_a_streamed_agent_run_ends_when_its_background_does(scene):
+def test_a_streamed_agent_run_ends_when_its_background_does(scene, play):
     from agents import Agent, OpenAIChatCompletionsModel, RunConfig, Runner, function_tool
 
     async def run():
@@ -222,13 +222,13 @@ def test_a_streamed_agent_run_ends_when_its_background_does(scene):
                 pass
             return result.final_output
 
-    scene.play(scene.limited, scene.calls_tool, scene.says_done)
+    play(play.limited, play.calls_tool, play.says_done)
     assert asyncio.run(run()) == "done"
     (task,) = (span for span in scene.told() if span.kind == "task")
     assert (task["penstock.task.operations"], task["penstock.task.attempts"]) == (2, 3)
 
 
-def test_an_interrupt_is_no_failure_of_the_tool_or_the_run(scene):
+def test_an_interrupt_is_no_failure_of_the_tool_or_the_run(scene, play):
     from langchain.agents import create_agent
     from langchain_core.tools import tool
     from langchain_openai import ChatOpenAI
@@ -240,7 +240,7 @@ def test_an_interrupt_is_no_failure_of_the_tool_or_the_run(scene):
         """Ask."""
         return str(interrupt(question))
 
-    scene.play(scene.calls_tool)
+    play(play.calls_tool)
     with openai.DefaultHttpxClient() as client:
         model = ChatOpenAI(
             model="gpt-5", base_url=scene.url, api_key="k", use_responses_api=False, http_client=client
