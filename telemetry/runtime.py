@@ -62,7 +62,8 @@ class Telemetry:
         self.otel = OtelMetrics(self.registry, version("penstock"))
         self.spans = SpanFile(options.spans, on_drop=self._dropped) if options.spans else None
         self.roots = TraceRoots(self.metering.task_ended)
-        self.tracing = Tracing([p for p in (self.roots, self.spans) if p is not None], standard_processors)
+        keepers = [self.spans] if self.spans is not None else []
+        self.tracing = Tracing(keepers, standard_processors, watchers=[self.roots])
         self._metered = Metered(interceptor, self.registry) if interceptor is not None else None
         work_sinks = (self.metering, self.roots)
         self.engine = Engine(
@@ -82,6 +83,11 @@ class Telemetry:
     def metrics_url(self) -> str | None:
         """Where to scrape, if anywhere."""
         return self.crew.url if self.crew is not None else None
+
+    def flush(self) -> None:
+        """Hand over the spans that have ended, to the file and the exporters. Blocks while it does."""
+        if not self._over:
+            self.tracing.force_flush()
 
     def shutdown(self) -> None:
         """Take the hooks out, write what is left, free the port. Idempotent."""

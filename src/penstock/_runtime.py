@@ -64,6 +64,11 @@ class Runtime:
         """Say how many more calls could start now in `pool`; None while nothing is limited."""
         return self.limiter.headroom(pool) if self.limiter is not None else None
 
+    def flush(self) -> None:
+        """Hand over the spans that have ended: before a serverless platform freezes the process, say."""
+        if self.telemetry is not None:
+            self.telemetry.flush()
+
     def _remember(self) -> None:
         """Keep what was learnt. A signal may have stopped this very thread while it held the lock."""
         if self.limiter is None or self.settings.state is None:
