@@ -3,8 +3,6 @@
 import threading
 from typing import Final
 
-from opentelemetry.trace import Span
-
 from penstock.classifiers import ErrorClass
 from penstock.telemetry import metrics as m
 from penstock.telemetry import semconv as names
@@ -46,7 +44,7 @@ class BurstWatch:
                     )
                 )
             burst = watch.burst
-        if burst is not None and isinstance(attempt.span, Span):
+        if burst is not None and attempt.span is not None:
             attempt.span.set_attributes(
                 {names.CACHE_BURST: burst.kind.value, names.CACHE_BURST_CAUSE: burst.cause.value}
             )

@@ -6,14 +6,12 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from opentelemetry.trace import Span
-
 from penstock.classifiers import ErrorClass, Verdict
 from penstock.providers import Quota, Usage, Window
 from penstock.telemetry import metrics as m
 from penstock.telemetry.levels import LevelHistogram, LevelSummary, LevelTracker
 from penstock.telemetry.records import Attempt, Operation, Task, ToolCall
-from penstock.telemetry.registry import Bound, Cell, Exemplar, Histogram, Registry, product
+from penstock.telemetry.registry import Bound, Cell, Exemplar, Histogram, Labels, Registry, product
 
 OK: Final = "ok"
 PRIMARY: Final = "primary"
@@ -37,6 +35,8 @@ _TASK_CLASSES: Final = (*_WATCHED, ErrorClass.TOOL.value, ErrorClass.MODEL.value
 _TRUSTS: Final = (PRIMARY, "fallback", "cache_stale")
 _CACHE: Final = {True: "hit", False: "miss"}
 _DIMENSIONS: Final = ("requests", "tokens", "input_tokens", "output_tokens")
+_EXEMPLAR_SECONDS: Final = 1.0
+"""A bucket's exemplar stands this long: writing one costs more than counting, and scrapes are rarer."""
 _TOKEN_TYPES: Final = ("input", "output", "cache_read", "cache_write")
 QUANTILES: Final = ("0.5", "0.95", "0.99")
 _SECOND_NS: Final = 1_000_000_000
@@ -45,52 +45,81 @@ _SECOND_NS: Final = 1_000_000_000
 class _Names:
     """The labels of one provider, pool and model, within their bounds, and the series they name.
 
-    Held on to, since looking a series up costs more than writing it.
+    Held on to, since looking a series up costs more than writing it. Hold the registry's lock.
     """
 
-    __slots__ = ("_outcomes", "cache", "first_byte", "model", "pool", "provider", "seen", "tokens")
+    __slots__ = (
+        "_operations", "_outcomes", "_quota", "_registry", "_trusts", "cache", "first_byte", "model", "pool",
+        "provider", "seen", "tokens", "tracker",
+    )  # fmt: skip
 
-    def __init__(self, registry: Registry, provider: str, pool: str, model: str) -> None:
-        self.provider, self.pool, self.model = provider, pool, model
-        base = (provider, pool, model)
-        self.tokens = [registry.cell(m.TOKENS, (*base, kind)) for kind in _TOKEN_TYPES]
-        self.cache = {hit: registry.cell(m.CACHE_MISSES, (pool, name)) for hit, name in _CACHE.items()}
-        self.first_byte = registry.histogram(m.FIRST_BYTE, (pool,))
+    def __init__(self, registry: Registry, tracker: LevelTracker, labels: Labels) -> None:
+        self._registry, self.tracker = registry, tracker
+        self.provider, self.pool, self.model = labels
+        self.tokens = [registry.cell(m.TOKENS, (*labels, kind)) for kind in _TOKEN_TYPES]
+        self.cache = {hit: registry.cell(m.CACHE_MISSES, (self.pool, name)) for hit, name in _CACHE.items()}
+        self.first_byte = registry.histogram(m.FIRST_BYTE, (self.pool,))
         self.seen: Cell | None = None
         self._outcomes: dict[str, tuple[Cell, Histogram]] = {}
+        self._operations: dict[tuple[str, str], tuple[Cell, Histogram]] = {}
+        self._trusts: dict[str, Cell] = {}
+        self._quota: dict[tuple[str, str], Cell] = {}
 
-    def outcome(self, registry: Registry, name: str) -> tuple[Cell, Histogram]:
+    def outcome(self, name: str) -> tuple[Cell, Histogram]:
         """Find the counter and the durations of one class."""
         found = self._outcomes.get(name)
         if found is None:
             labels = (self.provider, self.pool, self.model, name)
-            found = (
-                registry.cell(m.ATTEMPTS, labels),
-                registry.histogram(m.ATTEMPT_SECONDS, (self.pool, name)),
+            found = self._outcomes[name] = (
+                self._registry.cell(m.ATTEMPTS, labels),
+                self._registry.histogram(m.ATTEMPT_SECONDS, (self.pool, name)),
             )
-            self._outcomes[name] = found
         return found
 
-    def show_quota(self, registry: Registry, quota: Quota, at_seconds: float) -> None:
+    def operation(self, kind: str, outcome: str) -> tuple[Cell, Histogram]:
+        """Find the counter of one kind of operation that ended so, and the durations of the kind."""
+        found = self._operations.get((kind, outcome))
+        if found is None:
+            base = (self.provider, self.pool, self.model, kind)
+            for watched in _OPERATION_CLASSES:  # ratios need them at 0
+                self._registry.cell(m.OPERATIONS, (*base, watched))
+            found = self._operations[kind, outcome] = (
+                self._registry.cell(m.OPERATIONS, (*base, outcome)),
+                self._registry.histogram(m.OPERATION_SECONDS, (kind, self.provider, self.model)),
+            )
+        return found
+
+    def answers(self, trust: str) -> Cell:
+        """Find the counter of answers from one origin."""
+        found = self._trusts.get(trust)
+        if found is None:
+            found = self._trusts[trust] = self._registry.cell(m.ANSWERS, (self.pool, trust))
+        return found
+
+    def show_quota(self, quota: Quota, at_seconds: float) -> None:
         """Show the newest headers: answers of long streams are told of late and may be old."""
         if self.seen is None:
-            self.seen = registry.cell(m.QUOTA_SEEN, (self.pool,))
+            self.seen = self._registry.cell(m.QUOTA_SEEN, (self.pool,))
         if at_seconds < self.seen.value:
             return
         self.seen.value = at_seconds
         for dimension in _DIMENSIONS:
-            window = getattr(quota, dimension)
-            if window is not None:
-                self._show_window(registry, dimension, window, at_seconds)
+            window: Window | None = getattr(quota, dimension)
+            if window is None:
+                continue
+            if window.limit is not None:
+                self._quota_cell(m.QUOTA_LIMIT, dimension).value = window.limit
+            if window.remaining is not None:
+                self._quota_cell(m.QUOTA_REMAINING, dimension).value = window.remaining
+            if window.reset_seconds is not None:
+                self._quota_cell(m.QUOTA_RESET, dimension).value = at_seconds + window.reset_seconds
 
-    def _show_window(self, registry: Registry, dimension: str, window: Window, at_seconds: float) -> None:
-        labels = (self.pool, dimension)
-        if window.limit is not None:
-            registry.cell(m.QUOTA_LIMIT, labels).value = window.limit
-        if window.remaining is not None:
-            registry.cell(m.QUOTA_REMAINING, labels).value = window.remaining
-        if window.reset_seconds is not None:
-            registry.cell(m.QUOTA_RESET, labels).value = at_seconds + window.reset_seconds
+    def _quota_cell(self, metric: m.Metric, dimension: str) -> Cell:
+        key = (metric.name, dimension)
+        found = self._quota.get(key)
+        if found is None:
+            found = self._quota[key] = self._registry.cell(metric, (self.pool, dimension))
+        return found
 
 
 class Metering:
@@ -115,8 +144,8 @@ class Metering:
         """Raise the pool's level; count the attempt into its tasks."""
         names = self._names(attempt.provider, attempt.pool, attempt.model)
         with self._lock:
-            self._live[id(attempt)] = (attempt, names.pool)
-            self._trackers[names.pool].start(attempt.started_ns)
+            self._live[id(attempt)] = (attempt, names)
+            names.tracker.start(attempt.started_ns)
             if self.on_transition is not None:
                 self.on_transition(names.pool, attempt.started_ns, 1)
         if attempt.number > 1:
@@ -133,10 +162,10 @@ class Metering:
             known = self._live.pop(id(attempt), None)
             if known is None:
                 return
-            self._trackers[known[1]].end(ended_ns)
+            names = known[1]
+            names.tracker.end(ended_ns)
             if self.on_transition is not None:
-                self.on_transition(known[1], ended_ns, -1)
-        names = self._names(attempt.provider, attempt.pool, attempt.model)
+                self.on_transition(names.pool, ended_ns, -1)
         for task in _lineage(attempt.operation.task):
             task.live -= 1
         self._count_outcome(attempt, names, ended_ns)
@@ -144,16 +173,17 @@ class Metering:
     def operation_ended(self, operation: Operation) -> None:
         """Count a logical request by its final verdict."""
         names = self._names(operation.provider, operation.pool, operation.model)
-        kind = operation.operation
-        self._welcome_operation(names, kind)
-        self.registry.inc(
-            m.OPERATIONS, (names.provider, names.pool, names.model, kind, class_of(operation.verdict))
-        )
+        registry, kind = self.registry, operation.operation
         ended_ns = operation.ended_ns if operation.ended_ns is not None else self._clock_ns()
         seconds = (ended_ns - operation.started_ns) / _SECOND_NS
-        self.registry.observe(m.OPERATION_SECONDS, (kind, names.provider, names.model), seconds)
-        if operation.verdict is None:
-            self.registry.inc(m.ANSWERS, (names.pool, operation.trust or PRIMARY))
+        with registry.lock:
+            counter, durations = names.operation(kind, class_of(operation.verdict))
+            counter.value += 1
+            durations.add(bisect_left(m.OPERATION_SECONDS.buckets, seconds), seconds)
+            if operation.verdict is None:
+                names.answers(operation.trust or PRIMARY).value += 1
+        if registry.mirror is not None:
+            registry.mirror(m.OPERATION_SECONDS, (kind, names.provider, names.model), seconds)
         if operation.task is not None:  # which counted it at its start
             for task in _lineage(operation.task.parent):
                 task.operations += 1
@@ -194,10 +224,9 @@ class Metering:
     def _reset(self) -> None:
         self._lock = threading.Lock()
         self._created_ns = self._clock_ns()
-        self._live: dict[int, tuple[Attempt, str]] = {}
+        self._live: dict[int, tuple[Attempt, _Names]] = {}
         self._trackers: dict[str, LevelTracker] = {}
         self._names_known: dict[tuple[str, str, str], _Names] = {}
-        self._kinds_known: set[tuple[_Names, str]] = set()
         self.registry.set(m.BUILD, (self._version,), 1.0)
         self.registry.create(m.TASKS, *product(m.TASKS, **{"class": _TASK_CLASSES}))
         for metric in (m.TASK_SECONDS, m.FANOUT, m.FANOUT_LIVE):
@@ -208,19 +237,18 @@ class Metering:
         names = self._names_known.get(key)
         if names is None:
             labels = (self._provider(provider), self._pool(pool), self._model(model))
-            self._welcome(*labels)
+            tracker = self._welcome(*labels)
             with self.registry.lock:
-                names = _Names(self.registry, *labels)
+                names = _Names(self.registry, tracker, labels)
             if len(self._names_known) < 1000:
                 self._names_known[key] = names
         return names
 
-    def _welcome(self, provider: str, name: str, model: str) -> None:
-        """Make a new pool's series stand at 0."""
+    def _welcome(self, provider: str, name: str, model: str) -> LevelTracker:
+        """Make a new pool's series stand at 0, and follow its level."""
         pool = (name,)
         with self._lock:
-            if name not in self._trackers:
-                self._trackers[name] = LevelTracker(self._created_ns)
+            tracker = self._trackers.setdefault(name, LevelTracker(self._created_ns))
         base = {"provider": (provider,), "pool": pool, "model": (model,)}
         create = self.registry.create
         create(m.ATTEMPTS, *product(m.ATTEMPTS, **base, **{"class": _WATCHED}))
@@ -233,36 +261,27 @@ class Metering:
         create(m.FIRST_BYTE, pool)
         create(m.ATTEMPT_SECONDS, (name, OK))
         create(m.LIVE, pool)
-
-    def _welcome_operation(self, names: _Names, kind: str) -> None:
-        """Make the series of a pool's first operation of a kind stand at 0."""
-        if (names, kind) in self._kinds_known:
-            return
-        self._kinds_known.add((names, kind))
-        base = {"provider": (names.provider,), "pool": (names.pool,), "model": (names.model,)}
-        outcomes = {"operation": (kind,), "class": _OPERATION_CLASSES}
-        self.registry.create(m.OPERATIONS, *product(m.OPERATIONS, **base, **outcomes))
+        return tracker
 
     def _count_outcome(self, attempt: Attempt, names: _Names, ended_ns: int) -> None:
         outcome = class_of(attempt.verdict)
         registry, seconds = self.registry, (ended_ns - attempt.started_ns) / _SECOND_NS
-        first_ns = attempt.first_byte_ns
-        first = (
-            None
-            if first_ns is None or attempt.verdict is not None
-            else (first_ns - attempt.started_ns) / _SECOND_NS
-        )
-        exemplar = _exemplar(attempt.span, seconds)
+        first_ns, first = attempt.first_byte_ns, None
+        if first_ns is not None and attempt.verdict is None:
+            first = (first_ns - attempt.started_ns) / _SECOND_NS
         with registry.lock:
-            counter, durations = names.outcome(registry, outcome)
+            counter, durations = names.outcome(outcome)
             counter.value += 1
-            durations.add(bisect_left(m.ATTEMPT_SECONDS.buckets, seconds), seconds, exemplar)
+            bucket = bisect_left(m.ATTEMPT_SECONDS.buckets, seconds)
+            durations.add(bucket, seconds)
+            if attempt.span is not None:
+                _exemplify(durations, bucket, attempt, seconds, ended_ns / _SECOND_NS)
             if first is not None:
                 names.first_byte.add(bisect_left(m.FIRST_BYTE.buckets, first), first)
             if attempt.usage is not None:
                 _count_usage(names, attempt.usage)
             if attempt.quota is not None:
-                names.show_quota(registry, attempt.quota, (first_ns or ended_ns) / _SECOND_NS)
+                names.show_quota(attempt.quota, (first_ns or ended_ns) / _SECOND_NS)
         if registry.mirror is not None:
             registry.mirror(m.ATTEMPT_SECONDS, (names.pool, outcome), seconds)
             if first is not None:
@@ -310,10 +329,11 @@ def _as_histogram(levels: LevelHistogram) -> Histogram:
     return Histogram([*(upto for _, upto in levels.buckets), levels.total], levels.weighted_sum, running=True)
 
 
-def _exemplar(span: object, seconds: float) -> Exemplar | None:
-    if not isinstance(span, Span):
-        return None
-    context = span.get_span_context()
-    if not (context.is_valid and context.trace_flags.sampled):
-        return None
-    return Exemplar(format(context.trace_id, "032x"), seconds, time.time())
+def _exemplify(durations: Histogram, bucket: int, attempt: Attempt, value: float, at: float) -> None:
+    """Give a bucket the trace of a sampled attempt, unless it has a fresh one."""
+    standing = durations.exemplars.get(bucket)
+    if attempt.span is None or (standing is not None and at - standing.at_seconds < _EXEMPLAR_SECONDS):
+        return
+    context = attempt.span.get_span_context()
+    if context.is_valid and context.trace_flags.sampled:
+        durations.exemplars[bucket] = Exemplar(format(context.trace_id, "032x"), value, at)

@@ -6,10 +6,13 @@ offline figures agree to the last digit.
 """
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from penstock.classifiers import Verdict
 from penstock.providers import Quota, Usage
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 
 class Lineage(Protocol):
@@ -104,7 +107,7 @@ class Attempt:
     trust: str | None = None
     trust_reason: str | None = None
     fallback_from: str | None = None
-    span: object = field(default=None, repr=False)
+    span: "Span | None" = field(default=None, repr=False)
 
 
 @dataclass(slots=True, kw_only=True)

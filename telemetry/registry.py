@@ -45,12 +45,10 @@ class Histogram:
     running: bool = False
     exemplars: dict[int, Exemplar] = field(default_factory=dict)
 
-    def add(self, index: int, value: float, exemplar: Exemplar | None = None) -> None:
+    def add(self, index: int, value: float) -> None:
         """Count one value into the bucket at `index`. Hold the registry's lock."""
         self.buckets[index] += 1
         self.sum += value
-        if exemplar is not None:
-            self.exemplars[index] = exemplar
 
 
 @dataclass(slots=True)
@@ -131,10 +129,10 @@ class Registry:
         with self.lock:
             self._series[metric.name][labels] = histogram
 
-    def observe(self, metric: Metric, labels: Labels, value: float, exemplar: Exemplar | None = None) -> None:
+    def observe(self, metric: Metric, labels: Labels, value: float) -> None:
         """Count one value into a histogram."""
         with self.lock:
-            self.histogram(metric, labels).add(bisect_left(metric.buckets, value), value, exemplar)
+            self.histogram(metric, labels).add(bisect_left(metric.buckets, value), value)
         if self.mirror is not None:
             self.mirror(metric, labels, value)
 

@@ -54,37 +54,42 @@ _adopting = threading.Lock()
 
 class Tracing:
     """Give out tracers. `processors` see every ended span; `exporters` only those of our own provider,
-    since an app with a provider has exporters of its own.
+    since an app with a provider has exporters of its own. `watchers` look on, and alone are no reason
+    to write spans.
     """
 
     def __init__(
         self,
         processors: Sequence[SpanProcessor],
         exporters: Callable[[], Sequence[SpanProcessor]] = tuple,
+        watchers: Sequence[SpanProcessor] = (),
     ) -> None:
-        self._processors = tuple(processors)
+        self._keepers = tuple(processors)
+        self._processors = (*watchers, *processors)
         self._exporters = exporters
         self._version = version("penstock")
         self._tap: _Tap | None = None
-        self._adopted: object = None
+        self._asked: object = None
+        self._adopted = False
         self._inherited = False
         self._resource = Resource.create()  # once: its detectors run in threads, which a fork's child lacks
-        self._own = self._make()
-        self._tracer = self._own.get_tracer(SCOPE, self._version)
+        self._own, self._tracer = self._make()
 
-    def tracer(self) -> Tracer:
-        """Give the tracer to use now."""
+    def tracer(self) -> Tracer | None:
+        """Give the tracer to use now; None where nobody would keep a span."""
         provider = trace.get_tracer_provider()
-        if provider is not self._adopted and isinstance(provider, _TakesProcessors):
-            self._adopt(provider)
-        elif self._inherited:
+        if provider is not self._asked:
+            if isinstance(provider, _TakesProcessors):
+                self._adopt(provider)
+            self._asked = provider
+        if self._inherited:
             self._renew()
         return self._tracer
 
     @property
     def adopted(self) -> bool:
         """True when our spans go through the app's provider."""
-        return self._adopted is not None
+        return self._adopted
 
     def force_flush(self) -> None:
         """Hand over what is queued."""
@@ -107,16 +112,17 @@ class Tracing:
     def _renew(self) -> None:
         with _adopting:
             if self._inherited:
-                self._own = self._make()
-                self._tracer = self._own.get_tracer(SCOPE, self._version)
+                self._own, self._tracer = self._make()
                 self._inherited = False
 
-    def _make(self) -> TracerProvider:
+    def _make(self) -> tuple[TracerProvider, Tracer | None]:
         identity = Resource({"service.instance.id": str(uuid.uuid4()), "process.pid": os.getpid()})
         provider = TracerProvider(resource=self._resource.merge(identity), shutdown_on_exit=False)
-        for processor in (*self._processors, *self._exporters()):
+        exporters = self._exporters()
+        for processor in (*self._processors, *exporters):
             provider.add_span_processor(processor)
-        return provider
+        kept = self._keepers or exporters
+        return provider, provider.get_tracer(SCOPE, self._version) if kept else None
 
     def _adopt(self, provider: _TakesProcessors) -> None:
         with _adopting:
@@ -127,5 +133,6 @@ class Tracing:
                 tap = _taps[provider] = _Tap()
                 provider.add_span_processor(tap)
             tap.processors = self._processors
-            self._tap, self._adopted = tap, provider
+            self._tap, self._adopted = tap, True
+            self._inherited = False
         self._tracer = cast("trace.TracerProvider", provider).get_tracer(SCOPE, self._version)

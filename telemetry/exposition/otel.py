@@ -87,6 +87,7 @@ class _Instruments:
         self._families: dict[str, Family] = {}
         self._read_at = float("-inf")
         self._histograms = {metric.name: self._add(meter, metric) for metric in CATALOGUE}
+        self._labelled: dict[tuple[str, Labels], dict[str, str]] = {}
 
     def follow(self, registry: Registry) -> None:
         """Read `registry`, and be told of its observations."""
@@ -102,7 +103,11 @@ class _Instruments:
     def _record(self, metric: Metric, labels: Labels, value: float) -> None:
         histogram = self._histograms.get(metric.name)
         if histogram is not None:
-            histogram.record(value, _attributes(metric, labels))
+            key = (metric.name, labels)
+            attributes = self._labelled.get(key)
+            if attributes is None:
+                attributes = self._labelled[key] = _attributes(metric, labels)
+            histogram.record(value, attributes)
 
     def _add(self, meter: Meter, metric: Metric) -> OtelHistogram | None:
         name, unit = otel_name(metric)

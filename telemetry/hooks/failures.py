@@ -1,6 +1,6 @@
 """The log line of a failed attempt: key=value, with the trace id, never any text of the exchange."""
 
-from opentelemetry.trace import Span, format_trace_id
+from opentelemetry.trace import format_trace_id
 
 from penstock.classifiers import ErrorClass
 from penstock.telemetry.guard import logger
@@ -28,7 +28,7 @@ def log_failure(attempt: Attempt) -> None:
         "seconds": round((attempt.ended_ns - attempt.started_ns) / 1e9, 3),
         "request_id": attempt.request_id,
         "trace_id": format_trace_id(attempt.span.get_span_context().trace_id)
-        if isinstance(attempt.span, Span)
+        if attempt.span is not None
         else None,
     }
     line = " ".join(f"{key}={_word(value)}" for key, value in facts.items() if value is not None)
