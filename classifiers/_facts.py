@@ -19,13 +19,13 @@ _JSON_RPC: Final = re.compile(r"-(32[0-7]\d\d)\b")
 _STATUS: Final = re.compile(
     r"\b(?:error|codes?|status|status_code|statuscode|http|http 1 1|http 2|apierror|returned|responded with|"
     r"failed with|response|rejected|received|exception|errors?|upstream|api request failed|\S+ api)"
-    r"(?: error| status| code| status code| a)? ([45]\d\d)\b"
+    r"(?: error| status| code| status code| a)?(?: of)? ([45]\d\d)\b"
     r"|\b([45]\d\d) (?:too many|unauthorized|bad gateway|bad request|internal|service|forbidden|not found|"
     r"payment|gateway|resource_exhausted|unavailable|invalid_argument|permission_denied|client error|"
     r"server error|resource|type error|status code)\b"
 )
 _EXPLICIT_STATUS: Final = re.compile(
-    r"\b(?:status code|error code|statuscode|status_code|http) (4\d\d|5\d\d)\b"
+    r"\b(?:status code|error code|statuscode|status_code|http)(?: of)? (4\d\d|5\d\d)\b"
 )
 STATUS_WORDS: Final = frozenset(
     str(number) for number in (*range(400, 432), 451, 498, 499, *range(500, 512), *range(520, 531), 529, 598)

@@ -130,7 +130,7 @@ TOOL_WORDS: Final = Pattern(
     "mcp (error|server|tool)|toolexception|the tool use was rejected|tool ran into|error in tool|"
     "(during|in) tool call|error (executing|calling|running|invoking) (the )?(mcp )?tool|"
     "(failed|unable) to (execute|call|run|invoke) (the )?(mcp )?tool|"
-    "tool (execution|call|invocation) (failed|error|timed out)|tool (result|output) error|"
+    "tool (execution|call|invocation) (failed|error|timed out|exceeded)|command timed out|failed to fetch url|tool (result|output) error|"
     "tool (?!use |calls? )(\\S+ ){1,2}?(failed|raised|returned an error|threw)|"
     "observation error|toolmessage ~(error|failed)|execute_tool ~(failed|raised|error)|"
     "error while trying to use the tool|is_?error (true|false)"

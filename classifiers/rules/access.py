@@ -35,8 +35,8 @@ ACCOUNT: Final[tuple[Rule, ...]] = (
     _text(
         "text.key", "auth.invalid_key", source=f"{_OPENAI}; {_ANTHROPIC}; {_GEMINI}",
         words="session expired revoked api_key api key apikey unauthorized authentication authenticate credentials credential token oauth unauthenticated login "
-        "unauthorised logged bearer authorization jwt x_api_key cookie signature 401 auth reauthenticate", statuses="0 200 400 401 403 407 498 500 502",
-        text="(invalid|incorrect|wrong|bad|malformed|no|missing|expired|unknown|revoked|without|empty|valid|unable to find) ~(api ?keys?|api_key|x api key|apikey|subscription key|access token|auth token|bearer token|"
+        "auth_key unauthorised logged bearer authorization jwt x_api_key cookie signature 401 auth reauthenticate", statuses="0 200 400 401 403 407 498 500 502",
+        text="(invalid|incorrect|wrong|bad|malformed|no|missing|expired|unknown|revoked|without|empty|valid|unable to find) ~(api ?keys?|api_key|x api key|apikey|auth_key|subscription key|access token|auth token|bearer token|"
         "auth credentials|credentials?|authentication|authorization header|authorization|security token|bearer|openai_api_key|token header|username or token|user token|oauth token|jwt)|"
         "(api ?keys?|api_key|x api key|apikey|access token|auth token|bearer token|oauth token|credentials?|security token|session token|refresh token|jwt|authorization header|\\w*_api_key|iam token|the token|your token|login) ~(invalid|incorrect|not valid|expired|missing|required|"
         "revoked|not found|not set|not configured|not provided|must be set|is wrong|disabled|has been disabled|unauthorized|not supported|not exist|does not exist|rejected|not have)|"
@@ -72,7 +72,7 @@ RIGHTS: Final[tuple[Rule, ...]] = (
     _text(
         "text.no_model", "invalid_request.model_not_found", source=f"{_OPENAI}; {_SERVERS}; {_OPENROUTER}",
         words="model models deployment endpoint endpoints engine unknown pull channel 404 route resource deprecated decommissioned retired "
-        "model_name provider checkpoint url path page api", statuses="0 200 400 401 403 404 405 410 422 424 500 501 503",
+        "model_name provider checkpoint url path page api", statuses="0 200 400 403 404 405 410 422 424 500 501 503",
         text="(model|models|deployment|engine|checkpoint|inference profile) (\\S+ ){0,8}?(not found|does not exist|doesnt exist|not exist|do not exist|is not (a )?(valid|supported|available|recogni[sz]ed|found|known|accessible|served|allowed|deployed|configured)|isnt (available|supported|valid)|"
         "unknown|unavailable|not available|not supported|was not found|has been (deprecated|decommissioned|retired|removed|disabled|discontinued|shut)|is (deprecated|decommissioned|retired|no longer)|no longer (available|supported)|not (been )?(deployed|enabled|loaded|specified)|cannot be found|could not be found|reached the end of its life|is invalid|end of life)|"
         "(unknown|invalid|unsupported|no such|unrecognized|missing|nonexistent|non existent|no|wrong|provided) (model|deployment|models|model id|model identifier|model name|engine|model_name)|"

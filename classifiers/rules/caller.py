@@ -86,9 +86,10 @@ CALLER: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.filter_refusal", "content_filter.refusal", source=_CODE,
-        words="usage policy policies", statuses="0 200 400 403",
+        words="usage policy policies refusal safety", statuses="0 200 400 403",
         text="unable to respond to this request ~(violate|policy|usage)|(appears|seems) to violate (our )?usage policy|"
-        "violat\\w+ ~(usage|acceptable use|terms|content) polic(y|ies)|stop_reason refusal",
+        "violat\\w+ ~(usage|acceptable use|terms|content) polic(y|ies)|stop_reason refusal|"
+        "^refusal|refusal (no details|no explanation)|safety (classifiers?|filters?) (\\S+ ){0,2}?(declined|refused|flagged|stopped)",
         example="Claude Code is unable to respond to this request, which appears to violate our Usage Policy",
         not_example="See our usage policy page for rate limits",
     ),

@@ -119,9 +119,9 @@ TOOLS: Final[tuple[Rule, ...]] = (
     _tool(
         "tool.timeout", "tool.timeout", source=f"{_MCP}; TypeScript SDK -32001",
         words="timeout timeouts timedout timed deadline etimedout readtimeout connecttimeout timeouterror 504 524 "
-        "timeoutexpired mcp_timeout timeoutexception apitimeouterror",
+        "timeoutexpired mcp_timeout timeoutexception apitimeouterror exceeded",
         text="time ?out|timeouts|timedout|timed out|deadline exceeded|etimedout|readtimeout|connecttimeout|"
-        "timeouterror|timeoutexception|timeoutexpired|apitimeouterror|gateway time out",
+        "timeouterror|timeoutexception|timeoutexpired|apitimeouterror|gateway time out|(call|execution|command) exceeded \\d+ ?(ms|s|seconds|minutes)?",
         unless="connection timed out errno|errno 110|max retries exceeded ~connection timed|invalid timeout|timeout must be",
         retryable=True,
         example=_on_tool("MCP error -32001: Request timed out"),

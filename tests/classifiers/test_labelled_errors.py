@@ -1,4 +1,4 @@
-"""Accuracy on real errors. The rules' author saw both files: these bars only keep what was reached."""
+"""Accuracy on real errors. The rules' author saw these files: the bars only keep what was reached."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -8,6 +8,7 @@ import pytest
 
 from penstock.classifiers import Verdict
 
+SETS = ["dev", "fresh", "fresh_2", "fresh_3"]
 FAULTS = {"caller_config": "caller", "provider_or_network": "network"}
 Ask = Callable[..., Verdict]
 Labelled = Callable[[str], list[dict[str, Any]]]
@@ -19,32 +20,32 @@ def _macro_f1(pairs: list[tuple[str, str]]) -> float:
     return sum(2 * right[name] / (true[name] + given[name]) for name in true) / len(true)
 
 
-@pytest.mark.parametrize("name", ["dev", "fresh", "fresh_2"])
+@pytest.mark.parametrize("name", SETS)
 def test_accuracy_on_real_errors(name: str, labelled: Labelled, ask: Ask) -> None:
     pairs = [(row["label_class"], ask(row).error_class.value) for row in labelled(name)]
     assert sum(truth == found for truth, found in pairs) / len(pairs) >= 0.98
     assert _macro_f1(pairs) >= 0.97
 
 
-@pytest.mark.parametrize("name", ["dev", "fresh", "fresh_2"])
+@pytest.mark.parametrize("name", SETS)
 def test_accuracy_when_nobody_says_whose_span_it_was(name: str, labelled: Labelled, ask: Ask) -> None:
     found = [ask(row, span_kind=None).error_class.value == row["label_class"] for row in labelled(name)]
     assert sum(found) / len(found) >= 0.95
 
 
-@pytest.mark.parametrize("name", ["dev", "fresh", "fresh_2"])
+@pytest.mark.parametrize("name", SETS)
 def test_retryable_agrees(name: str, labelled: Labelled, ask: Ask) -> None:
     rows = [row for row in labelled(name) if row["retryable"] is not None]
     assert sum(ask(row).retryable == row["retryable"] for row in rows) / len(rows) >= 0.98
 
 
-@pytest.mark.parametrize("name", ["dev", "fresh", "fresh_2"])
+@pytest.mark.parametrize("name", SETS)
 def test_exhausted_money_is_never_called_retryable(name: str, labelled: Labelled, ask: Ask) -> None:
     wrong = [r["id"] for r in labelled(name) if r["label_class"] == "quota" and ask(r).retryable]
     assert wrong == []
 
 
-@pytest.mark.parametrize("name", ["dev", "fresh", "fresh_2"])
+@pytest.mark.parametrize("name", SETS)
 def test_a_tool_failure_is_never_blamed_on_the_provider(name: str, labelled: Labelled, ask: Ask) -> None:
     rows = [row for row in labelled(name) if row["label_class"] == "tool"]
     assert {ask(row).error_class.value for row in rows} <= {"tool", "model", "cancelled", "unknown"}
