@@ -155,9 +155,9 @@ CAPACITY: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.ramp", "rate_limit.ramp", source=_ANTHROPIC,
-        words="acceleration accelerating ramp burst increased growth",
+        words="acceleration accelerating ramp ramped burst increased growth grew grow grown growing rose",
         text="acceleration limit\\w*|ramp (up )?(limit|your|traffic|more)|usage increase rate|scale up ~gradually|increas\\w+ ~(traffic|usage|requests) ~(gradually|too)|"
-        "burst (rate|limit|requests?)|request rate increased too quickly|grow\\w* too (fast|quickly)",
+        "burst (rate|limit|requests?)|(grow\\w*|grew|increased|rose|ramped) too (fast|quickly|rapidly)|ramp up gradually",
         limit_dimension="ramp",
         example="Request rate increased too quickly. To ensure system stability, please adjust your client logic",
         not_example="Rate limit exceeded",
@@ -175,7 +175,7 @@ CAPACITY: Final[tuple[Rule, ...]] = (
     _text(
         "text.request_over_window", "rate_limit.request_too_large_for_tpm", source=f"{_OPENAI}; https://console.groq.com/docs/rate-limits",
         words="tokens tpm token", text="(request|prompt|input|message) too large(?: \\S+){1,16}? (tokens per|tpm)|"
-        "(input or output tokens|tokens) must be reduced|reduce your message size|used 0 requested \\d+",
+        "(input or output tokens|tokens) must be reduced|reduce your message size",
         unless="context|payload|megabytes|mb|bytes", statuses="0 200 400 413 429 500", retryable=False,
         limit_dimension="tokens_per_minute",
         example="Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 342389.",

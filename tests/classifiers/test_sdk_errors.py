@@ -1,81 +1,177 @@
-"""What real SDKs raise on the simulator's real answers."""
+"""What real SDKs raise on the simulator's real answers, one row an SDK."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import anthropic
+import boto3
+import cohere
+import groq
+import httpx
+import ollama
 import openai
 import pytest
+from botocore.config import Config as AwsConfig
+from google import genai
+from google.genai import types
+from mistralai.client import Mistral
 
 from penstock.classifiers import SideEffects, SpanKind, Verdict, verdict_of_exception
 from penstock.simulator import PROFILES, Config, Refusal, Simulator, profile, serve
 
-POOLS = tuple(PROFILES)
-# What each refusal is, by what the provider says: DeepSeek has no windows, and 503 when it is full.
-EXPECTED = {
-    Refusal.REQUESTS: ("rate_limit", True),
-    Refusal.TOKENS: ("rate_limit", True),
-    Refusal.CONCURRENCY: ("rate_limit", True),
-    Refusal.TOO_LARGE: ("rate_limit", False),
-    Refusal.OVERLOADED: ("overloaded", True),
-    Refusal.EXHAUSTED: ("quota", False),
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+
+ASK = [{"role": "user", "content": "hi"}]
+ONCE = {"api_key": "k", "max_retries": 0, "timeout": 5}
+
+
+def _openai(url: str) -> None:
+    with openai.OpenAI(base_url=f"{url}/v1", **ONCE) as client:  # type: ignore[arg-type]
+        client.chat.completions.create(model="m", messages=ASK)  # type: ignore[arg-type]
+
+
+def _responses(url: str) -> None:
+    with openai.OpenAI(base_url=f"{url}/v1", **ONCE) as client:  # type: ignore[arg-type]
+        client.responses.create(model="m", input="hi")
+
+
+def _azure(url: str) -> None:
+    with openai.AzureOpenAI(azure_endpoint=url, api_version="v", **ONCE) as client:  # type: ignore[call-overload]
+        client.chat.completions.create(model="m", messages=ASK)
+
+
+def _anthropic(url: str) -> None:
+    with anthropic.Anthropic(base_url=url, **ONCE) as client:  # type: ignore[arg-type]
+        client.messages.create(model="claude", max_tokens=5, messages=ASK)  # type: ignore[arg-type]
+
+
+def _groq(url: str) -> None:
+    with groq.Groq(base_url=url, **ONCE) as client:  # type: ignore[arg-type]
+        client.chat.completions.create(model="m", messages=ASK)  # type: ignore[arg-type]
+
+
+def _gemini(url: str) -> None:
+    once = types.HttpOptions(base_url=url, retry_options=types.HttpRetryOptions(attempts=1))
+    with genai.Client(api_key="k", http_options=once) as client:
+        client.models.generate_content(model="gemini", contents="hi")
+
+
+def _mistral(url: str) -> None:
+    with Mistral(api_key="k", server_url=url) as client:
+        client.chat.complete(model="m", messages=ASK)  # type: ignore[arg-type]
+
+
+def _cohere(url: str) -> None:
+    with httpx.Client() as http:
+        client = cohere.ClientV2(api_key="k", base_url=url, httpx_client=http)
+        client.chat(model="m", messages=ASK, request_options={"max_retries": 0})  # type: ignore[arg-type]
+
+
+def _ollama(url: str) -> None:
+    with ollama.Client(host=url) as client:
+        client.chat(model="m", messages=ASK)
+
+
+def _bedrock(url: str) -> None:
+    client = boto3.client(
+        "bedrock-runtime", endpoint_url=url, region_name="us-east-1", aws_access_key_id="AKIATEST",
+        aws_secret_access_key="y", config=AwsConfig(retries={"total_max_attempts": 1}),
+    )  # fmt: skip
+    with closing(client):
+        client.converse(modelId="m", messages=[{"role": "user", "content": [{"text": "hi"}]}])
+
+
+SDKS: dict[str, tuple[str, Callable[[str], None]]] = {
+    "openai": ("openai", _openai),
+    "openai responses": ("openai", _responses),
+    "openai on azure": ("azure", _azure),
+    "openai on deepseek": ("deepseek", _openai),
+    "openai on vllm": ("vllm", _openai),
+    "anthropic": ("anthropic", _anthropic),
+    "groq": ("groq", _groq),
+    "google-genai": ("gemini", _gemini),
+    "mistralai": ("mistral", _mistral),
+    "cohere": ("cohere", _cohere),
+    "ollama": ("ollama", _ollama),
+    "boto3": ("bedrock", _bedrock),
 }
-# Anthropic and Azure word a request that can never fit like any other of their window; Azure has no
-# 429 about money.
-WORDED_ALIKE = {("anthropic", Refusal.TOO_LARGE), ("azure", Refusal.TOO_LARGE), ("azure", Refusal.EXHAUSTED)}
+WAIT, FITS_NEVER, PAY, BUSY = (
+    ("rate_limit", True), ("rate_limit", False), ("quota", False), ("overloaded", True),
+)  # fmt: skip
+EXPECTED = {
+    Refusal.REQUESTS: WAIT,
+    Refusal.TOKENS: WAIT,
+    Refusal.CONCURRENCY: WAIT,
+    Refusal.SLOPE: WAIT,
+    Refusal.TOO_LARGE: FITS_NEVER,
+    Refusal.OVERLOADED: BUSY,
+    Refusal.EXHAUSTED: PAY,
+}
+# Where a provider says it otherwise: most word a request that can never fit like any other of their
+# window, a day's cap is a window, Ollama has a queue and no quota, and vLLM's 503 is a dead engine.
+OTHERWISE = {
+    **dict.fromkeys(
+        ((sdk, Refusal.TOO_LARGE) for sdk in ("openai on azure", "anthropic", "google-genai", "mistralai",
+                                              "cohere", "boto3")),
+        WAIT,
+    ),
+    **dict.fromkeys(
+        ((sdk, Refusal.EXHAUSTED) for sdk in ("openai on azure", "groq", "google-genai", "boto3")), WAIT
+    ),
+    **{("ollama", refusal): BUSY for refusal in EXPECTED if refusal is not Refusal.EXHAUSTED},
+    ("openai on vllm", Refusal.OVERLOADED): ("server_error", True),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[Simulator]:
-    with serve(Config(pools=tuple(profile(name) for name in POOLS))) as running:
+    with serve(Config(pools=tuple(profile(name) for name in PROFILES))) as running:
         yield running
 
 
-def _ask(pool: str, url: str) -> None:
-    messages = [{"role": "user", "content": "hi"}]
-    if pool == "anthropic":
-        with anthropic.Anthropic(api_key="k", base_url=url, max_retries=0, timeout=5) as claude:
-            claude.messages.create(model="claude", max_tokens=5, messages=messages)  # type: ignore[arg-type]
-        return
-    client = (
-        openai.AzureOpenAI(api_key="k", azure_endpoint=url, api_version="v", max_retries=0, timeout=5)
-        if pool == "azure"
-        else openai.OpenAI(api_key="k", base_url=f"{url}/v1", max_retries=0, timeout=5)
-    )
-    with client:
-        client.chat.completions.create(model="m", messages=messages)  # type: ignore[arg-type]
+def _verdict(simulator: Simulator, sdk: str, *, told: bool = True) -> Verdict:
+    pool, ask = SDKS[sdk]
+    with pytest.raises(Exception) as caught:
+        ask(f"{simulator.url}/{pool}")
+    return verdict_of_exception(caught.value, provider=pool if told else None, span_kind=SpanKind.LLM)
 
 
-def _caught(simulator: Simulator, pool: str) -> BaseException:
-    with pytest.raises((openai.OpenAIError, anthropic.AnthropicError)) as caught:
-        _ask(pool, f"{simulator.url}/{pool}")
-    return caught.value
-
-
-def _verdict(simulator: Simulator, pool: str) -> Verdict:
-    return verdict_of_exception(_caught(simulator, pool), provider=pool, span_kind=SpanKind.LLM)
+def _status(sdk: str, refusal: Refusal) -> int:
+    if refusal is not Refusal.OVERLOADED:
+        return 429
+    return 529 if sdk == "anthropic" else 503
 
 
 @pytest.mark.parametrize("refusal", EXPECTED)
-@pytest.mark.parametrize("pool", POOLS)
-def test_a_refusal_is_what_the_quota_model_meant(simulator: Simulator, pool: str, refusal: Refusal) -> None:
-    status = 529 if pool == "anthropic" else 503
-    simulator.script({"status": status if refusal is Refusal.OVERLOADED else 429, "kind": refusal.value})
-    verdict = _verdict(simulator, pool)
-    expected = EXPECTED[Refusal.TOKENS if (pool, refusal) in WORDED_ALIKE else refusal]
+@pytest.mark.parametrize("sdk", SDKS)
+def test_a_refusal_is_what_the_quota_model_meant(simulator: Simulator, sdk: str, refusal: Refusal) -> None:
+    simulator.script({"status": _status(sdk, refusal), "kind": refusal.value})
+    verdict = _verdict(simulator, sdk)
+    expected = OTHERWISE.get((sdk, refusal), EXPECTED[refusal])
     assert (verdict.error_class.value, verdict.retryable) == expected, verdict
-    assert verdict.side_effects is SideEffects.NONE
+    if expected[0] != "server_error":
+        assert verdict.side_effects is SideEffects.NONE
 
 
-@pytest.mark.parametrize("pool", POOLS)
-def test_a_500_is_the_servers(simulator: Simulator, pool: str) -> None:
-    simulator.script({"status": 500})
-    assert _verdict(simulator, pool).error_class.value == "server_error"
+@pytest.mark.parametrize("sdk", SDKS)
+def test_an_exception_says_enough_when_nobody_names_the_provider(simulator: Simulator, sdk: str) -> None:
+    simulator.script({"status": 429, "kind": "requests"}, {"status": 500})
+    expected = OTHERWISE.get((sdk, Refusal.REQUESTS), WAIT)[0]
+    assert _verdict(simulator, sdk, told=False).error_class.value == expected
+    assert _verdict(simulator, sdk, told=False).error_class.value == "server_error"
 
 
-@pytest.mark.parametrize("pool", ["openai", "anthropic"])
-def test_a_reset_connection_is_the_network(simulator: Simulator, pool: str) -> None:
+@pytest.mark.parametrize("sdk", ["openai", "openai responses", "openai on azure", "anthropic"])
+def test_growth_that_was_too_fast_is_a_ramp_limit(simulator: Simulator, sdk: str) -> None:
+    simulator.script({"status": 429, "kind": "slope"})
+    verdict = _verdict(simulator, sdk)
+    assert (verdict.reason, verdict.limit_dimension) == ("ramp", "ramp")
+
+
+@pytest.mark.parametrize("sdk", [sdk for sdk in SDKS if sdk != "ollama"])
+def test_a_reset_connection_is_the_network(simulator: Simulator, sdk: str) -> None:
     simulator.script({"status": 200, "fault": "reset"})
-    assert _verdict(simulator, pool).error_class.value == "network"
+    assert _verdict(simulator, sdk).error_class.value == "network"
 
 
 def test_retry_after_comes_from_the_header(simulator: Simulator) -> None:
