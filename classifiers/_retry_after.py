@@ -41,6 +41,16 @@ _MOMENT_KEYS: Final = frozenset({"resets_at", "reset_at", "x-ratelimit-reset"})
 _HEAD: Final = 4096
 _NODES: Final = 200
 _WINDOWS: Final = ("requests", "tokens", "input-tokens", "output-tokens", "input_tokens", "output_tokens")
+# What is left of a window, and when it is full again.
+_RESETS: Final = {
+    "x-ratelimit-remaining": "x-ratelimit-reset",
+    "ratelimit-remaining": "ratelimit-reset",
+    **{f"x-ratelimit-remaining-{window}": f"x-ratelimit-reset-{window}" for window in _WINDOWS},
+    **{
+        f"anthropic-ratelimit-{window}-remaining": f"anthropic-ratelimit-{window}-reset"
+        for window in _WINDOWS
+    },
+}
 
 
 def retry_after(
@@ -85,22 +95,11 @@ def _from_headers(headers: Mapping[str, str], now: float | None) -> float | None
 def _from_empty_windows(headers: Mapping[str, str], now: float | None) -> float | None:
     """Wait for those windows to reset that have nothing left."""
     longest = None
-    for prefix, suffix in _window_names():
-        remaining, reset = (f"{prefix}{part}{suffix}" for part in ("remaining", "reset"))
-        if prefix.startswith("anthropic"):
-            remaining, reset = f"{prefix}{suffix}-remaining", f"{prefix}{suffix}-reset"
-        if headers.get(remaining, "").strip() in ("0", "0.0"):
+    for remaining, reset in _RESETS.items():
+        if remaining in headers and headers[remaining].strip() in ("0", "0.0"):
             wait = seconds_of(headers.get(reset), now_unix=now)
             longest = wait if longest is None or (wait or 0.0) > longest else longest
     return longest
-
-
-def _window_names() -> Iterator[tuple[str, str]]:
-    yield "x-ratelimit-", ""
-    yield "ratelimit-", ""
-    for window in _WINDOWS:
-        yield "x-ratelimit-", f"-{window}"
-        yield "anthropic-ratelimit-", window
 
 
 def _from_body(body: object, now: float | None) -> float | None:

@@ -1,8 +1,9 @@
 """Look for input that breaks the classifier, guided by coverage (needs atheris, which is no dependency).
 
-python benchmarks/classifiers/fuzz.py -max_total_time=60
+python -m benchmarks.classifiers.fuzz --seconds 60
 """
 
+import argparse
 import json
 import sys
 
@@ -22,6 +23,7 @@ with atheris.instrument_imports(include=["penstock"]):
         redacted_row,
         retry_after,
         row_of_verdict,
+        verdict_of_exception,
     )
 
 
@@ -40,6 +42,7 @@ def one_input(data: bytes) -> None:
     sound(evidence_of_response(status, {"retry-after": text[:40]}, raw))
     sound(evidence_of_mcp_result(raw))
     sound(evidence_of_span({"error.type": text, "gen_ai.operation.name": text[:12]}, text))
+    verdict_of_exception(RuntimeError(text, raw))
     wait = retry_after({"retry-after": text, "date": text}, None, text, now_unix=1.7e9)
     assert wait is None or 0 <= wait <= 31 * 86_400
     try:
@@ -53,7 +56,12 @@ def one_input(data: bytes) -> None:
 
 
 def main() -> None:
-    atheris.Setup(sys.argv, one_input)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=int, default=60, help="how long to look")
+    limit = parser.parse_args().seconds
+    atheris.Setup([sys.argv[0], f"-max_total_time={limit}", "-max_len=4096"], one_input)
     atheris.Fuzz()
 
 

@@ -1,7 +1,7 @@
 """Score error classification on labelled errors: Penstock beside LiteLLM's mapping and a status rule.
 
-    python benchmarks/classifiers/score.py benchmarks/classifiers/data/errors_dev.jsonl
-    python benchmarks/classifiers/score.py FILE --hide-span --misses --confusion
+    python -m benchmarks.classifiers.score benchmarks/classifiers/data/errors_dev.jsonl
+    python -m benchmarks.classifiers.score FILE --hide-span --misses --confusion
 
 Any JSONL in the schema of `data/` works: inputs (framework, provider, exception_type, status_code,
 message, body, headers, span_kind) and labels (label_class, retryable, adversarial, ambiguous).
