@@ -12,7 +12,7 @@ from penstock.classifiers._from_responses import (
 from penstock.classifiers._from_spans import evidence_of_span, kind_of_span
 from penstock.classifiers._redact import redacted, redacted_row
 from penstock.classifiers._retry_after import retry_after
-from penstock.classifiers._rows import evidence_of_row, row_of_verdict
+from penstock.classifiers._rows import evidence_of_row, is_row, row_of_verdict
 from penstock.classifiers._rule import Rule, Tier, rule
 from penstock.classifiers._user_rules import load_rules, register_entry_points, register_rules, reset_rules
 from penstock.classifiers.evidence import Evidence, SpanKind, Verdict
@@ -52,6 +52,7 @@ __all__ = [
     "evidence_of_span",
     "evidence_of_stream_error",
     "explain",
+    "is_row",
     "kind_of_span",
     "load_rules",
     "redacted",

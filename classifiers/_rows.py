@@ -9,10 +9,22 @@ from penstock.classifiers.evidence import Evidence, SpanKind, Verdict
 _KINDS: Final = {kind.value: kind for kind in SpanKind}
 
 
+_FIELDS: Final = frozenset({
+    "framework", "provider", "exception_type", "status_code", "message", "body", "headers", "span_kind",
+})  # fmt: skip
+
+
+def is_row(value: Mapping[str, object]) -> bool:
+    """Tell a row from an error's own JSON, such as `{"error": {…}}`."""
+    return not _FIELDS.isdisjoint(value)
+
+
 def evidence_of_row(row: Mapping[str, object]) -> Evidence:
     """Read a row with any of framework, provider, exception_type, status_code, message, body, headers,
-    span_kind. Other fields and odd values are ignored.
+    span_kind. Other fields and odd values are ignored; an object with none of these is an error's body.
     """
+    if not is_row(row):
+        row = {"body": {key: value for key, value in row.items() if key != "id"} or None}
     name = _text(row.get("exception_type"))
     message = _text(row.get("message"))
     headers = row.get("headers")

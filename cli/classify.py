@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -17,6 +17,7 @@ from penstock.classifiers import (
     classify,
     evidence_of_row,
     explain,
+    is_row,
     load_rules,
     redacted_row,
     register_rules,
@@ -52,7 +53,8 @@ def run(
     """Tell what an error was: its class, whose fault, whether to retry and when.
 
     Reads an error text, a JSON row (any of id, framework, provider, exception_type, status_code,
-    message, body, headers, span_kind), or JSONL on stdin; one JSON object a line comes out.
+    message, body, headers, span_kind), or JSONL on stdin; one JSON object a line comes out. An object
+    with none of these is taken for the body of an error response.
     """
     if format_ not in _FORMATS:
         raise UsageError(f"--format is one of {', '.join(_FORMATS)}, not {format_!r}")
@@ -69,11 +71,11 @@ def run(
 
 
 def _read(error: str | None, teller: "_Teller") -> None:
-    """Find out what was given: a row, a file, stdin, or the error itself."""
+    """Find out what was given: a row, rows, a file, stdin, or the error itself."""
     path = _path(error)
     if path is None and error is not None and error != "-":
-        row = _row(error)
-        teller.tell(row or {"message": error}, of_text=row is None)
+        if not _valued(error, teller):
+            teller.tell({"message": error}, of_text=True)
         return
     if path is None and sys.stdin.isatty():
         raise UsageError("nothing to classify: give an error text, a JSON row, a file, or JSONL on stdin")
@@ -85,44 +87,63 @@ def _read(error: str | None, teller: "_Teller") -> None:
 
 
 def _stream(lines: Iterable[bytes], teller: "_Teller") -> None:
-    """Answer a stream: JSONL line by line, one JSON value, or a text that is one error."""
+    """Answer a stream: JSONL line by line as it comes, anything else when it is all there."""
     numbered = ((number, line.decode("utf-8", "replace")) for number, line in enumerate(lines, 1))
     head = [(number, line.lstrip("\ufeff")) for number, line in islice(numbered, _PEEK)]
     spoken = [line for _, line in head if line.strip()]
     if not spoken:
         return
-    if any(_row(line) is not None for line in spoken):
+    opens = spoken[0].lstrip().startswith(("{", "[")) and _row(spoken[0]) is None
+    if not opens and any(_row(line) is not None for line in spoken):
         _rows(chain(head, numbered), teller)
+    else:
+        _whole([*head, *numbered], teller)
+
+
+def _whole(lines: Sequence[tuple[int, str]], teller: "_Teller") -> None:
+    """Answer one JSON value, JSONL whose first line is broken, or a text that is one error."""
+    text = "".join(line for _, line in lines)
+    if _valued(text, teller):
         return
-    text = "".join(line for _, line in chain(head, numbered))
-    row = _row(text)
-    if row is not None:
-        teller.tell(row)
-    elif all(line.lstrip().startswith("{") for line in spoken):
-        _rows(head, teller)
+    spoken = [line for _, line in lines if line.strip()]
+    if any(_row(line) is not None for line in spoken) or all(line.startswith('{"') for line in spoken):
+        _rows(lines, teller)
     else:
         teller.tell({"message": text}, of_text=True)
 
 
+def _valued(text: str, teller: "_Teller") -> bool:
+    """Answer one JSON value, a row or a list of rows, if it is that."""
+    value = _parsed(text)
+    if isinstance(value, dict):
+        teller.tell(value)
+        return True
+    if not isinstance(value, list) or not any(isinstance(item, dict) and is_row(item) for item in value):
+        return False
+    _each(((f"item {number}", item, str(item)) for number, item in enumerate(value, 1)), teller)
+    return True
+
+
 def _rows(lines: Iterable[tuple[int, str]], teller: "_Teller") -> None:
+    _each(((f"line {number}", _row(line), line) for number, line in lines if line.strip()), teller)
+
+
+def _each(values: Iterable[tuple[str, object, str]], teller: "_Teller") -> None:
     """Answer good rows in order; tell where the bad ones are, and fail at the end.
 
     Raises:
-        UsageError: if a line was no JSON object.
+        UsageError: if a value was no JSON object.
     """
     bad = 0
-    for number, line in lines:
-        if not line.strip():
-            continue
-        row = _row(line)
-        if row is None:
-            bad += 1
-            sys.stderr.write(f"penstock: line {number}: not a JSON object: {line.strip()[:60]!r}\n")
+    for place, value, shown in values:
+        if isinstance(value, dict):
+            teller.tell(value)
         else:
-            teller.tell(row)
+            bad += 1
+            sys.stderr.write(f"penstock: {place}: not a JSON object: {shown.strip()[:60]!r}\n")
     if bad:
         sys.stdout.flush()
-        raise UsageError(f"{bad} line{'s' if bad > 1 else ''} could not be read; the others were classified")
+        raise UsageError(f"{bad} row{'s' if bad > 1 else ''} could not be read; the others were classified")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +209,17 @@ def _walk_lines(evidence: Evidence) -> Iterator[str]:
 
 
 def _row(text: str) -> dict[str, object] | None:
+    value = _parsed(text)
+    return value if isinstance(value, dict) else None
+
+
+def _parsed(text: str) -> object:
+    """Read JSON; None if it is none. What JSON cannot spell, such as NaN, is null."""
     try:
-        value = json.loads(text)
+        value: object = json.loads(text, parse_constant=lambda _: None)
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    return value
 
 
 def _path(text: str | None) -> Path | None:

@@ -106,6 +106,45 @@ def test_a_row_as_argument_and_a_pretty_printed_row_on_stdin(run: Run) -> None:
     assert json.loads(run(stdin=json.dumps(row, indent=2)).stdout)["id"] == "r"
 
 
+ROWS = [{"id": 1, "status_code": 402}, {"id": 2, "status_code": 529}]
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_json_array_of_rows_is_answered_row_by_row(run: Run, indent: int | None) -> None:
+    done = run(stdin=json.dumps(ROWS, indent=indent))
+    assert [json.loads(line)["class"] for line in done.stdout.splitlines()] == ["quota", "overloaded"]
+    assert done.returncode == 0
+
+
+def test_what_is_no_row_in_an_array_is_located(run: Run) -> None:
+    done = run(json.dumps([*ROWS, 7]))
+    assert len(done.stdout.splitlines()) == 2
+    assert "item 3: not a JSON object: '7'" in done.stderr
+    assert done.returncode == 2
+
+
+def test_an_error_body_is_an_error_however_it_is_given(run: Run) -> None:
+    body = {"error": {"code": "insufficient_quota", "message": "x"}}
+    assert json.loads(run(json.dumps(body)).stdout)["class"] == "quota"
+    assert json.loads(run(stdin=json.dumps({"id": 4, **body})).stdout)["class"] == "quota"
+    assert run(json.dumps([body])).stdout.startswith("quota.")
+    assert run(json.dumps(body)[:-3]).stdout.startswith("quota.")
+
+
+def test_a_broken_first_line_does_not_hide_the_rows_behind_it(run: Run) -> None:
+    for broken in ('{"id": 0, ', "[1]", "nonsense"):
+        done = run(stdin=broken + '\n{"id": 1, "status_code": 402}\n')
+        assert json.loads(done.stdout)["class"] == "quota"
+        assert "line 1" in done.stderr
+        assert done.returncode == 2
+
+
+def test_what_json_cannot_spell_is_null(run: Run) -> None:
+    done = run(stdin='{"id": NaN, "status_code": Infinity, "message": "a\\u0000b 429"}\n')
+    assert "NaN" not in done.stdout
+    assert json.loads(done.stdout)["id"] is None
+
+
 def test_a_file_is_read(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "errors.jsonl"
     file.write_text('{"id": 1, "status_code": 402}\n')
