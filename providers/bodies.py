@@ -212,6 +212,6 @@ def text(value: Mapping[str, object], name: str) -> str | None:
 def count(value: Mapping[str, object], name: str) -> int | None:
     """Read a count: a whole number, not negative."""
     found = value.get(name)
-    if isinstance(found, bool) or not isinstance(found, int | float):
+    if found is None or isinstance(found, bool) or not isinstance(found, (int, float)):
         return None
     return int(found) if found >= 0 else None

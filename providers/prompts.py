@@ -83,9 +83,14 @@ def _characters(value: object) -> int:
 
 def _head(prompt: Mapping[str, object]) -> PromptHead:
     """Take what stays between calls: the tools and the system prompt, wherever the vendor puts them."""
-    tools = next((value for name, value in prompt.items() if name in _TOOLS), None)
-    system = next((value for name, value in prompt.items() if name in _SYSTEM), None)
-    said = next((value for name, value in prompt.items() if name not in _TOOLS | _SYSTEM), None)
+    tools = system = said = None
+    for name, value in prompt.items():
+        if name in _TOOLS:
+            tools = value if tools is None else tools
+        elif name in _SYSTEM:
+            system = value if system is None else system
+        elif said is None:
+            said = value
     first = said[0] if isinstance(said, list) and said else said
     if system is None and isinstance(first, Mapping) and first.get("role") in _SYSTEM_ROLES:
         system = first

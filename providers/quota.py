@@ -5,6 +5,7 @@ Resets arrive as Go durations (`6m0s`, `12ms`: OpenAI, Groq), RFC 3339 dates (An
 know", or a date that has passed; those say nothing and are ignored.
 """
 
+import math
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -88,15 +89,20 @@ def read_quota(headers: Mapping[str, str], windows: tuple[WindowHeaders, ...]) -
     """Read the windows that these headers speak of; the first spelling that speaks of a count wins."""
     found: dict[str, Window] = {}
     for names in windows:
-        if names.counts not in found and (names.limit in headers or names.remaining in headers):
-            window = _window(headers, names)
-            if window is not None:
-                found[names.counts] = window
+        if names.counts in found:
+            continue
+        limit, remaining = headers.get(names.limit), headers.get(names.remaining)
+        if limit is None and remaining is None:
+            continue
+        window = _window(headers, names, limit, remaining)
+        if window is not None:
+            found[names.counts] = window
     return Quota(**found) if found else None
 
 
-def _window(headers: Mapping[str, str], names: WindowHeaders) -> Window | None:
-    limit_text, remaining_text = headers.get(names.limit), headers.get(names.remaining)
+def _window(
+    headers: Mapping[str, str], names: WindowHeaders, limit_text: str | None, remaining_text: str | None
+) -> Window | None:
     limit = _number(limit_text) if limit_text else None
     remaining = _number(remaining_text) if remaining_text else None
     if limit is not None and limit <= 0:
@@ -138,4 +144,4 @@ def _number(text: str) -> float | None:
         value = float(text)
     except ValueError:
         return None
-    return value if value == value and abs(value) != float("inf") else None
+    return value if math.isfinite(value) else None

@@ -29,7 +29,7 @@ class BurstWatch:
         """Judge an answer that told its cache reads; note a refusal."""
         usage = attempt.usage
         with self._lock:
-            watch = self._detector(attempt.pool)
+            watch = self._pools.get(attempt.pool) or self._detector(attempt.pool)
             if attempt.verdict is not None and attempt.verdict.error_class is ErrorClass.RATE_LIMIT:
                 watch.refused()
             elif usage is not None and usage.cache_read is not None and usage.input:

@@ -117,6 +117,8 @@ class BurstDetector:
         self._seen += 1
         if self._seen > WARM_CALLS:
             for kind, chart in self._charts.items():
+                if not chart.suspects and call.missed is not (kind is BurstKind.MISS):
+                    continue  # it speaks against a burst of which nothing speaks
                 rates = self._rates(kind)
                 if rates is None or not chart.add(call, rates):
                     continue

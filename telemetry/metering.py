@@ -37,6 +37,7 @@ _CACHE: Final = {True: "hit", False: "miss"}
 _DIMENSIONS: Final = ("requests", "tokens", "input_tokens", "output_tokens")
 _EXEMPLAR_SECONDS: Final = 1.0
 """A bucket's exemplar stands this long: writing one costs more than counting, and scrapes are rarer."""
+_QUOTA_METRICS: Final = (m.QUOTA_LIMIT, m.QUOTA_REMAINING, m.QUOTA_RESET)
 _TOKEN_TYPES: Final = ("input", "output", "cache_read", "cache_write")
 QUANTILES: Final = ("0.5", "0.95", "0.99")
 _SECOND_NS: Final = 1_000_000_000
@@ -63,7 +64,7 @@ class _Names:
         self._outcomes: dict[str, tuple[Cell, Histogram]] = {}
         self._operations: dict[tuple[str, str], tuple[Cell, Histogram]] = {}
         self._trusts: dict[str, Cell] = {}
-        self._quota: dict[tuple[str, str], Cell] = {}
+        self._quota: dict[str, list[Cell | None]] = {}
 
     def outcome(self, name: str) -> tuple[Cell, Histogram]:
         """Find the counter and the durations of one class."""
@@ -105,21 +106,20 @@ class _Names:
         self.seen.value = at_seconds
         for dimension in _DIMENSIONS:
             window: Window | None = getattr(quota, dimension)
-            if window is None:
-                continue
-            if window.limit is not None:
-                self._quota_cell(m.QUOTA_LIMIT, dimension).value = window.limit
-            if window.remaining is not None:
-                self._quota_cell(m.QUOTA_REMAINING, dimension).value = window.remaining
-            if window.reset_seconds is not None:
-                self._quota_cell(m.QUOTA_RESET, dimension).value = at_seconds + window.reset_seconds
+            if window is not None:
+                self._show_window(dimension, window, at_seconds)
 
-    def _quota_cell(self, metric: m.Metric, dimension: str) -> Cell:
-        key = (metric.name, dimension)
-        found = self._quota.get(key)
-        if found is None:
-            found = self._quota[key] = self._registry.cell(metric, (self.pool, dimension))
-        return found
+    def _show_window(self, dimension: str, window: Window, at_seconds: float) -> None:
+        full_in = window.reset_seconds
+        values = (window.limit, window.remaining, None if full_in is None else at_seconds + full_in)
+        cells = self._quota.setdefault(dimension, [None, None, None])
+        for place, value in enumerate(values):
+            if value is None:
+                continue
+            cell = cells[place]
+            if cell is None:
+                cell = cells[place] = self._registry.cell(_QUOTA_METRICS[place], (self.pool, dimension))
+            cell.value = value
 
 
 class Metering:
@@ -208,9 +208,8 @@ class Metering:
 
     def live(self, pool: str) -> int:
         """Live calls of a pool, now."""
-        with self._lock:
-            tracker = self._trackers.get(self._pool(pool))
-            return tracker.level if tracker else 0
+        tracker = self._trackers.get(pool) or self._trackers.get(self._pool(pool))
+        return tracker.level if tracker else 0
 
     def levels(self) -> dict[str, tuple[LevelSummary, LevelSummary]]:
         """Per pool: first start … last end, and its busy time; what offline analysis must equal."""
@@ -311,10 +310,11 @@ def class_of(verdict: Verdict | None) -> str:
 
 
 def _count_usage(names: _Names, usage: Usage) -> None:
-    counts = (usage.input, usage.output, usage.cache_read, usage.cache_write)
-    for cell, tokens in zip(names.tokens, counts, strict=True):
-        if tokens:
-            cell.value += tokens
+    read, written, cache_read, cache_write = names.tokens
+    read.value += usage.input or 0
+    written.value += usage.output or 0
+    cache_read.value += usage.cache_read or 0
+    cache_write.value += usage.cache_write or 0
     if usage.cache_read is not None:
         names.cache[usage.cache_read > 0].value += 1
 

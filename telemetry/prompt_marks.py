@@ -22,8 +22,7 @@ def mark_prompt(head: PromptHead, credential: str, salt: bytes) -> str:
     `salt` is the key where there is no credential: such marks compare within one process only.
     """
     key = _key(credential) if credential else salt
-    parts = zip(PARTS, (head.tools, head.system, head.first), strict=True)
-    return " ".join(f"{name}:{_mark(data, key)}" for name, data in parts)
+    return f"tools:{_mark(head.tools, key)} system:{_mark(head.system, key)} first:{_mark(head.first, key)}"
 
 
 def place_of_part(name: str) -> int:

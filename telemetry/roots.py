@@ -80,6 +80,8 @@ class TraceRoots(SpanProcessor):
         context = span.context
         if context is None or (span.parent is not None and not span.parent.is_remote):
             return
+        if context.trace_id not in self._roots:
+            return
         with self._lock:
             root = self._roots.get(context.trace_id)
             if root is None or root.span.get_span_context().span_id != context.span_id:

@@ -4,7 +4,7 @@ Timestamps are the records' own, so that spans and live figures agree to the las
 what failed by class and reason; it never holds text of a prompt, an answer or an error message.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +14,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
 from penstock.classifiers import ErrorClass, Verdict
-from penstock.providers import Quota, Usage
+from penstock.providers import Usage, Window
 from penstock.telemetry import guard
 from penstock.telemetry import semconv as names
 from penstock.telemetry.adoption import Attributes, adopt, operation_tail, stamp, trust_tail, verdict_tail
@@ -45,6 +45,7 @@ class OperationSpan:
 
     span: Span
     context: Context
+    tracer: Tracer
     adopted: bool
 
 
@@ -64,7 +65,7 @@ class SpanWriter:
             adopted = adopt(trace.get_current_span(parent), operation)
             if adopted is not None:
                 operation.adopted = True
-                return OperationSpan(adopted, trace.set_span_in_context(adopted, parent), True)
+                return OperationSpan(adopted, trace.set_span_in_context(adopted, parent), tracer, True)
             span = tracer.start_span(
                 f"{operation.operation} {operation.model}",
                 context=parent,
@@ -72,7 +73,7 @@ class SpanWriter:
                 attributes=_operation_head(operation),
                 start_time=operation.started_ns,
             )
-            return OperationSpan(span, trace.set_span_in_context(span, parent), False)
+            return OperationSpan(span, trace.set_span_in_context(span, parent), tracer, False)
         except guard.OURS as error:
             guard.failed("spans.operation_started", error)
             return None
@@ -103,12 +104,9 @@ class SpanWriter:
         if handle is None:
             return None
         try:
-            tracer = self._tracer_source()
-            if tracer is None:
-                return None
             if attempt.queued_seconds >= QUEUE_SPAN_SECONDS:
-                _queue_span(tracer, attempt, handle)
-            span = tracer.start_span(
+                _queue_span(attempt, handle)
+            span = handle.tracer.start_span(
                 f"attempt {attempt.model}",
                 context=handle.context,
                 kind=SpanKind.CLIENT,
@@ -124,7 +122,7 @@ class SpanWriter:
     def attempt_ended(self, attempt: Attempt) -> None:
         """End an attempt's span."""
         span = attempt.span
-        if not isinstance(span, Span):
+        if span is None:
             return
         try:
             if span.is_recording():
@@ -169,26 +167,28 @@ def _attempt_facts_of_operation(attributes: Attributes, operation: Operation, la
         attributes[names.RESPONSE_FINISH_REASONS] = (operation.finish_reason,)
     if operation.stream and last.first_byte_ns is not None and last.verdict is None:
         attributes[names.RESPONSE_FIRST_CHUNK] = (last.first_byte_ns - operation.started_ns) / 1e9
-    usage = operation.usage or Usage()
-    _known(attributes, _USAGE_NAMES, usage)
+    if operation.usage is not None:
+        _usage(attributes, _USAGE_NAMES, operation.usage)
 
 
-_USAGE_NAMES: Final = {
-    "input": names.USAGE_INPUT,
-    "output": names.USAGE_OUTPUT,
-    "cache_read": names.USAGE_CACHE_READ,
-    "cache_write": names.USAGE_CACHE_WRITE,
-}
-_ATTEMPT_USAGE_NAMES: Final = {
-    "input": names.ATTEMPT_INPUT,
-    "output": names.ATTEMPT_OUTPUT,
-    "cache_read": names.ATTEMPT_CACHE_READ,
-    "cache_write": names.ATTEMPT_CACHE_WRITE,
-}
-_QUOTA_NAMES: Final = {
-    "requests": (names.QUOTA_REQUESTS_LIMIT, names.QUOTA_REQUESTS_REMAINING, names.QUOTA_REQUESTS_RESET),
-    "tokens": (names.QUOTA_TOKENS_LIMIT, names.QUOTA_TOKENS_REMAINING, names.QUOTA_TOKENS_RESET),
-}
+_USAGE_NAMES: Final = (
+    names.USAGE_INPUT,
+    names.USAGE_OUTPUT,
+    names.USAGE_CACHE_READ,
+    names.USAGE_CACHE_WRITE,
+)
+_ATTEMPT_USAGE_NAMES: Final = (
+    names.ATTEMPT_INPUT,
+    names.ATTEMPT_OUTPUT,
+    names.ATTEMPT_CACHE_READ,
+    names.ATTEMPT_CACHE_WRITE,
+)
+_REQUESTS_NAMES: Final = (
+    names.QUOTA_REQUESTS_LIMIT,
+    names.QUOTA_REQUESTS_REMAINING,
+    names.QUOTA_REQUESTS_RESET,
+)
+_TOKENS_NAMES: Final = (names.QUOTA_TOKENS_LIMIT, names.QUOTA_TOKENS_REMAINING, names.QUOTA_TOKENS_RESET)
 
 
 def _attempt_head(attempt: Attempt) -> Attributes:
@@ -204,14 +204,12 @@ def _attempt_head(attempt: Attempt) -> Attributes:
         attributes[names.SERVER_PORT] = attempt.port
     if attempt.queued_seconds:
         attributes[names.QUEUED_SECONDS] = attempt.queued_seconds
-    optional = (
-        (names.PREFIX, attempt.prefix),
-        (names.FALLBACK_FROM, attempt.fallback_from),
-        (names.RETRY_OWNER, attempt.retry_owner),
-    )
-    for name, value in optional:
-        if value is not None:
-            attributes[name] = value
+    if attempt.prefix is not None:
+        attributes[names.PREFIX] = attempt.prefix
+    if attempt.fallback_from is not None:
+        attributes[names.FALLBACK_FROM] = attempt.fallback_from
+    if attempt.retry_owner is not None:
+        attributes[names.RETRY_OWNER] = attempt.retry_owner
     return attributes
 
 
@@ -228,9 +226,10 @@ def _attempt_tail(attempt: Attempt) -> Attributes:
     if attempt.request_id is not None:
         attributes[names.REQUEST_ID] = attempt.request_id
     if attempt.usage is not None:
-        _known(attributes, _ATTEMPT_USAGE_NAMES, attempt.usage)
+        _usage(attributes, _ATTEMPT_USAGE_NAMES, attempt.usage)
     if attempt.quota is not None:
-        _quota(attributes, attempt.quota)
+        _window(attributes, _REQUESTS_NAMES, attempt.quota.requests)
+        _window(attributes, _TOKENS_NAMES, attempt.quota.tokens)
     verdict_tail(attributes, attempt.verdict)
     if attempt.verdict is not None:
         attributes[names.ERROR_TYPE] = _error_type(attempt.status, attempt.verdict)
@@ -248,30 +247,28 @@ def _error_type(status: int | None, verdict: Verdict) -> str:
     return str(status) if status is not None and status >= 400 else verdict.error_class.value
 
 
-def _quota(attributes: Attributes, quota: Quota) -> None:
-    for counts, (limit, remaining, reset) in _QUOTA_NAMES.items():
-        window = getattr(quota, counts)
-        if window is None:
-            continue
-        for name, value in (
-            (limit, window.limit),
-            (remaining, window.remaining),
-            (reset, window.reset_seconds),
-        ):
-            if value is not None:
-                attributes[name] = value
+def _window(attributes: Attributes, fields: tuple[str, str, str], window: Window | None) -> None:
+    if window is None:
+        return
+    limit, remaining, reset = fields
+    if window.limit is not None:
+        attributes[limit] = window.limit
+    if window.remaining is not None:
+        attributes[remaining] = window.remaining
+    if window.reset_seconds is not None:
+        attributes[reset] = window.reset_seconds
 
 
-def _known(attributes: Attributes, fields: Mapping[str, str], usage: Usage) -> None:
-    for field, name in fields.items():
-        value = getattr(usage, field)
-        if value is not None:
-            attributes[name] = value
+def _usage(attributes: Attributes, fields: tuple[str, str, str, str], usage: Usage) -> None:
+    counts = (usage.input, usage.output, usage.cache_read, usage.cache_write)
+    for name, tokens in zip(fields, counts, strict=True):
+        if tokens is not None:
+            attributes[name] = tokens
 
 
-def _queue_span(tracer: Tracer, attempt: Attempt, handle: OperationSpan) -> None:
+def _queue_span(attempt: Attempt, handle: OperationSpan) -> None:
     """Show the time in our own queue as a span of its own: it is not in flight."""
-    span = tracer.start_span(
+    span = handle.tracer.start_span(
         f"queue {attempt.pool}",
         context=handle.context,
         kind=SpanKind.INTERNAL,

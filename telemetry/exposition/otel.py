@@ -102,7 +102,7 @@ class _Instruments:
 
     def _record(self, metric: Metric, labels: Labels, value: float) -> None:
         histogram = self._histograms.get(metric.name)
-        if histogram is not None:
+        if histogram is not None and getattr(histogram, "_real_instrument", histogram) is not None:
             key = (metric.name, labels)
             attributes = self._labelled.get(key)
             if attributes is None:

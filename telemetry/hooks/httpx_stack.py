@@ -6,6 +6,8 @@ as `send` itself does; so first byte, last byte and how it ended are seen in eve
 """
 
 from datetime import timedelta
+from functools import lru_cache, wraps
+from operator import itemgetter, methodcaller
 from types import ModuleType
 from typing import Any, Final
 
@@ -21,36 +23,49 @@ from penstock.telemetry.hooks.driving import (
 from penstock.telemetry.hooks.inside import INSIDE
 from penstock.telemetry.hooks.live import ERROR_BODY_LIMIT, LiveAttempt
 from penstock.telemetry.hooks.outgoing import READ_HEADERS, describe
-from penstock.telemetry.hooks.patching import active, wrap
+from penstock.telemetry.hooks.patching import active, replace
 from penstock.telemetry.hooks.sending import Sending
 from penstock.telemetry.hooks.streams import StreamKinds
 from penstock.telemetry.interceptor import Admission, Refused, Served
 
 _READ_HEADERS: Final = frozenset(name.encode() for name in READ_HEADERS)
 _EMPTY: Final[dict[str, Any]] = {}
-_OURS: Final = ("request", "stream")
+# An answer has some 20 headers: they are copied without a Python loop.
+_FIRST: Final = itemgetter(0)
+_SECOND: Final = itemgetter(1)
+_DECODED: Final = methodcaller("decode", "latin-1")
 
 
 def patch(module: ModuleType) -> None:
     """Wrap both clients of `httpx` or `httpx2`."""
     streams = StreamKinds(module)
 
-    def send(wrapped: Any, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        request = args[0] if args else kwargs.get("request")
-        sending = _begin(request)
-        if sending is None:
-            return wrapped(*args, **kwargs)
-        return drive(sending, _Sync(module, streams, wrapped, request, kwargs))
+    def sync(original: Any) -> Any:
+        @wraps(original)
+        def send(client: Any, *args: Any, **kwargs: Any) -> Any:
+            wrapped = original.__get__(client)  # it may be somebody's wrapper, which asks whom it is bound to
+            request = args[0] if args else kwargs.get("request")
+            sending = _begin(request)
+            if sending is None:
+                return wrapped(*args, **kwargs)
+            return drive(sending, _Sync(module, streams, wrapped, request, kwargs))
 
-    async def send_async(wrapped: Any, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        request = args[0] if args else kwargs.get("request")
-        sending = _begin(request)
-        if sending is None:
-            return await wrapped(*args, **kwargs)
-        return await drive_async(sending, _Async(module, streams, wrapped, request, kwargs))
+        return send
 
-    wrap(module.Client, "send", send)
-    wrap(module.AsyncClient, "send", send_async)
+    def asynchronous(original: Any) -> Any:
+        @wraps(original)
+        async def send(client: Any, *args: Any, **kwargs: Any) -> Any:
+            wrapped = original.__get__(client)
+            request = args[0] if args else kwargs.get("request")
+            sending = _begin(request)
+            if sending is None:
+                return await wrapped(*args, **kwargs)
+            return await drive_async(sending, _Async(module, streams, wrapped, request, kwargs))
+
+        return send
+
+    replace(module.Client, "send", sync)
+    replace(module.AsyncClient, "send", asynchronous)
 
 
 class _Both(Exchange):
@@ -66,18 +81,23 @@ class _Both(Exchange):
         self._streams = streams
         self._wrapped = wrapped
         self._request = request
-        self._stream = bool(kwargs.get("stream", False))
-        self._options = {name: value for name, value in kwargs.items() if name not in _OURS}
+        self._stream = bool(kwargs.pop("stream", False))
+        kwargs.pop("request", None)
+        self._options = kwargs  # made for this call alone
 
     def send(self, sending: Sending) -> Any:
         """Call the client's own `send`, never reading the body there."""
-        request = routed(sending, f"{self.name}.route", lambda: self._rerouted(sending)) or self._request
+        request = self._request
+        if sending.route is not None:
+            request = routed(sending, f"{self.name}.route", lambda: self._rerouted(sending)) or request
         return self._wrapped(request, stream=True, **self._options)
 
     def tap(self, live: LiveAttempt, response: Any) -> bool:
         """Read the head; put a tap into the body."""
         raw = response.headers.raw
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in raw}
+        headers = dict(
+            zip(map(_header_name, map(_FIRST, raw)), map(_DECODED, map(_SECOND, raw)), strict=True)
+        )
         live.head(response.status_code, headers)
         self._streams.tap(response, live, self.asynchronous, headers.get("content-encoding", ""))
         return True
@@ -179,6 +199,18 @@ class _Async(_Both, AsyncExchange):
         return response
 
 
+@lru_cache(maxsize=1024)
+def _header_name(raw: bytes) -> str:
+    return raw.decode("latin-1").lower()
+
+
+def _read_headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Copy what is read of a request's headers; most of an SDK's dozen are not."""
+    return {
+        _header_name(name): value.decode("latin-1") for name, value in raw if name.lower() in _READ_HEADERS
+    }
+
+
 def _begin(request: Any) -> Sending | None:
     """See whether this is an LLM call that nobody above has seen; open it if so."""
     engine = active()
@@ -198,11 +230,7 @@ def _begin(request: Any) -> Sending | None:
             host=host,
             port=url.port,
             path=path,
-            headers={
-                name.decode("latin-1"): value.decode("latin-1")
-                for raw, value in request.headers.raw
-                if (name := raw.lower()) in _READ_HEADERS
-            },
+            headers=_read_headers(request.headers.raw),
             body=getattr(request, "_content", None),
             timeout_seconds=request.extensions.get("timeout", _EMPTY).get("read"),
         )

@@ -8,9 +8,12 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from opentelemetry.trace import SpanKind
+
 from penstock.telemetry import guard
 from penstock.telemetry.adoption import span_started, stamp
 from penstock.telemetry.hooks.patching import active, replace
+from penstock.telemetry.tracing import SCOPE
 
 
 def patch(module: ModuleType) -> None:
@@ -22,7 +25,7 @@ def patch(module: ModuleType) -> None:
 def _start(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
     def start(span: Any, start_time: int | None = None, parent_context: Any = None) -> None:
-        if active() is not None:
+        if active() is not None and not _of_a_call(span):
             try:
                 span_started(span, parent_context)
             except guard.OURS as error:
@@ -43,3 +46,9 @@ def _end(original: Callable[..., None]) -> Callable[..., None]:
         original(span, end_time)
 
     return end
+
+
+def _of_a_call(span: Any) -> bool:
+    """Tell our own spans of operations and attempts: below them nobody looks for an LLM span."""
+    scope = getattr(span, "_instrumentation_scope", None)
+    return scope is not None and scope.name == SCOPE and span.kind is SpanKind.CLIENT
