@@ -11,12 +11,14 @@ They stand before the built-in rules of the same tier, so they can correct them.
     source = "our gateway"
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from inspect import signature
 from pathlib import Path
 from typing import Any, Final
 
 from penstock.classifiers import _classify
+from penstock.classifiers._pattern import Pattern
 from penstock.classifiers._rule import Rule, Tier, rule
 from penstock.classifiers._table import RuleTable
 from penstock.classifiers.rules import RULES
@@ -97,7 +99,9 @@ def _rule_of_table(table: Mapping[str, Any], number: int, path: object) -> Rule:
     fields.setdefault("not_example", {})
     try:
         made = rule(name, verdict, tier=Tier[tier], **_tuples(fields))
-        _ = made.pattern, made.exclusion
+        for pattern in (made.text, made.unless):
+            re.compile(pattern)
+            Pattern(pattern)
     except Exception as error:
         raise UsageError(f"{where} ({name}): {error}") from error
     return made

@@ -16,6 +16,7 @@ from penstock.classifiers import (
     reset_rules,
     rule,
 )
+from penstock.classifiers._classify import _memory
 from penstock.errors import UsageError
 
 BUSY = rule(
@@ -96,9 +97,10 @@ def test_a_toml_rule_may_use_every_condition(tmp_path: Path) -> None:
         ('[[rule]]\nid = "x"\nverdict = "auth"\nsignals = "Y"\ncolour = 1', "unknown field 'colour'"),
         ('[[rule]]\nid = "x"\nverdict = "auth"\nsignals = "Y"\ntier = "best"', "tier is one of"),
         ('[[rule]]\nid = "x"\nverdict = "auth"\nsignals = "Y"\ntext = "z"', "text needs words"),
-        ('[[rule]]\nid = "x"\nverdict = "auth"\nwords = "z"\ntext = "(z"', "unclosed"),
+        ('[[rule]]\nid = "x"\nverdict = "auth"\nwords = "z"\ntext = "(z"', "missing"),
         ('[[rule]]\nid = "x"\nverdict = "auth"\nstatuses = "many"', "many"),
         ('[[rule]]\nid = "x"\nverdict = "auth"\nwords = "z"\ntext = "[z"', "rule 1"),
+        ('[[rule]]\nid = "x"\nverdict = "auth"\nwords = "z"\ntext = "z{2,1}"', "rule 1"),
     ],
 )
 def test_a_bad_rule_file_is_the_users_error_and_says_where(tmp_path: Path, text: str, said: str) -> None:
@@ -106,6 +108,28 @@ def test_a_bad_rule_file_is_the_users_error_and_says_where(tmp_path: Path, text:
     file.write_text(text)
     with pytest.raises(UsageError, match=said):
         load_rules(file)
+
+
+def test_every_condition_of_a_rule_must_hold() -> None:
+    acme = {"headers": "x-shed", "source": "acme", "example": {}, "not_example": {}}
+    register_rules(
+        [
+            rule("acme.shed", "overloaded.shed", tier=Tier.SIGNAL, signals="busy", **acme),  # type: ignore[arg-type]
+            rule("acme.cut", "model.cut", tier=Tier.FINISH, finishes="cut", **acme),  # type: ignore[arg-type]
+        ]
+    )
+    shed = {"x-shed": "1"}
+    assert classify(Evidence(code="busy", headers=shed)).reason == "shed"
+    assert classify(Evidence(code="busy", headers={"x-other": "1"})).reason != "shed"
+    assert classify(Evidence(finish_reason="cut", headers=shed)).reason == "cut"
+    assert classify(Evidence(finish_reason="stop", code="busy", headers=shed)).reason == "shed"
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    for number in range(3000):
+        classify(Evidence(status=429, code=f"E{number}"))
+    assert 0 < len(_memory) <= 1024
+    assert classify(Evidence(status=402)) is classify(Evidence(status=402))
 
 
 def test_explain_names_the_rules_that_were_tried_and_the_one_that_decided() -> None:
