@@ -3,6 +3,8 @@
 # ruff: noqa: E501 - strategies are read whole
 
 import json
+import time
+import timeit
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -186,27 +188,38 @@ def test_any_text(text: str) -> None:
     _sound(classify(Evidence(message=text)))
 
 
-@pytest.mark.parametrize(
-    "unit",
-    [
-        "a",
-        "rate limit ",
-        "{",
-        '{"error":',
-        "code: 429 ",
-        "\\",
-        "tool use ids ",
-        "余额",
-        "\n    at x",
-        "'",
-        "wait 5",
-    ],
-)
+UNITS = [
+    "a",
+    "rate limit ",
+    "{",
+    '{"error":',
+    "code: 429 ",
+    "\\",
+    "tool use ids ",
+    "余额",
+    "\n    at x",
+    "'",
+    "wait 5",
+]
+
+
+@pytest.mark.parametrize("unit", UNITS)
 def test_work_does_not_grow_with_the_message(unit: str) -> None:
     """What patterns see of 10 MB is no more than what they see of 20 kB."""
     short, long = unit * (20_000 // len(unit)), unit * (10_000_000 // len(unit))
     assert len(plain(long).text) <= len(plain(short).text) + 64
     _sound(classify(Evidence(message=long)))
+
+
+def _cpu_seconds(evidence: Evidence) -> float:
+    return min(timeit.repeat(lambda: classify(evidence), number=3, repeat=5, timer=time.process_time))
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_work_grows_no_faster_than_the_text(unit: str) -> None:
+    """Sixteen times the text is a multiple of about sixteen, where what is square in it would be 256."""
+    short, long = (Evidence(message=unit * (size // len(unit))) for size in (256, 4096))
+    assert _cpu_seconds(long) < 64 * _cpu_seconds(short)
 
 
 def test_an_error_at_the_end_of_a_huge_log_is_found() -> None:
