@@ -8,6 +8,8 @@ from penstock.classifiers._rule import Rule, Tier, rule
 
 _text = partial(rule, tier=Tier.TEXT)
 
+_OPENAI = "https://platform.openai.com/docs/guides/error-codes"
+
 
 CALLS: Final[tuple[Rule, ...]] = (
     _text(
@@ -58,7 +60,7 @@ ANSWERS: Final[tuple[Rule, ...]] = (
         text="(empty|blank|null|none|no) (response|reply|content|message|output|completion|answer|text|assistant message|choices|candidates|generations?|result)s? ?(was |were )?(from|returned|received|generated|by|retrying|content|produced|found|provided|in response|text|or|after|detected)|"
         "(response|reply|content|output|completion|model|llm|candidate|assistant|answer|message|choices|candidates) ~(is|was|were|returned|returns|contained|returning|came back|produced|gave) (an )?(empty|blank|null|none|no content|no text|nothing)|empty (reply|response)|"
         "(returned|received|got|generated|produced) (an |a )?(empty|blank|null) (response|reply|message|content|completion|text|output|assistant)|"
-        "none or empty|no (response|output|text) (was )?(generated|returned|produced)|response had no (text|content|parts)|did not (return|produce|generate) (any )?(content|output|response|text)|no valid part|response contained no|without any (content|text|output)|(returned|produced|gave|sent) no (final |visible |usable )?(answer|response|output|content|text|message)|(no|any) assistant messages?|(no|zero) candidates|empty text parts",
+        "none or empty|no (response|output|text) (was )?(generated|returned|produced)|response had no (text|content|parts)|did not (return|produce|generate|contain|include) (any )?(content|output|response|text|choices|candidates)|no valid part|response contained no|without any (content|text|output)|(returned|produced|gave|sent) no (final |visible |usable )?(answer|response|output|content|text|message)|(no|any) assistant messages?|(no|zero) candidates|empty text parts",
         unless="empty reply from server|messages ~empty|contents must not|must not be empty|body ~empty|no response from server|connection|input",
         example="Invalid response from LLM call - None or empty.", not_example="curl: (52) Empty reply from server",
     ),
@@ -66,7 +68,7 @@ ANSWERS: Final[tuple[Rule, ...]] = (
         "text.truncated", "model.truncated", source="https://platform.openai.com/docs/guides/structured-outputs",
         words="exceeded truncated length cut max_tokens incomplete finish_reason output limit", statuses="0 200 400", spans="agent llm unknown",
         text="exceeded before any response|(response|output|completion|generation|answer|json|message) (\\S+ ){0,5}?(truncated|cut off|incomplete|was incomplete|length limit|exceeded ~output token maximum|too long to)|finish ?_?reason ~(length|max_tokens)|"
-        "length limit was reached|(reached|hit|exceeded|due to) ~(max_tokens|max output tokens|output token (maximum|limit)|max_output_tokens|max_completion_tokens)|output token (maximum|limit)|incomplete due to",
+        "length limit was reached|(reached|hit|exceeded|due to) ~(max_tokens|max output tokens|output token (maximum|limit)|max_output_tokens|max_completion_tokens)|output token (maximum|limit)|(max_tokens|max_output_tokens|max_completion_tokens) (limit )?(was )?(reached|hit)|incomplete due to",
         unless="context|chunked read|must be|at most|tokens per",
         example="Could not parse response content as the length limit was reached", not_example="incomplete chunked read",
     ),
@@ -87,6 +89,12 @@ ANSWERS: Final[tuple[Rule, ...]] = (
         "(invalid|wrong) (format|output format)|expecting (value|property name|delimiter)|unexpected (token|end of json|identifier|non whitespace character)|error parsing|invalid or incomplete llm output|(not|didnt|doesnt|never) (return|produce|output|contain|give) (a )?valid json|instead of a (tool|function) call",
         unless="request body|parse (error|failure) ~config|parsing the body|could not parse the json body|config|yaml|html|doctype|connection|file",
         example="Could not parse LLM output: `I think`", not_example="We could not parse the JSON body of your request",
+    ),
+    _text(
+        "text.invalid_content", "model.output_parse", source=_OPENAI, words="produced generated", statuses="0 200 400 500",
+        text="model (has )?(produced|generated) (an )?(invalid|malformed|unusable) (content|output|response|tokens?|json)",
+        example={"status_code": 500, "message": "The model produced invalid content. Consider modifying your prompt"},
+        not_example={"status_code": 500, "message": "The server had an error while processing your request"},
     ),
     _text(
         "text.refusal", "model.refusal", source="textual refusals", words="refused refusal sorry refuses", statuses="0 200", spans="agent llm unknown",

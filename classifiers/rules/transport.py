@@ -53,7 +53,7 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
     _text(
         "text.crash", "server_error.crash", source=_SERVERS, words="running cuda terminated crashed unexpectedly exited crash runner signal killed exit died segmentation",
         statuses="0 200 400 500 502 503",
-        text="(runner|process|server|worker|engine|model|backend|llama server|subprocess) ~(terminated|crashed|unexpectedly|exited|has died|was killed|died|stopped unexpectedly)|exit status \\d|exit code \\d|encountered while running the model|segmentation fault|cuda error|illegal memory access|signal (killed|arrived|aborted|segmentation)|core dumped",
+        text="(runner|process|server|worker|engine|model|backend|llama server|subprocess) ~(terminated|crashed|unexpectedly|exited|has died|was killed|died|stopped unexpectedly|no longer running)|exit status \\d|exit code \\d|encountered while running the model|segmentation fault|cuda error|illegal memory access|signal (killed|arrived|aborted|segmentation)|core dumped",
         unless="mcp|tool|connection|stream|command|user",
         example="model runner has unexpectedly stopped, this may be due to resource limitations", not_example="Session terminated by user",
     ),
@@ -101,7 +101,7 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
         words="incomplete chunked closed stream premature terminated disconnected dropped eof peer interrupted decoding body ended unexpectedly mid lost",
         statuses="0 200 500 502 503 520",
         text="incomplete chunked read|peer closed|premature(ly)? (close|closed|end|ended)|(stream|response|body|connection|sse|websocket) ~(disconnected|dropped|interrupted|ended unexpectedly|ended before|closed before|terminated|ended without|incomplete|lost|cut|was closed|closed prematurely|closed unexpectedly|aborted by)|"
-        "not enough data ~content length|response (payload )?(is )?not completed|error (decoding|reading) (response )?(body|stream)|disconnected before completion|unexpected(ly)? (eof|end of (file|stream)|close)|transfer closed|terminated other side|connection ~mid ?stream|other side closed|terminated$|unexpected eof|response ended prematurely",
+        "not enough data ~content length|response (payload )?(is )?not completed|error (decoding|reading) (response )?(body|stream)|disconnected before completion|unexpected(ly)? (eof|end of (file|stream)|close)|transfer closed|terminated other side|connection ~mid ?stream|other side closed|terminated$|unexpected eof|eof occurred in violation|response ended prematurely",
         unless="process|runner|client cancelled|client disconnected|user aborted|by (the )?user",
         example="peer closed connection without sending complete message body (incomplete chunked read)", not_example="connection refused",
     ),

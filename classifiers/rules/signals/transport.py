@@ -42,7 +42,7 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
         "UND_ERR_CONNECT_TIMEOUT EHOSTUNREACH ENETUNREACH NewConnectionError ClientConnectorError "
         "ConnectException HttpHostConnectException EndpointConnectionError PoolTimeout ConnectionRefused "
         "EADDRNOTAVAIL ProxyError ENETDOWN ConnectTimeoutException FailedToOpenSocket HttpConnectTimeoutException "
-        "ProxyConnectionError ERR_CONNECTION_REFUSED ERR_INTERNET_DISCONNECTED ConnectionTimeoutError",
+        "ProxyConnectionError ERR_CONNECTION_REFUSED ERR_CONNECTION_TIMED_OUT ERR_INTERNET_DISCONNECTED ConnectionTimeoutError",
         side_effects="none",
         example={"exception_type": "httpx.ConnectError", "message": "All connection attempts failed"},
         not_example={"exception_type": "httpx.ReadTimeout", "message": ""},
@@ -121,7 +121,7 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
         "cancelled.class", "cancelled.caller", source="https://docs.python.org/3/library/asyncio-exceptions.html",
         signals="CancelledError AbortError APIUserAbortError CancelledException OperationCanceledException "
         "RequestAbortedError ResponseAborted ClientClosedRequestError KeyboardInterrupt ERR_CANCELED TaskCanceledException "
-        "UserCancelledError ERR_ABORTED ClientDisconnect MessageAbortedError request_cancelled InterruptedError",
+        "UserCancelledError run_cancelled run_canceled ERR_ABORTED ClientDisconnect MessageAbortedError request_cancelled InterruptedError",
         unless="timed? ?out|httpclient timeout|timeouterror",
         example={"exception_type": "asyncio.exceptions.CancelledError", "message": ""},
         not_example={"exception_type": "TimeoutError", "message": "timed out"},
