@@ -134,7 +134,8 @@ TOOL_WORDS: Final = Pattern(
     "failed to fetch url|tool (result|output) error|"
     "tool (?!use |calls? )(\\S+ ){1,2}?(failed|raised|returned an error|threw)|"
     "observation error|toolmessage ~(error|failed)|execute_tool ~(failed|raised|error)|"
-    "error while trying to use the tool|playwright|puppeteer|selenium|page goto|locator click|is_?error (true|false)"
+    "error while trying to use the tool|playwright|puppeteer|selenium|page goto|locator click|"
+    "is_?error (true|false)"
 )
 
 

@@ -22,6 +22,9 @@ _FRAMES: Final = re.compile(
 # Google names windows GenerateRequestsPerDayPerProjectPerModel.
 _WINDOW_NAME: Final = re.compile(r"\w*Per(?:Minute|Day|Hour)\w*")
 _HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+# "Limit 7000, Used 0, Requested ~12903": patterns cannot compare numbers, so it is said in words.
+_ASKED: Final = re.compile(r"Limit ([1-9]\d{0,14}), (?:Used \d+, )?Requested ~?(\d{1,15})\b")
+_ASKED_TOO_MUCH: Final = " requested exceeds limit"
 # A response's headers, printed into a message, speak of limits that were not hit.
 _HEADER: Final = re.compile(r"\b[\w-]{1,20}-ratelimit-[\w-]{1,60}")
 _WIDE: Final = re.compile("[\u2018\u2019]")
@@ -57,6 +60,8 @@ def plain(message: str) -> Plain:
         cooked = _WINDOW_NAME.sub(lambda match: _HUMP.sub(" ", match[0]), cooked)
     if "ratelimit-" in cooked:
         cooked = _HEADER.sub(" ", cooked)
+    if "Requested" in cooked and (asked := _ASKED.search(cooked)) and int(asked[2]) > int(asked[1]):
+        cooked += _ASKED_TOO_MUCH
     wide = not cooked.isascii()
     if wide:
         cooked = _WIDE_BREAKS.sub(" ", _WIDE.sub("", cooked))

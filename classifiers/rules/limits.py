@@ -175,7 +175,7 @@ CAPACITY: Final[tuple[Rule, ...]] = (
     _text(
         "text.request_over_window", "rate_limit.request_too_large_for_tpm", source=f"{_OPENAI}; https://console.groq.com/docs/rate-limits",
         words="tokens tpm token", text="(request|prompt|input|message) too large(?: \\S+){1,16}? (tokens per|tpm)|"
-        "(input or output tokens|tokens) must be reduced|reduce your message size",
+        "(input or output tokens|tokens) must be reduced|reduce your message size|requested exceeds limit",
         unless="context|payload|megabytes|mb|bytes", statuses="0 200 400 413 429 500", retryable=False,
         limit_dimension="tokens_per_minute",
         example="Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 342389.",

@@ -259,6 +259,15 @@ def test_a_span_says_whether_an_answer_had_begun() -> None:
 
 
 @pytest.mark.parametrize(
+    ("asked", "fits"), [("12903", False), ("~7001", False), ("7000", True), ("~40", True)]
+)
+def test_what_asks_for_more_than_a_window_holds_will_never_fit(asked: str, fits: bool) -> None:
+    text = f"Rate limit reached for m on tokens per minute (TPM): Limit 7000, Used 0, Requested {asked}. Retry in 50s."
+    verdict = classify(evidence_of_response(429, {}, {"error": {"type": "tokens", "message": text}}))
+    assert (verdict.error_class.value, verdict.retryable) == ("rate_limit", fits)
+
+
+@pytest.mark.parametrize(
     ("provider", "status", "error"),
     [
         ("openai", 429, {"type": "rate_limit_error", "code": "slow_down", "message": "Slow down"}),
