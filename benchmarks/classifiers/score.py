@@ -176,8 +176,8 @@ def main() -> None:
     parser.add_argument("--misses", action="store_true", help="list what Penstock got wrong")
     parser.add_argument("--confusion", action="store_true", help="show each class")
     args = parser.parse_args()
-    lines = args.file.read_text(encoding="utf-8").splitlines()
-    rows = [row for row in map(json.loads, filter(None, lines)) if not row.get("ambiguous")]
+    lines = args.file.read_text(encoding="utf-8-sig").split("\n")
+    rows = [row for row in map(json.loads, filter(str.strip, lines)) if not row.get("ambiguous")]
     print(
         f"{args.file.name}: {len(rows)} unambiguous rows" + (", span kind hidden" if args.hide_span else "")
     )
@@ -194,7 +194,8 @@ def main() -> None:
         show_confusion(ours)
     for row, found in ours.misses if args.misses else ():
         truth = f"{row['label_class']}.{row.get('label_reason')}"
-        print(f"{row['id']}: {truth} taken for {found}: {row['message'][:120]!r}")
+        said = str(row.get("message") or row.get("body") or "")
+        print(f"{row.get('id')}: {truth} taken for {found}: {said[:120]!r}")
 
 
 if __name__ == "__main__":
