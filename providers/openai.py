@@ -162,15 +162,14 @@ def _usage(usage: Mapping[str, object], notes: Notes) -> None:
     """OpenAI counts cached tokens inside input. DeepSeek tells them as `prompt_cache_hit_tokens`."""
     if not usage:
         return
-    for name in ("prompt_tokens", "input_tokens"):
-        if (tokens := count(usage, name)) is not None:
-            notes.input = tokens
-    for name in ("completion_tokens", "output_tokens"):
-        if (tokens := count(usage, name)) is not None:
-            notes.output = tokens
-    for name in ("prompt_tokens_details", "input_tokens_details"):
-        if (tokens := count(part(usage, name), "cached_tokens")) is not None:
-            notes.cache_read = tokens
+    chat = "prompt_tokens" in usage
+    if (tokens := count(usage, "prompt_tokens" if chat else "input_tokens")) is not None:
+        notes.input = tokens
+    if (tokens := count(usage, "completion_tokens" if chat else "output_tokens")) is not None:
+        notes.output = tokens
+    details = part(usage, "prompt_tokens_details" if chat else "input_tokens_details")
+    if (tokens := count(details, "cached_tokens")) is not None:
+        notes.cache_read = tokens
     if (tokens := count(usage, "prompt_cache_hit_tokens")) is not None:
         notes.cache_read = tokens
 

@@ -46,12 +46,15 @@ def read_request(
     if model is None:
         return None
     holder = part(value, limits_in) if limits_in else value
-    limits = (count(holder, name) for name in max_tokens_fields)
+    limit = None
+    for name in max_tokens_fields:
+        if name in holder and limit is None:
+            limit = count(holder, name)
     prompt = {name: value[name] for name in prompt_fields if name in value}
     return RequestFacts(
         model=model,
         stream=value.get("stream") is True if stream is None else stream,
-        max_output_tokens=next((limit for limit in limits if limit is not None), None),
+        max_output_tokens=limit,
         input_tokens=-(-sum(map(_characters, prompt.values())) // CHARACTERS_PER_TOKEN),
         head=_head(prompt),
     )

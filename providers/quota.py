@@ -139,6 +139,7 @@ def _server_now(headers: Mapping[str, str]) -> float:
     return time.time()
 
 
+@lru_cache(maxsize=2048)
 def _number(text: str) -> float | None:
     try:
         value = float(text)

@@ -41,12 +41,16 @@ _OTEL_PROVIDERS: Final = {
 
 @dataclass(slots=True)
 class OperationSpan:
-    """An operation's span and the context that its attempts are children in."""
+    """An operation's span and the context that its attempts are children in.
+
+    Attempts of an operation that is not `recorded` (its trace was not sampled) get no spans either.
+    """
 
     span: Span
     context: Context
     tracer: Tracer
     adopted: bool
+    recorded: bool
 
 
 class SpanWriter:
@@ -65,7 +69,7 @@ class SpanWriter:
             adopted = adopt(trace.get_current_span(parent), operation)
             if adopted is not None:
                 operation.adopted = True
-                return OperationSpan(adopted, trace.set_span_in_context(adopted, parent), tracer, True)
+                return OperationSpan(adopted, trace.set_span_in_context(adopted, parent), tracer, True, True)
             span = tracer.start_span(
                 f"{operation.operation} {operation.model}",
                 context=parent,
@@ -73,7 +77,8 @@ class SpanWriter:
                 attributes=_operation_head(operation),
                 start_time=operation.started_ns,
             )
-            return OperationSpan(span, trace.set_span_in_context(span, parent), tracer, False)
+            context = trace.set_span_in_context(span, parent)
+            return OperationSpan(span, context, tracer, False, span.is_recording())
         except guard.OURS as error:
             guard.failed("spans.operation_started", error)
             return None
@@ -103,6 +108,9 @@ class SpanWriter:
         """Start an attempt's span; returns the context to send in."""
         if handle is None:
             return None
+        if not handle.recorded:
+            attempt.span = handle.span  # for its trace id: the log line of a failure names it
+            return handle.context
         try:
             if attempt.queued_seconds >= QUEUE_SPAN_SECONDS:
                 _queue_span(attempt, handle)

@@ -18,7 +18,6 @@ from penstock.telemetry import guard
 from penstock.telemetry.hooks import Engine, install, uninstall
 
 PLACES = [
-    "penstock.telemetry.adoption._llm_ancestry",
     "penstock.telemetry.hooks.engine.Engine.landed",
     "penstock.telemetry.hooks.engine.Engine.open",
     "penstock.telemetry.hooks.engine.Engine.pool_of",
@@ -62,6 +61,7 @@ PLACES = [
     "penstock.telemetry.spans.SpanWriter.attempt_started",
     "penstock.telemetry.spans.SpanWriter.operation_ended",
     "penstock.telemetry.spans.SpanWriter.operation_started",
+    "penstock.telemetry.spans.adopt",
     "penstock.telemetry.spans._attempt_tail",
     "penstock.telemetry.spans.operation_tail",
     "penstock.providers.bodies.JsonReader.feed",
