@@ -157,11 +157,17 @@ class NdjsonReader:
             self._event(line)
 
     def _event(self, data: bytes) -> None:
-        if self._first or any(marker in data for marker in self._markers):
+        if self._first or self._marked(data):
             self._first = False
             value = decode(data)
             if value is not None:
                 self._codec(value, self._notes)
+
+    def _marked(self, data: bytes) -> bool:
+        for marker in self._markers:  # noqa: SIM110 - every event passes here: a generator costs more
+            if marker in data:
+                return True
+        return False
 
 
 class SseReader(NdjsonReader):
@@ -173,6 +179,14 @@ class SseReader(NdjsonReader):
         super().__init__(codec, markers)
         self._data: list[bytes] = []
 
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes; most often they are one whole event of one line."""
+        alone = chunk[:5] == b"data:" and chunk[-2:] == b"\n\n" and chunk.count(b"\n") == 2
+        if alone and not (self._rest or self._data or self._skipping or b"\r" in chunk):
+            self._said(chunk[5:-2].strip())
+        else:
+            super().feed(chunk)
+
     def _line(self, line: bytes) -> None:
         if self._skipping:
             self._skipping = False
@@ -182,10 +196,13 @@ class SseReader(NdjsonReader):
         elif not line and self._data:
             data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
             self._data.clear()
-            if data == _DONE:
-                self._notes.complete = True
-            else:
-                self._event(data)
+            self._said(data)
+
+    def _said(self, data: bytes) -> None:
+        if data == _DONE:
+            self._notes.complete = True
+        else:
+            self._event(data)
 
 
 def decode(data: bytes | bytearray) -> Mapping[str, object] | None:

@@ -78,10 +78,15 @@ def _characters(value: object) -> int:
             return IMAGE_CHARACTERS
         return len(value)
     if isinstance(value, dict):
-        return sum(map(_characters, value.values()))
-    if isinstance(value, list):
-        return sum(map(_characters, value))
-    return 1
+        items: Iterable[object] = value.values()
+    elif isinstance(value, list):
+        items = value
+    else:
+        return 1
+    total = 0
+    for item in items:  # most are short words and texts: a long history should not cost a call for each
+        total += len(item) if isinstance(item, str) and len(item) <= _INLINE else _characters(item)
+    return total
 
 
 def _head(prompt: Mapping[str, object]) -> PromptHead:
