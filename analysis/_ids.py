@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Sequence
 from typing import Final
 
 TRACE_DIGITS: Final = 32
@@ -50,3 +51,22 @@ def _from_base64(value: str, digits: int) -> str | None:
     if len(raw) != octets:
         return None
     return raw.hex() if any(raw) else None
+
+
+def hex_ids(values: Sequence[object], digits: int) -> Sequence[str | None]:
+    """Read a column of ids: all at once where they are plain, else one by one."""
+    if not any(values):
+        return [None] * len(values)
+    if set(map(type, values)) == {str} and set(map(len, values)) == {digits}:  # type: ignore[arg-type]
+        whole = "".join(values)  # type: ignore[arg-type]
+        if _is_plain(whole) and "0" * digits not in whole:
+            return values  # type: ignore[return-value]
+    return [hex_id(value, digits) for value in values]
+
+
+def _is_plain(text: str) -> bool:
+    """Say whether this is lower-case hex and nothing else."""
+    try:
+        return 2 * len(bytes.fromhex(text)) == len(text) and text == text.lower()
+    except ValueError:
+        return False

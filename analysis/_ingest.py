@@ -41,13 +41,13 @@ class PartWriter:
 
     def write(self, sink: Sink) -> None:
         """Take a chunk's rows."""
-        self._held.rows += sink.rows
-        if len(self._held.rows) >= self._GROUP:
+        self._held.take(sink)
+        if self._held.count >= self._GROUP:
             self._flush()
 
     def close(self) -> None:
         """Finish the part, an empty one too."""
-        if self._held.rows or self._file is None:
+        if self._held.count or self._file is None:
             self._flush()
         assert self._file is not None
         self._file.close()
@@ -56,16 +56,16 @@ class PartWriter:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        batch = self._held.batch()
+        table = self._held.table()
         self._held = Sink(0)
-        ids = pa.array(range(self._next, self._next + batch.num_rows), pa.int64())
-        self._next += batch.num_rows
-        whole = batch.append_column("row_id", ids)
+        ids = pa.array(range(self._next, self._next + table.num_rows), pa.int64())
+        self._next += table.num_rows
+        whole = table.append_column("row_id", ids)
         if self._file is None:  # parts live for seconds: quick beats small
             self._file = pq.ParquetWriter(
                 self._path, whole.schema, compression="lz4", write_statistics=["row_id"]
             )
-        self._file.write_batch(whole)
+        self._file.write_table(whole)
 
 
 def ingest(path: Path, store: Path, progress: Progress) -> tuple[Path, _store.Manifest]:
@@ -172,7 +172,7 @@ def _write(
     with _few_collections():
         for sink in sinks:
             writer.write(sink)
-            progress(told.file_bytes - seen, len(sink.rows), size)
+            progress(told.file_bytes - seen, sink.count, size)
             seen = told.file_bytes
     writer.close()
 

@@ -23,7 +23,7 @@ class Decoded:
     """What a file, or a part of it, came to so far.
 
     `consumed` is where reading may resume: after the last whole record. `records` counts recognised
-    records, `spans` the rows handed out.
+    records, `spans` the spans handed out.
     """
 
     records: int = 0
@@ -44,7 +44,7 @@ class Decoded:
     def add(self, sink: "Sink") -> None:
         """Count one chunk."""
         self.records += sink.records
-        self.spans += len(sink.rows)
+        self.spans += sink.count
         self.bad_count += sink.bad_count
         self.bad = [*self.bad, *sink.bad][:KEPT_PLACES]
         self.foreign = sink.foreign or self.foreign

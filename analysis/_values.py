@@ -1,12 +1,15 @@
 """Read attribute values as a column wants them, whatever type they travelled as."""
 
+import json
 import math
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
-import orjson
+import msgspec
 
 from penstock.analysis._columns import COLUMNS
+
+_ENCODER: Final = msgspec.json.Encoder(enc_hook=str)
 
 
 def as_text(value: object) -> str | None:
@@ -18,13 +21,21 @@ def as_text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
+def as_json_lines(values: Sequence[object]) -> list[str]:
+    """Write values as JSON, a line each; what has no JSON form is written as text."""
+    try:
+        return _ENCODER.encode_lines(values).decode().split("\n")[:-1]
+    except (TypeError, UnicodeEncodeError):  # odd keys; lone surrogates: legal JSON and no legal text
+        return [json.dumps(value, default=str, skipkeys=True) for value in values]
+
+
 def _plain(value: object) -> str | None:
     """Text, a list's first element, or a list that travelled as JSON text (`["stop"]`)."""
     found = as_text(value)
     if found and found[0] in '["' and found[-1] in ']"':
         try:
-            return as_text(orjson.loads(found))
-        except orjson.JSONDecodeError:
+            return as_text(msgspec.json.decode(found))
+        except (msgspec.DecodeError, UnicodeEncodeError):
             return found
     return found
 
@@ -66,5 +77,30 @@ _BY_TYPE: Final[dict[str, Callable[[object], object]]] = {
     "bool": _bool,
 }
 READERS: Final = [_BY_TYPE[kind] for kind in COLUMNS.values()]
-NATIVE: Final = [{"string": str, "int64": int, "bool": bool}.get(kind) for kind in COLUMNS.values()]
-"""The type that a column takes as it is, but for text that is empty or looks like JSON."""
+
+
+def _are_plain(lines: str) -> bool:
+    """Say whether no line is empty or may be JSON; a line inside a value costs but a closer look."""
+    return "\n\n" not in lines and "\n[" not in lines and '\n"' not in lines
+
+
+# The values that a column of a kind takes as they are, when all are of one type.
+_AS_THEY_ARE: Final[dict[tuple[str, type], Callable[[Sequence[Any]], bool]]] = {
+    ("string", str): lambda values: _are_plain("\n".join(("", *values, ""))),
+    ("int32", int): lambda values: min(values) > -(2**31) and max(values) < 2**31,
+    ("int64", int): lambda values: min(values) > -(2**62) and max(values) < 2**62,
+    ("float64", float): lambda values: all(map(math.isfinite, values)),
+    ("bool", bool): lambda values: True,
+}
+_KINDS: Final = list(COLUMNS.values())
+
+
+def read_all(index: int, values: Sequence[object]) -> Sequence[object]:
+    """Read the values of one attribute for a column; None where a value says nothing."""
+    types = set(map(type, values))
+    if len(types) == 1:
+        plain = _AS_THEY_ARE.get((_KINDS[index], types.pop()))
+        if plain is not None and plain(values):
+            return values
+    read = READERS[index]
+    return [read(value) for value in values]

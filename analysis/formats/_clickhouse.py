@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from penstock.analysis._ids import SPAN_DIGITS, TRACE_DIGITS, hex_id
-from penstock.analysis._rows import Event, Origin, row_of
+from penstock.analysis._raw import Event, Origin, raw_span
 from penstock.analysis.formats._otlp_json import enum
 from penstock.analysis.formats._sink import Sink
 from penstock.analysis.moments import nanoseconds
@@ -32,16 +31,16 @@ def read(value: Json, offset: int, sink: Sink) -> None:
         if length is not None and length >= _WRAPPED:
             length -= 1 << 64
         resource = pairs(value.get("ResourceAttributes"))
-        row = row_of(
+        span = raw_span(
             Origin(
                 _word(value.get("ServiceName")) or _word(resource.get("service.name")),
                 _word(resource.get("service.instance.id")), _word(value.get("ScopeName")),
                 sink.source, offset,
             ),
             (
-                hex_id(value.get("TraceId"), TRACE_DIGITS),
-                hex_id(value.get("SpanId"), SPAN_DIGITS),
-                hex_id(value.get("ParentSpanId"), SPAN_DIGITS),
+                value.get("TraceId"),
+                value.get("SpanId"),
+                value.get("ParentSpanId"),
             ),
             _word(value.get("SpanName")),
             enum(value.get("SpanKind"), _KINDS),
@@ -54,7 +53,7 @@ def read(value: Json, offset: int, sink: Sink) -> None:
     except (ValueError, TypeError, OverflowError) as error:
         sink.reject(offset, f"a span is malformed: {error}")
         return
-    sink.rows.append(row)
+    sink.spans.append(span)
 
 
 def pairs(value: object) -> dict[str, object]:

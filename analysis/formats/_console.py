@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from penstock.analysis._ids import SPAN_DIGITS, TRACE_DIGITS, hex_id
-from penstock.analysis._rows import Event, Origin, row_of
+from penstock.analysis._raw import Event, Origin, raw_span
 from penstock.analysis.formats._otlp_json import enum
 from penstock.analysis.formats._sink import Sink
 from penstock.analysis.moments import nanoseconds
@@ -33,13 +32,13 @@ def read(value: Json, offset: int, sink: Sink) -> None:
     shared = _mapping(resource.get("attributes"))
     scope = _mapping(value.get("instrumentation_scope")) or _mapping(value.get("instrumentation_info"))
     try:
-        row = row_of(
+        span = raw_span(
             Origin(_word(shared.get("service.name")), _word(shared.get("service.instance.id")),
                    _word(scope.get("name")), sink.source, offset),
             (
-                hex_id(context.get("trace_id"), TRACE_DIGITS),
-                hex_id(context.get("span_id"), SPAN_DIGITS),
-                hex_id(value.get("parent_id"), SPAN_DIGITS),
+                context.get("trace_id"),
+                context.get("span_id"),
+                value.get("parent_id"),
             ),
             _word(value.get("name")),
             enum(value.get("kind"), _KINDS),
@@ -51,7 +50,7 @@ def read(value: Json, offset: int, sink: Sink) -> None:
     except (ValueError, TypeError, OverflowError) as error:
         sink.reject(offset, f"a span is malformed: {error}")
         return
-    sink.rows.append(row)
+    sink.spans.append(span)
 
 
 def events(value: object) -> list[Event]:

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from penstock.analysis._ids import SPAN_DIGITS, TRACE_DIGITS, hex_id
-from penstock.analysis._rows import Event, Origin, row_of
+from penstock.analysis._raw import Event, Origin, RawSpan, raw_span
 from penstock.analysis.formats._sink import Sink
 
 Json = Mapping[str, object]
@@ -37,7 +36,7 @@ def read(value: Json, offset: int, sink: Sink) -> None:
             continue
         process = _mapping(span.get("process")) or _mapping(processes.get(str(span.get("processID"))))
         try:
-            sink.rows.append(_row(span, process, Origin(
+            sink.spans.append(_span(span, process, Origin(
                 _word(process.get("serviceName")), _word(_tags(process).get("service.instance.id")),
                 _word(_tags(span).get("otel.scope.name", _tags(span).get("otel.library.name"))),
                 sink.source, offset,
@@ -46,7 +45,7 @@ def read(value: Json, offset: int, sink: Sink) -> None:
             sink.reject(offset, f"a span is malformed: {error}")
 
 
-def _row(span: Json, process: Json, origin: Origin) -> list[object]:
+def _span(span: Json, process: Json, origin: Origin) -> RawSpan:
     tags = _tags(span)
     start, duration = span.get("startTime"), span.get("duration")
     start_ns = None if start is None else int(start) * 1_000  # type: ignore[call-overload]
@@ -55,9 +54,9 @@ def _row(span: Json, process: Json, origin: Origin) -> list[object]:
     if str(tags.pop("error", "")).lower() == "true":
         code = 2
     kind = _KINDS.get(str(tags.pop("span.kind", "")).lower(), 0)
-    return row_of(
+    return raw_span(
         origin,
-        (hex_id(span.get("traceID"), TRACE_DIGITS), hex_id(span.get("spanID"), SPAN_DIGITS), _parent(span)),
+        (span.get("traceID"), span.get("spanID"), _parent(span)),
         _word(span.get("operationName")),
         kind,
         (start_ns, end_ns),
@@ -67,11 +66,11 @@ def _row(span: Json, process: Json, origin: Origin) -> list[object]:
     )
 
 
-def _parent(span: Json) -> str | None:
+def _parent(span: Json) -> object:
     for reference in _list(span.get("references")):
         if isinstance(reference, Mapping) and reference.get("refType") == "CHILD_OF":
-            return hex_id(reference.get("spanID"), SPAN_DIGITS)
-    return hex_id(span.get("parentSpanID"), SPAN_DIGITS)
+            return reference.get("spanID")
+    return span.get("parentSpanID")
 
 
 def _event(log: Json) -> Event:

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from penstock.analysis._ids import SPAN_DIGITS, TRACE_DIGITS, hex_id
-from penstock.analysis._rows import Event, Origin, row_of
+from penstock.analysis._raw import Event, Origin, raw_span
 from penstock.analysis.formats._sink import Sink
 
 Json = Mapping[str, object]
@@ -103,13 +102,13 @@ def _read_span(span: Json, origin: Origin, sink: Sink) -> None:
         )
         start = _integer(_first(span, ("startTimeUnixNano", "start_time_unix_nano", "StartTimeUnixNano")))
         end = _integer(_first(span, ("endTimeUnixNano", "end_time_unix_nano", "EndTimeUnixNano")))
-        sink.rows.append(
-            row_of(
+        sink.spans.append(
+            raw_span(
                 origin,
                 (
-                    hex_id(_first(span, ("traceId", "trace_id", "TraceId")), TRACE_DIGITS),
-                    hex_id(_first(span, ("spanId", "span_id", "SpanId")), SPAN_DIGITS),
-                    hex_id(_first(span, ("parentSpanId", "parent_span_id", "ParentSpanId")), SPAN_DIGITS),
+                    _first(span, ("traceId", "trace_id", "TraceId")),
+                    _first(span, ("spanId", "span_id", "SpanId")),
+                    _first(span, ("parentSpanId", "parent_span_id", "ParentSpanId")),
                 ),
                 _word(_first(span, ("name", "Name"))),
                 enum(_first(span, ("kind", "Kind")), _KINDS),

@@ -2,11 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
-from penstock.analysis._ids import SPAN_DIGITS, TRACE_DIGITS, hex_id
-from penstock.analysis._rows import Origin, row_of
+from penstock.analysis._raw import Origin, RawSpan, raw_span
 from penstock.analysis.formats._sink import Sink
 
 if TYPE_CHECKING:
@@ -33,16 +32,16 @@ def decode(message: bytes, offset: int, sink: Sink) -> None:
         service, instance = shared.get("service.name"), shared.get("service.instance.id")
         for scoped in batch.scope_spans:
             origin = Origin(_word(service), _word(instance), scoped.scope.name or None, sink.source, offset)
-            sink.rows.extend(_row(span, origin) for span in scoped.spans)
+            sink.spans.extend(_span(span, origin) for span in scoped.spans)
 
 
-def _row(span: "Span", origin: Origin) -> list[object]:
-    return row_of(
+def _span(span: "Span", origin: Origin) -> RawSpan:
+    return raw_span(
         origin,
         (
-            hex_id(span.trace_id, TRACE_DIGITS),
-            hex_id(span.span_id, SPAN_DIGITS),
-            hex_id(span.parent_span_id, SPAN_DIGITS),
+            span.trace_id,
+            span.span_id,
+            span.parent_span_id,
         ),
         span.name or None,
         span.kind,

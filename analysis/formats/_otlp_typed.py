@@ -8,9 +8,8 @@ from typing import Annotated, Final
 
 import msgspec
 
-from penstock.analysis._ids import SPAN_DIGITS, TRACE_DIGITS, hex_id
-from penstock.analysis._rows import Event, Origin, Row, row_of
-from penstock.analysis.formats._otlp_json import any_value, enum
+from penstock.analysis._raw import Event, Origin, RawSpan
+from penstock.analysis.formats._otlp_json import enum
 from penstock.analysis.formats._sink import Sink
 
 _KINDS: Final = {"internal": 1, "server": 2, "client": 3, "producer": 4, "consumer": 5}
@@ -18,14 +17,20 @@ _CODES: Final = {"unset": 0, "ok": 1, "error": 2}
 _Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
-class _Value(msgspec.Struct, gc=False):
+class _Scalar(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     stringValue: str | None = None  # noqa: N815 - OTLP's own spelling, here and below
     boolValue: bool | None = None  # noqa: N815
     intValue: _Int64 | None = None  # noqa: N815
     doubleValue: float | None = None  # noqa: N815
-    arrayValue: dict[str, object] | None = None  # noqa: N815
-    kvlistValue: dict[str, object] | None = None  # noqa: N815
     bytesValue: str | None = None  # noqa: N815
+
+
+class _Array(msgspec.Struct, gc=False):
+    values: list[_Scalar] = []
+
+
+class _Value(_Scalar, gc=False, forbid_unknown_fields=True):
+    arrayValue: _Array | None = None  # noqa: N815
 
 
 class _Pair(msgspec.Struct, gc=False):
@@ -80,6 +85,7 @@ class _Traces(msgspec.Struct, gc=False):
     resourceSpans: list[_ResourceSpans]  # noqa: N815
 
 
+_UNSET: Final = _Status()
 _DECODER: Final = msgspec.json.Decoder(_Traces, strict=False)  # lax: 64-bit integers travel as text
 
 
@@ -87,7 +93,7 @@ def read_line(line: bytes, offset: int, sink: Sink) -> bool:
     """Add the spans of one line; False, with nothing added, when it is not of the plain shape."""
     try:
         traces = _DECODER.decode(line)
-        rows: list[Row] = []
+        spans: list[RawSpan] = []
         for batch in traces.resourceSpans:
             shared = _attributes(batch.resource.attributes) if batch.resource else {}
             service, instance = shared.get("service.name"), shared.get("service.instance.id")
@@ -99,28 +105,28 @@ def read_line(line: bytes, offset: int, sink: Sink) -> bool:
                     sink.source,
                     offset,
                 )
-                rows += [_row(span, origin) for span in scoped.spans]
+                spans += [_span(span, origin) for span in scoped.spans]
     except (msgspec.DecodeError, ValueError, UnicodeDecodeError, RecursionError):
         return False
     sink.records += 1
-    sink.rows += rows
+    sink.spans += spans
     return True
 
 
-def _row(span: _Span, origin: Origin) -> Row:
-    status = span.status
-    return row_of(
+def _span(span: _Span, origin: Origin) -> RawSpan:
+    status = span.status or _UNSET
+    pairs = span.attributes
+    return RawSpan(
         origin,
-        (
-            hex_id(span.traceId, TRACE_DIGITS),
-            hex_id(span.spanId, SPAN_DIGITS),
-            hex_id(span.parentSpanId, SPAN_DIGITS),
-        ),
+        (span.traceId, span.spanId, span.parentSpanId),
         span.name or None,
         enum(span.kind, _KINDS),
-        (span.startTimeUnixNano or None, span.endTimeUnixNano or None),
-        (enum(status.code, _CODES), status.message or None) if status else (0, None),
-        _attributes(span.attributes),
+        span.startTimeUnixNano or None,
+        span.endTimeUnixNano or None,
+        enum(status.code, _CODES),
+        status.message or None,
+        tuple([pair.key for pair in pairs]),
+        tuple([_plain(pair.value) if (text := pair.value.stringValue) is None else text for pair in pairs]),
         [_event(event) for event in span.events],
         span.traceState or None,
     )
@@ -131,28 +137,14 @@ def _event(event: _Event) -> Event:
 
 
 def _attributes(pairs: list[_Pair]) -> dict[str, object]:
-    found: dict[str, object] = {
-        pair.key: text if (text := (value := pair.value).stringValue) is not None else _other(value)
-        for pair in pairs
-    }
-    if len(found) != len(pairs):  # of a repeated key the first one counts
-        for pair in reversed(pairs):
-            text = pair.value.stringValue
-            found[pair.key] = text if text is not None else _other(pair.value)
-    return found
+    return {pair.key: _plain(pair.value) for pair in reversed(pairs)}
 
 
-def _other(value: _Value) -> object:
+def _plain(value: _Scalar) -> object:
     if (number := value.intValue) is not None:
         return number
-    if value.boolValue is not None:
-        return value.boolValue
-    if value.doubleValue is not None:
-        return value.doubleValue
-    if value.arrayValue is not None:
-        return any_value({"arrayValue": value.arrayValue})
-    if value.kvlistValue is not None:
-        return any_value({"kvlistValue": value.kvlistValue})
-    if value.bytesValue is not None:
-        return value.bytesValue
-    raise ValueError("no plain value")
+    for held in (value.stringValue, value.boolValue, value.doubleValue, value.bytesValue):
+        if held is not None:
+            return held
+    array = getattr(value, "arrayValue", None)
+    return array and [_plain(item) for item in array.values]

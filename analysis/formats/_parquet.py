@@ -1,13 +1,15 @@
 """Parquet files of spans: ClickHouse's `otel_traces`, Phoenix dataframes, and our own export."""
 
 from collections.abc import Iterator
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
-from penstock.analysis._columns import COLUMNS
-from penstock.analysis._rows import Row
+from penstock.analysis._columns import arrow_schema
 from penstock.analysis.formats import _clickhouse, _phoenix
 from penstock.analysis.formats._sink import Sink
 from penstock.errors import UsageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _ROWS: Final = 20_000
 _OURS: Final = ("trace_id", "span_id", "role", "start_ns")
@@ -37,11 +39,11 @@ def decode(stream: BinaryIO, source: int, name: str) -> Iterator[Sink]:
         at = 0
         for batch in file.iter_batches(batch_size=_ROWS):
             sink = Sink(source)
-            for index, row in enumerate(_dicts(batch)):
-                if ours:
-                    sink.rows.append(_own(row, source))
-                    sink.records += 1
-                else:
+            if ours:
+                sink.ready.append(_own(batch, source))
+                sink.records += batch.num_rows
+            else:
+                for index, row in enumerate(_dicts(batch)):
                     (_clickhouse if "TraceId" in row else _phoenix).read(row, at + index, sink)
             at += batch.num_rows
             yield sink
@@ -49,10 +51,9 @@ def decode(stream: BinaryIO, source: int, name: str) -> Iterator[Sink]:
         raise UsageError(f"{name}: a damaged Parquet file: {error}") from error
 
 
-def _dicts(batch: object) -> Iterator[dict[str, object]]:
+def _dicts(batch: "pa.RecordBatch") -> Iterator[dict[str, object]]:
     import pyarrow as pa
 
-    assert isinstance(batch, pa.RecordBatch)
     columns = {
         name: (
             column.cast(pa.int64())
@@ -64,7 +65,14 @@ def _dicts(batch: object) -> Iterator[dict[str, object]]:
     yield from pa.RecordBatch.from_pydict(columns).to_pylist()
 
 
-def _own(row: dict[str, object], source: int) -> Row:
-    values = [row.get(column) for column in COLUMNS]
-    values[-2] = source
-    return values
+def _own(batch: "pa.RecordBatch", source: int) -> "pa.RecordBatch":
+    """Take the columns that we wrote; those that an older version did not have are blank."""
+    import pyarrow as pa
+
+    held = dict(zip(batch.schema.names, batch.columns, strict=True))
+    held["source"] = pa.array([source] * batch.num_rows, pa.int32())
+    arrays = [
+        held[field.name].cast(field.type) if field.name in held else pa.nulls(batch.num_rows, field.type)
+        for field in arrow_schema()
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=arrow_schema())

@@ -5,8 +5,7 @@ from typing import Final
 
 import orjson
 
-from penstock.analysis._ids import SPAN_DIGITS, TRACE_DIGITS, hex_id
-from penstock.analysis._rows import Event, Origin, row_of
+from penstock.analysis._raw import Event, Origin, raw_span
 from penstock.analysis.formats._otlp_json import enum
 from penstock.analysis.formats._sink import Sink
 from penstock.analysis.moments import nanoseconds
@@ -34,14 +33,14 @@ def read(value: Json, offset: int, sink: Sink) -> None:
     if kind and "openinference.span.kind" not in attributes:
         attributes["openinference.span.kind"] = kind
     try:
-        row = row_of(
+        span = raw_span(
             Origin(
                 _word(attributes.get("service.name")), None, _word(value.get("scope")), sink.source, offset
             ),
             (
-                hex_id(value.get("context.trace_id", ids.get("trace_id")), TRACE_DIGITS),
-                hex_id(value.get("context.span_id", ids.get("span_id")), SPAN_DIGITS),
-                hex_id(value.get("parent_id"), SPAN_DIGITS),
+                value.get("context.trace_id", ids.get("trace_id")),
+                value.get("context.span_id", ids.get("span_id")),
+                value.get("parent_id"),
             ),
             _word(value.get("name")),
             1,
@@ -53,7 +52,7 @@ def read(value: Json, offset: int, sink: Sink) -> None:
     except (ValueError, TypeError, OverflowError) as error:
         sink.reject(offset, f"a span is malformed: {error}")
         return
-    sink.rows.append(row)
+    sink.spans.append(span)
 
 
 def _attributes(value: Json) -> Iterator[tuple[str, object]]:

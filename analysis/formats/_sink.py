@@ -1,12 +1,14 @@
-"""Where decoders put rows and say what they could not read."""
+"""Where decoders put spans and say what they could not read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from penstock.analysis._columns import arrow_schema
+from penstock.analysis._layout import Block, lay_out
+from penstock.analysis._meaning import conclude
+from penstock.analysis._raw import RawSpan
 from penstock.analysis._reading import KEPT_PLACES, Bad
-from penstock.analysis._rows import Row
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -14,15 +16,24 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Sink:
-    """What one chunk came to. `records` counts what was recognised as trace data, spans or not."""
+    """What one chunk came to. `records` counts what was recognised as trace data, spans or not.
+
+    `ready` holds spans that need no reading: our own export.
+    """
 
     source: int
-    rows: list[Row] = field(default_factory=list)
+    spans: list[RawSpan] = field(default_factory=list)
+    ready: "list[pa.RecordBatch]" = field(default_factory=list)
     bad: list[Bad] = field(default_factory=list)
     bad_count: int = 0
     records: int = 0
     truncated_at: int | None = None
     foreign: str | None = None
+
+    @property
+    def count(self) -> int:
+        """Say how many spans there are."""
+        return len(self.spans) + sum(int(batch.num_rows) for batch in self.ready)
 
     def reject(self, offset: int, reason: str) -> None:
         """Count something unreadable; the first places are kept."""
@@ -30,21 +41,35 @@ class Sink:
         if len(self.bad) < KEPT_PLACES:
             self.bad.append(Bad(offset, reason))
 
-    def batch(self) -> "pa.RecordBatch":
-        """Hand the rows over as one Arrow batch."""
+    def take(self, other: "Sink") -> None:
+        """Add another chunk's spans."""
+        self.spans += other.spans
+        self.ready += other.ready
+
+    def table(self) -> "pa.Table":
+        """Normalise the spans and hand them over."""
         import pyarrow as pa
 
-        schema, count = arrow_schema(), len(self.rows)
-        columns = zip(*self.rows, strict=True) if self.rows else iter([()] * len(schema))
-        arrays = [_array(values, count, column.type) for values, column in zip(columns, schema, strict=True)]
-        return pa.RecordBatch.from_arrays(arrays, schema=schema)
+        blocks = lay_out(self.spans)
+        for block in blocks:
+            conclude(block)
+        return pa.Table.from_batches([*map(_batch, blocks), *self.ready], arrow_schema())
 
 
-def _array(values: Sequence[object], count: int, kind: "pa.DataType") -> "pa.Array":
+def _batch(block: Block) -> "pa.RecordBatch":
     import pyarrow as pa
 
-    if values.count(None) == count:
-        return pa.nulls(count, kind)
+    schema, count = arrow_schema(), len(block.spans)
+    arrays = [
+        _array(block.columns[index], kind) if index in block.columns else pa.nulls(count, kind)
+        for index, kind in enumerate(schema.types)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _array(values: Sequence[object], kind: "pa.DataType") -> "pa.Array":
+    import pyarrow as pa
+
     try:
         return pa.array(values, kind)
     except UnicodeEncodeError:  # lone surrogates are legal JSON and no legal text
