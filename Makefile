@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test check format stack clean
+.PHONY: help demo test check format soak stack clean
 .DEFAULT_GOAL := help
 
 help:  ## Show the commands
@@ -14,7 +14,7 @@ demo: .venv/.runs  ## Run the demo: three ways to call an LLM, one quota
 test: .venv/.installed .venv-openai2/.installed  ## Install what the tests need, then check and test everything
 	@bash tests/setup/servers.sh
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: .venv/.installed  ## Format, lint, types, import contracts
 	@$(BIN)/ruff format --check --quiet .
@@ -43,6 +43,10 @@ format: .venv/.installed  ## Format and fix what can be fixed
 	@.venv-openai2/bin/python -m pip install --quiet --disable-pip-version-check -e . 'openai>=2.20,<3' litellm tenacity \
 		'llama-index-core>=0.14,<0.15' 'llama-index-llms-openai>=0.8,<0.9'
 	@touch $@
+
+soak: .venv/.installed  ## An hour of the whole loop while its parts break in turn
+	@bash tests/setup/servers.sh
+	@$(BIN)/python -m benchmarks.soak
 
 stack: .venv/.runs  ## Apps, Prometheus and Alertmanager to look around in
 	@bash tests/setup/servers.sh
