@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test check format soak stack clean
+.PHONY: help demo test check format soak fuzz stack clean
 .DEFAULT_GOAL := help
 
 help:  ## Show the commands
@@ -47,6 +47,10 @@ format: .venv/.installed  ## Format and fix what can be fixed
 soak: .venv/.installed  ## An hour of the whole loop while its parts break in turn
 	@bash tests/setup/servers.sh
 	@$(BIN)/python -m benchmarks.soak
+
+fuzz: .venv/.installed  ## Ten minutes of fuzzing, guided by coverage, for every parser
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris
+	@$(BIN)/python -m benchmarks.fuzz
 
 stack: .venv/.runs  ## Apps, Prometheus and Alertmanager to look around in
 	@bash tests/setup/servers.sh
