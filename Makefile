@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test check format soak fuzz stack clean
+.PHONY: help demo test check format soak fuzz audit stack clean
 .DEFAULT_GOAL := help
 
 help:  ## Show the commands
@@ -51,6 +51,10 @@ soak: .venv/.installed  ## An hour of the whole loop while its parts break in tu
 fuzz: .venv/.installed  ## Ten minutes of fuzzing, guided by coverage, for every parser
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris
 	@$(BIN)/python -m benchmarks.fuzz
+
+audit: .venv/.installed  ## Known weaknesses of what we depend on (needs the network)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit
+	@$(BIN)/python -m pip_audit --skip-editable
 
 stack: .venv/.runs  ## Apps, Prometheus and Alertmanager to look around in
 	@bash tests/setup/servers.sh

@@ -83,7 +83,7 @@ def _cache(table: Mapping[str, object], environ: Mapping[str, str]) -> CacheOpti
         store, secret = MemoryStore(max_bytes), secret or os.urandom(32)
     else:
         if not secret:
-            raise UsageError(f"{where} store={place!r} needs a secret that its users share: set {SECRET}")
+            raise UsageError(f"{where} store needs a secret that its users share: set {SECRET}")
         store = RedisStore(_redis(f"{where} store", place, socket_timeout=REDIS_TIMEOUT_SECONDS))
     return CacheOptions(store=store, secret=secret, default=validity if every_call else None)
 
@@ -92,11 +92,11 @@ def _redis(where: str, url: str, **options: Any) -> Any:
     try:
         import redis
     except ImportError as error:
-        raise UsageError(f"{where}={url!r} needs the redis package: pip install 'penstock[redis]'") from error
+        raise UsageError(f"{where} needs the redis package: pip install 'penstock[redis]'") from error
     try:
         return redis.Redis.from_url(url, **options)
     except ValueError as error:
-        raise UsageError(f"{where}={url!r} is no Redis URL: {error}") from error
+        raise UsageError(f"{where} is no Redis URL: {error}") from error
 
 
 def _refuse_unknown(where: str, table: Mapping[str, object], known: set[str]) -> None:

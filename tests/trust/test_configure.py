@@ -102,3 +102,9 @@ def test_closing_takes_every_patch_out(call_of):
     room.close()
     room.close()
     assert (threading.Thread.start, ThreadPoolExecutor.submit) == before
+
+
+def test_a_bad_url_is_told_without_its_password():
+    with pytest.raises(UsageError) as refused:
+        read_options({"ledger": "rediss+typo://user:hunter2@127.0.0.1:1/0"}, {})
+    assert "hunter2" not in str(refused.value)
