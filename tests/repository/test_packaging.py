@@ -76,3 +76,18 @@ def test_grafana_sdk_is_the_unified_line() -> None:
     from importlib.metadata import version
 
     assert version("grafana-foundation-sdk").lstrip("v").startswith("0.0.")
+
+
+def test_the_wheel_works_in_a_clean_environment(wheel: Path, tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "clean")], check=True)
+    run = {"cwd": tmp_path, "capture_output": True, "text": True, "check": True}
+    python, penstock = (str(tmp_path / "clean" / "bin" / name) for name in ("python", "penstock"))
+    subprocess.run(
+        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(wheel)], **run
+    )
+    said = subprocess.run([penstock, "classify", "Error code: 429 - insufficient_quota"], **run).stdout
+    assert said.startswith("quota.insufficient_quota")
+    subprocess.run([penstock, "dashboards", "export", "grafana"], **run)
+    assert len(list((tmp_path / "grafana").glob("*.json"))) == 8
+    (tmp_path / "app.py").write_text("import penstock; print(penstock.instrument())")
+    assert subprocess.run([penstock, "run", python, "app.py"], **run).returncode == 0
