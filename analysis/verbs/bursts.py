@@ -1,18 +1,20 @@
-"""Bursts of prompt-cache misses against the pool's own baseline, and how full the pool was inside them."""
+"""Bursts of prompt-cache misses against the pool's own baseline: their cause, and how full the pool was."""
 
-import math
 from statistics import median
 from typing import Any, Final
 
 from penstock.analysis.answer import Answer, table_of
 from penstock.analysis.spans import Spans
+from penstock.analysis.verbs._prefixes import (
+    WINDOW_NS,
+    WINDOW_SECONDS,
+    cause_of_burst,
+    tell_burst,
+    tell_versions,
+    versions,
+)
+from penstock.analysis.verbs._proportion import stands_out
 from penstock.analysis.verbs.concurrency import figures, levels_between
-
-WINDOW_SECONDS: Final = 10
-FEWEST_CALLS: Final = 8
-Z: Final = 3.0
-"""A window is part of a burst when its miss share lies this many standard errors above the baseline: the
-one-sided one-sample proportion test, NIST/SEMATECH e-Handbook of Statistical Methods, 7.2.4."""
 
 _WINDOWS: Final = """
 SELECT pool, start_ns // {width} AS slot, count(*) AS calls,
@@ -31,11 +33,17 @@ _SILENT: Final = """
 SELECT count(*) AS calls FROM spans WHERE owns_tokens AND NOT failed AND cache_read_tokens IS NULL
 """
 
+_BASELINE: Final = ("pool", "calls", "baseline_miss_ratio")
+_SHOWN: Final = (
+    "pool", "start_ns", "seconds", "calls", "miss_ratio", "baseline_miss_ratio", "extra_uncached_tokens",
+    "p99_live", "max_live", "rate_limited", "cause",
+)  # fmt: skip
+
 
 def bursts(spans: Spans) -> Answer:
     """Answer `traces bursts`."""
     pools: dict[str, list[dict[str, Any]]] = {}
-    for window in spans.rows(_WINDOWS.format(width=WINDOW_SECONDS * 1_000_000_000)):
+    for window in spans.rows(_WINDOWS.format(width=WINDOW_NS)):
         pools.setdefault(window["pool"], []).append(window)
     told = [_pool(spans, pool, windows) for pool, windows in pools.items()]
     found = [burst for pool in told for burst in pool.pop("bursts")]
@@ -48,9 +56,11 @@ def bursts(spans: Spans) -> Answer:
         "quality": spans.quality,
     }
     lines = [f"{len(found)} bursts of cache misses in {len(told)} pools"]
+    lines += [tell_burst(burst) for burst in found]
+    lines += [said for pool in told for said in tell_versions(pool["pool"], pool["prompt_versions"])]
     if silent:
         lines.append(f"{silent:,} calls tell nothing of the prompt cache")
-    tables = [table_of("bursts of cache misses", found), table_of("baseline", told)]
+    tables = [table_of("bursts of cache misses", found, _SHOWN), table_of("baseline", told, _BASELINE)]
     return Answer("bursts", data, lines, [table for table in tables if table.rows])
 
 
@@ -59,7 +69,7 @@ def _pool(spans: Spans, pool: str, windows: list[dict[str, Any]]) -> dict[str, A
     uncached = median(window["uncached_tokens"] / window["calls"] for window in windows)
     merged: list[dict[str, Any]] = []
     for window in windows:
-        if not _stands_out(window["misses"], window["calls"], baseline):
+        if not stands_out(window["misses"], window["calls"], baseline):
             continue
         if merged and merged[-1]["last"] == window["slot"] - 1:
             for name in ("calls", "misses", "uncached_tokens"):
@@ -71,22 +81,19 @@ def _pool(spans: Spans, pool: str, windows: list[dict[str, Any]]) -> dict[str, A
         "pool": pool,
         "calls": sum(window["calls"] for window in windows),
         "baseline_miss_ratio": baseline,
-        "bursts": [_describe(spans, pool, burst, baseline, uncached) for burst in merged],
+        "prompt_versions": versions(spans, pool, (windows[0]["slot"], windows[-1]["slot"] + 1)),
+        "bursts": [
+            _describe(spans, pool, burst, baseline, uncached)
+            | cause_of_burst(spans, pool, windows, (burst["first"], burst["last"] + 1))
+            for burst in merged
+        ],
     }
-
-
-def _stands_out(misses: int, calls: int, baseline: float) -> bool:
-    if calls < FEWEST_CALLS:
-        return False
-    share = min(max(baseline, 0.5 / calls), 1 - 0.5 / calls)  # a baseline of 0 has no spread to test against
-    return (misses / calls - share) / math.sqrt(share * (1 - share) / calls) > Z
 
 
 def _describe(
     spans: Spans, pool: str, burst: dict[str, Any], baseline: float, uncached: float
 ) -> dict[str, Any]:
-    width = WINDOW_SECONDS * 1_000_000_000
-    begin, end = burst["first"] * width, (burst["last"] + 1) * width
+    begin, end = burst["first"] * WINDOW_NS, (burst["last"] + 1) * WINDOW_NS
     live = figures(levels_between(spans, pool, begin, end))
     return {
         "pool": pool,
