@@ -33,11 +33,11 @@ WITH heads AS (
   WHERE s.owns_tokens AND s.cache_read_tokens IS NOT NULL AND s.pool = ?
     AND s.start_ns >= ? AND s.start_ns < ?
 ), parts AS ({versions})
-""".format(
+""".format(  # noqa: S608 - of our own words
     versions=" UNION ALL ".join(
         _VERSION.format(part=part, place=place_of_part(part) + 1, length=MARK_LENGTH) for part in PARTS
     )
-)  # noqa: S608 - the parts are our own
+)
 _HELD: Final = """
 SELECT part, count(*) AS calls, count(DISTINCT version) AS versions FROM parts GROUP BY part
 """
