@@ -1,6 +1,7 @@
 """Bad files, made of good ones: each must end in an answer or in a clear error, never in a traceback."""
 
 import gzip
+import os
 import random
 import subprocess
 import sys
@@ -53,12 +54,12 @@ MUTATIONS: dict[str, Mutation] = {
     "nothing": lambda *_: b"",
 }
 
-COMMANDS: dict[str, list[str]] = {
-    "traces summary": ["traces", "summary"],
-    "traces errors": ["traces", "errors", "--format", "json"],
-    "traces quality": ["traces", "quality", "--format", "csv"],
+COMMANDS: dict[str, list[str]] = {  # {} is the bad file, which is stdin too
+    "traces summary": ["traces", "summary", "{}"],
+    "traces errors": ["traces", "errors", "--format", "json", "{}"],
+    "traces quality of stdin": ["traces", "quality", "--format", "csv", "-"],
     "classify": ["classify"],
-    "simulate": ["simulate", "--scenario"],
+    "run with this configuration": ["run", sys.executable, "-c", "pass"],
 }
 
 
@@ -82,11 +83,9 @@ class BadInputs:
         self.tried += 1
         bad = self.folder / f"bad-{self.tried}.jsonl"
         bad.write_bytes(data)
-        words = [sys.executable, "-m", "penstock", *COMMANDS[command]]
-        given = {"input": data} if command == "classify" else {"stdin": subprocess.DEVNULL}
-        if command != "classify":
-            words.append(str(bad))
-        done = subprocess.run(words, capture_output=True, timeout=60, cwd=self.folder, **given)  # type: ignore[call-overload]
+        words = [sys.executable, "-m", "penstock", *(word.format(bad) for word in COMMANDS[command])]
+        env = {**os.environ, "PENSTOCK_CONFIG": str(bad)} if words[3] == "run" else os.environ
+        done = subprocess.run(words, capture_output=True, timeout=60, cwd=self.folder, env=env, input=data)
         clear = done.returncode in (0, 2) and b"Traceback" not in done.stderr
         if clear and (done.returncode == 0 or done.stderr.strip()):
             bad.unlink()
