@@ -33,11 +33,11 @@ class Cap:
         "_recent",
         "hard",
         "learned",
+        "limit",
         "mean_seconds",
     )
 
     def __init__(self, hard: int | None) -> None:
-        self.hard: float = hard if hard is not None else inf
         self.learned = inf
         self._exact = False
         self._cut_at = -inf
@@ -48,11 +48,12 @@ class Cap:
         self._p90: float | None = None
         self.mean_seconds = 1.0
         self._implied = inf
+        self.bind(hard)
 
-    @property
-    def limit(self) -> float:
-        """The cap that is enforced and shown; inf is none."""
-        return min(self.hard, self.learned, self._implied)
+    def bind(self, hard: int | None) -> None:
+        """Take the user's own bound. `limit` is the cap that is enforced and shown; inf is none."""
+        self.hard: float = hard if hard is not None else inf
+        self._settle()
 
     @property
     def p90_seconds(self) -> float | None:
@@ -81,6 +82,7 @@ class Cap:
             self._implied = inf
         else:
             self._implied = max(_LEAST_IMPLIED, ceil(_SLACK * rate * self._p90))
+        self._settle()
 
     def concurrency_refused(self, live_before: int, sent_at: float, now: float) -> bool:
         """Learn a limit from a refusal: `live_before` calls were live when it was sent."""
@@ -88,6 +90,7 @@ class Cap:
         if sent_at <= self._cut_at:
             moved = level < self.learned
             self.learned = min(self.learned, level)
+            self._settle()
             return moved
         failed_probe = self._exact and level >= self.learned - 1
         self._pause = min(_PROBE_SECONDS[1], self._pause * 2) if failed_probe else _PROBE_SECONDS[0]
@@ -108,6 +111,7 @@ class Cap:
             return False
         self.learned += 1 if self._exact else max(1, self.learned // 8)
         self._grow_at = now + self._pause
+        self._settle()
         return True
 
     def recall(self, learned: float, now: float) -> None:
@@ -115,10 +119,15 @@ class Cap:
         self.learned = learned
         self._exact = True
         self._grow_at = now + self._pause
+        self._settle()
 
     def _cut(self, level: float, now: float) -> bool:
         moved = level < self.limit
         self.learned = level
         self._cut_at = now
         self._grow_at = now + self._pause
+        self._settle()
         return moved
+
+    def _settle(self) -> None:
+        self.limit = min(self.hard, self.learned, self._implied)

@@ -298,7 +298,7 @@ class Pool:
     def reconfigure(self, settings: PoolSettings, now: float) -> None:
         """Take other knobs; what was learnt stays."""
         self.settings = settings
-        self.cap.hard = settings.max_concurrency if settings.max_concurrency is not None else inf
+        self.cap.bind(settings.max_concurrency)
         self._static = _static_buckets(settings, now)
 
     def forget_calls(self) -> None:
