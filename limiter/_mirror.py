@@ -137,6 +137,8 @@ class Mirror:
 
     def charge(self, call: Charged, now: float) -> None:
         """Count a send."""
+        if self.requests is None and not self.counts_tokens:
+            return
         marks = Marks()
         call.marks = marks
         if self.requests is not None:
@@ -163,39 +165,36 @@ class Mirror:
         if marks is None:
             return
         if self.requests is not None and marks.requests is not None:
-            self.requests.refused(1.0, marks.requests)
+            self.requests.refused(marks.requests)
         if self.tokens is not None and marks.reserved is not None and marks.metered is not None:
-            self.tokens.reserving.refused(marks.input_cost + marks.total, marks.reserved)
-            self.tokens.metered.refused(marks.input_cost, marks.metered)
+            self.tokens.reserving.refused(marks.reserved)
+            self.tokens.metered.refused(marks.metered)
         if self.input is not None and marks.input is not None:
-            self.input.refused(marks.input_cost, marks.input)
+            self.input.refused(marks.input)
         if self.output is not None and marks.produced[0] is not None:
-            self.output.reserving.refused(marks.total, marks.produced[0])
+            self.output.reserving.refused(marks.produced[0])
 
     def observe(
         self, call: Charged, quota: Quota, now: float, *, refused: bool, live: "list[Charged]"
     ) -> None:
         """Learn from an answer's headers. `live`: calls sent and not settled, for seeding a new meter."""
-        marks = call.marks
-        if marks is None:
-            return
-        back = refused
+        marks = call.marks or Marks()
         if quota.requests is not None:
             if self.requests is None:
                 self.requests = _seed(quota.requests, sum(1.0 for c in live if c.order > call.order), now)
             else:
-                self.requests.observe(marks.requests, 1.0 if back else 0.0, quota.requests, now)
+                self.requests.observe(marks.requests, quota.requests, now, refused=refused)
         if quota.tokens is not None and quota.input_tokens is None and quota.output_tokens is None:
             # Beside the other two, Anthropic's `tokens` only repeats the most restrictive of them.
-            self._observe_tokens(marks, quota.tokens, now, back=back)
+            self._observe_tokens(marks, quota.tokens, now, refused=refused)
         if quota.input_tokens is not None:
             if self.input is None:
                 sent = sum(self.estimator.input(c.input_tokens) for c in live if c.order > call.order)
                 self.input = _seed(quota.input_tokens, sent, now)
             else:
-                self.input.observe(marks.input, marks.input_cost if back else 0.0, quota.input_tokens, now)
+                self.input.observe(marks.input, quota.input_tokens, now, refused=refused)
         if quota.output_tokens is not None:
-            self._observe_output(marks, quota.output_tokens, now, back=back)
+            self._observe_output(marks, quota.output_tokens, now, refused=refused)
 
     def exhausted(self, call: Charged, dimension: str | None, now: float) -> None:
         """Learn from a refusal without headers which dimension lacked what the call needs."""
@@ -204,22 +203,20 @@ class Mirror:
             return
         named = dimension or ""
         if self.tokens is not None and named.startswith("tokens") and marks.reserved and marks.metered:
-            self.tokens.reserving.exhausted(marks.reserved, marks.input_cost + marks.total, now)
-            self.tokens.metered.exhausted(marks.metered, marks.input_cost, now)
+            self.tokens.reserving.exhausted(marks.reserved, now)
+            self.tokens.metered.exhausted(marks.metered, now)
         elif self.input is not None and named.startswith("input") and marks.input:
-            self.input.exhausted(marks.input, marks.input_cost, now)
+            self.input.exhausted(marks.input, now)
         elif self.requests is not None and marks.requests is not None:
-            self.requests.exhausted(marks.requests, 1.0, now)
+            self.requests.exhausted(marks.requests, now)
 
     def settle(self, call: Charged, usage: Usage | None) -> None:
         """Replace a call's estimates by what it used."""
-        marks = call.marks
-        if marks is None:
-            return
         if usage is None:
             return
         self.estimator.learn(call.input_tokens, usage)
-        if not self.counts_tokens:
+        marks = call.marks
+        if marks is None or not self.counts_tokens:
             return
         used_in = float(usage.input) if usage.input is not None else marks.input_cost
         used_out = float(usage.output) if usage.output is not None else marks.output_cost
@@ -257,23 +254,23 @@ class Mirror:
             needs.append((self.output.active, declared if self.output.use_reserved else 1.0))
         return needs
 
-    def _observe_tokens(self, marks: Marks, window: Window, now: float, *, back: bool) -> None:
+    def _observe_tokens(self, marks: Marks, window: Window, now: float, *, refused: bool) -> None:
         pair = self.tokens
         if pair is None:
             self.tokens = _seed_pair(window, now)
             return
-        pair.reserving.observe(marks.reserved, marks.input_cost + marks.total if back else 0.0, window, now)
-        pair.metered.observe(marks.metered, marks.input_cost if back else 0.0, window, now)
+        pair.reserving.observe(marks.reserved, window, now, refused=refused)
+        pair.metered.observe(marks.metered, window, now, refused=refused)
         pair.judge()
 
-    def _observe_output(self, marks: Marks, window: Window, now: float, *, back: bool) -> None:
+    def _observe_output(self, marks: Marks, window: Window, now: float, *, refused: bool) -> None:
         pair = self.output
         if pair is None:
             self.output = _seed_pair(window, now)
             return
         reserved, metered = marks.produced
-        pair.reserving.observe(reserved, marks.total if back else 0.0, window, now)
-        pair.metered.observe(metered, 0.0, window, now)
+        pair.reserving.observe(reserved, window, now, refused=refused)
+        pair.metered.observe(metered, window, now, refused=refused)
         pair.judge()
 
 
