@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import penstock
-from penstock._config import KNOBS, OPTIONS, Settings, load
+from penstock._config import Settings, load
 from penstock.errors import UsageError
 from penstock.telemetry.metrics_page import page, sections
 
@@ -152,17 +152,6 @@ def test_nothing_is_hooked_when_the_metrics_port_is_taken(stage):
 def test_an_unknown_pool_option_is_named_also_where_nothing_is_limited():
     with pytest.raises(UsageError, match=r"unknown option 'rpm' of pool 'openai:gpt-5'"):
         penstock.instrument(spans="off", pools={"openai:gpt-5": {"rpm": 3}})
-
-
-def test_the_configuration_page_lists_every_option():
-    text = (DOCS / "configuration.md").read_text()
-    for option in OPTIONS:
-        variables = f"`{option.variable}`" + (f", then `{option.also}`" if option.also else "")
-        flag = f"`{option.flag}`" if option.flag else "none"
-        assert f"| `{option.name}` | {flag} | {variables} | {option.default} | {option.meaning} |" in text
-    for knob in KNOBS:
-        assert f"| `{knob.name}` | `{knob.variable}` | {knob.default} | {knob.meaning} |" in text
-    assert text.count("\n| `") == len(OPTIONS) + len(KNOBS)
 
 
 def test_the_metrics_page_is_the_catalogue():
