@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from penstock.simulator import Config, Pool, serve
+from penstock.simulator.scenario import Distribution
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -46,25 +47,28 @@ def run(tmp_path: Path, config: str, url: str, calls: int, *flags: str) -> dict[
 
 @pytest.fixture
 def small_quota():
-    with serve(Config(pools=(Pool(requests_per_minute=300.0, bucket_seconds=2.0),), port=0)) as simulator:
-        yield simulator.url
+    """A provider that takes ten calls at once, then twenty a second, and answers quickly."""
+    quick = Distribution(mean=0.2, sigma=0.1)
+    pool = Pool(requests_per_minute=1200.0, bucket_seconds=0.5, latency_seconds=quick)
+    with serve(Config(pools=(pool,), port=0)) as simulator:
+        yield simulator
 
 
 def test_a_burst_over_the_quota_is_queued_and_every_call_answered(tmp_path, small_quota):
-    outcomes = run(tmp_path, "", small_quota, 30, "--limit")
-    assert sum(outcomes.values()) == 30
-    assert len(outcomes) == 1, outcomes
+    outcomes = run(tmp_path, "", small_quota.url, 40, "--limit")
+    assert outcomes == {"gpt-5-mini": 40}
+    assert small_quota.truth().rate_limited <= 2
 
 
 def test_a_refusal_is_the_sdks_own_error_after_one_send(tmp_path, small_quota):
     config = '[pools."openai:gpt-5-mini"]\nmax_concurrency = 1\nqueue_limit = 2\n'
-    outcomes = run(tmp_path, config, small_quota, 8, "--limit")
+    outcomes = run(tmp_path, config, small_quota.url, 8, "--limit")
     assert outcomes["penstock_backpressure"] == 5
 
 
 def test_the_excess_goes_to_the_fallback_without_a_change_of_code(tmp_path, small_quota):
     config = (EXAMPLES / "limiter_fallback.toml").read_text().replace("= 2\n", "= 0\nmax_concurrency = 1\n")
-    outcomes = run(tmp_path, config, small_quota, 6, "--limit")
+    outcomes = run(tmp_path, config, small_quota.url, 6, "--limit")
     assert sum(outcomes.values()) == 6
     assert outcomes.get("gpt-5-nano", 0) >= 1
 
