@@ -189,6 +189,29 @@ time.sleep(60)
     assert len(shell.spans()) == 2
 
 
+@pytest.mark.parametrize(
+    ("stop", "status"),
+    [
+        ("os.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM),
+        ("signal.signal(signal.SIGUSR1, lambda *_: os._exit(3)); os.kill(os.getpid(), signal.SIGUSR1)", 3),
+    ],
+)
+def test_a_signal_that_stops_a_thread_inside_our_locks_ends_the_process_all_the_same(shell, stop, status):
+    code = f"""
+import os, signal, time
+import penstock
+from penstock.telemetry import exits
+exits._LONGEST_SECONDS = exits._PATIENCE_SECONDS = 0.2
+runtime = penstock.runtime()
+with runtime.telemetry.registry.lock:
+    {stop}
+    time.sleep(0)
+time.sleep(60)
+"""
+    ended_with, _, err = shell.run("--metrics-port", "0", sys.executable, "-c", code)
+    assert ended_with == status, err
+
+
 def test_a_program_that_instruments_itself_is_told_of_its_file_once(shell):
     code = """
 import openai, os, penstock
