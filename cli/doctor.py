@@ -71,7 +71,12 @@ def _print(report: "Report") -> None:
     retries = Table("layer", "kind", "attempts", "where", title="Who retries", title_justify="left")
     for layer in report.retries.layers:
         attempts = "?" if layer.attempts is None else str(layer.attempts)
-        retries.add_row(escape(layer.name), layer.kind, attempts, escape(layer.where))
+        retries.add_row(
+            escape(layer.name),
+            layer.kind,
+            attempts,
+            escape(layer.where if layer.used else f"{layer.where} (not imported here)"),
+        )
     console.print(retries)
     console.print(f"worst product: {report.retries.worst} attempts of one call\n")
     for problem in report.problems:

@@ -8,7 +8,7 @@ import contextlib
 import importlib.util
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,12 +24,15 @@ class RetryLayer:
     """One place that may send again. `attempts` of one call, the first included; None is not known.
 
     `kind`: transport, sdk, framework, code or penstock. Layers of different kinds nest, and multiply.
+    A framework that no code here imports is installed and not `used`: it multiplies nothing. SDKs count
+    as soon as they are installed, since frameworks import them.
     """
 
     name: str
     kind: str
     attempts: int | None
     where: str
+    used: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class _Known:
     where: str
     constant: tuple[str, str] | None = None
     """Module and name of a number of *re*tries that the package itself states."""
+    imports: str = ""
+    """What code imports of a framework."""
 
 
 _KNOWN: Final = (
@@ -61,22 +66,35 @@ _KNOWN: Final = (
     _Known(
         "botocore", "sdk", 5, "legacy mode: max_attempts=5; AWS_RETRY_MODE and AWS_MAX_ATTEMPTS change it"
     ),
-    _Known("litellm", "framework", 1, "num_retries=0; Router: num_retries=3 by default"),
-    _Known("llama-index-llms-openai", "framework", 4, "max_retries=3, by tenacity over the SDK's own"),
-    _Known("langchain-core", "framework", 1, "none, but with_retry() makes 3"),
-    _Known("pydantic-ai-slim", "framework", 2, "retries=1, on output that does not validate"),
+    _Known("litellm", "framework", 1, "num_retries=0; Router: num_retries=3 by default", imports="litellm"),
+    _Known(
+        "llama-index-llms-openai",
+        "framework",
+        4,
+        "max_retries=3, by tenacity over the SDK's own",
+        imports="llama_index",
+    ),
+    _Known("langchain-core", "framework", 1, "none, but with_retry() makes 3", imports="langchain"),
+    _Known(
+        "pydantic-ai-slim",
+        "framework",
+        2,
+        "retries=1, on output that does not validate",
+        imports="pydantic_ai",
+    ),
 )
 # How code asks for attempts: tenacity, stamina, backoff; then for retries: SDK arguments, litellm.
 _ATTEMPTS: Final = re.compile(r"(?:stop_after_attempt\(|max_tries\s*=\s*|\battempts\s*=\s*)\s*(\d{1,3})\b")
 _RETRIES: Final = re.compile(r"\b(?:max_retries|num_retries)\s*=\s*(\d{1,3})\b")
-_USES: Final = re.compile(
-    r"^\s*(?:import|from)\s+(?:tenacity|stamina|backoff|openai|anthropic|litellm|groq)\b", re.MULTILINE
-)
+_IMPORT: Final = re.compile(r"^\s*(?:import|from)\s+(\w+)", re.MULTILINE)
+_RETRYING: Final = frozenset({"tenacity", "stamina", "backoff", "openai", "anthropic", "litellm", "groq"})
 
 
 def retry_map(folder: Path, environ: Mapping[str, str], *, limiting: bool) -> RetryMap:
     """Find every layer that retries: installed packages, and the code below `folder`."""
-    layers = [*_packages(environ), *_code(folder)]
+    imported: set[str] = set()
+    code = tuple(_code(folder, imported))
+    layers = [*_packages(environ, imported), *code]
     if limiting:
         layers.append(
             RetryLayer("penstock", "penstock", None, "one owner: absorbs 429s; time, not attempts, bounds it")
@@ -85,14 +103,15 @@ def retry_map(folder: Path, environ: Mapping[str, str], *, limiting: bool) -> Re
     return RetryMap(tuple(layers), worst, chain)
 
 
-def _packages(environ: Mapping[str, str]) -> Iterator[RetryLayer]:
+def _packages(environ: Mapping[str, str], imported: Set[str]) -> Iterator[RetryLayer]:
     for known in _KNOWN:
         try:
             found = version(known.package)
         except PackageNotFoundError:
             continue
         attempts, where = _stated(known, environ)
-        yield RetryLayer(f"{known.package} {found}", known.kind, attempts, where)
+        used = known.kind != "framework" or any(name.startswith(known.imports) for name in imported)
+        yield RetryLayer(f"{known.package} {found}", known.kind, attempts, where, used)
 
 
 def _stated(known: _Known, environ: Mapping[str, str]) -> tuple[int, str]:
@@ -124,13 +143,16 @@ def _constant(module: str, name: str) -> int | None:
     return None
 
 
-def _code(folder: Path) -> Iterator[RetryLayer]:
+def _code(folder: Path, imported: set[str]) -> Iterator[RetryLayer]:
+    """Find what code asks for; `imported` gathers the packages that it imports."""
     for path in _sources(folder):
         try:
             text = path.read_text(encoding="utf-8", errors="replace")
         except OSError:
             continue
-        if not _USES.search(text):
+        imports = set(_IMPORT.findall(text))
+        imported |= imports
+        if not imports & _RETRYING:
             continue
         for number, line in enumerate(text.splitlines(), 1):
             where = f"{path.relative_to(folder)}:{number}"
@@ -155,10 +177,12 @@ def _sources(folder: Path) -> Iterator[Path]:
 
 
 def _worst(layers: list[RetryLayer]) -> tuple[int, tuple[str, ...]]:
-    """Multiply the most eager layer of each kind: each runs the whole of the next one again."""
+    """Multiply the most eager used layer of each kind: each runs the whole of the next one again."""
     product, chain = 1, []
     for kind in ("code", "framework", "sdk", "transport"):
-        of_kind = [layer for layer in layers if layer.kind == kind and (layer.attempts or 0) > 1]
+        of_kind = [
+            layer for layer in layers if layer.used and layer.kind == kind and (layer.attempts or 0) > 1
+        ]
         if of_kind:
             worst = max(of_kind, key=lambda layer: layer.attempts or 0)
             product *= worst.attempts or 1

@@ -3,12 +3,12 @@
 import contextlib
 import json
 import sys
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, PackageNotFoundError
 
 import pytest
 
 from penstock.cli.app import main
-from penstock.telemetry import doctor
+from penstock.telemetry import doctor, retries
 from penstock.telemetry.hooks import installed
 from penstock.telemetry.retries import retry_map
 
@@ -55,6 +55,25 @@ def test_layers_that_retry_multiply(tmp_path):
     assert found.worst == 4 * 7
     assert found.chain == ("retry in your code ×4", "max_retries in your code ×7")
     assert found.layers[-1].kind == "penstock"
+
+
+@pytest.mark.parametrize(
+    ("code", "worst"),
+    [("import openai", 3), ("from pydantic_ai import Agent", 6), ("    import llama_index.llms.openai", 12)],
+)
+def test_a_framework_multiplies_only_where_code_imports_it(tmp_path, monkeypatch, code, worst):
+    there = {"openai": "3.0", "pydantic-ai-slim": "2.0", "llama-index-llms-openai": "0.8"}
+
+    def version(package):
+        if package not in there:
+            raise PackageNotFoundError(package)
+        return there[package]
+
+    monkeypatch.setattr(retries, "version", version)
+    (tmp_path / "app.py").write_text(f"if True:\n    pass\n{code}\n")
+    found = retry_map(tmp_path, {}, limiting=False)
+    assert found.worst == worst
+    assert [layer.attempts for layer in found.layers] == [3, 4, 2]  # all are listed
 
 
 @pytest.mark.parametrize("form", ["json", "table"])
