@@ -136,9 +136,8 @@ class _App:
 
     def stop(self) -> None:
         """End the app; harmless when it has ended."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
-            self._process.wait(10)
+        if self._process is not None:
+            dashboards.end_process(self._process)
 
     @property
     def _log(self) -> Path:

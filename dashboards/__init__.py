@@ -3,7 +3,13 @@
 from penstock.dashboards._check import Finding, Prometheus, check
 from penstock.dashboards._expressions import Expression, Filling, expressions
 from penstock.dashboards._push import Change, Folder, Grafana, Step
-from penstock.dashboards._servers import Server, alertmanager_server, free_port, prometheus_server
+from penstock.dashboards._servers import (
+    Server,
+    alertmanager_server,
+    end_process,
+    free_port,
+    prometheus_server,
+)
 from penstock.dashboards._shipped import COMPOSE, Shipped, provisioning, shipped
 
 __all__ = [
@@ -20,6 +26,7 @@ __all__ = [
     "Step",
     "alertmanager_server",
     "check",
+    "end_process",
     "expressions",
     "free_port",
     "prometheus_server",

@@ -57,19 +57,23 @@ class Server:
 
     def stop(self) -> None:
         """End the process; harmless when it has ended."""
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        if self._process is not None:
+            end_process(self._process)
 
     def _ready(self) -> bool:
         with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/-/ready", timeout=1):  # noqa: S310
             return True
         return False
+
+
+def end_process(process: "subprocess.Popen[bytes]", patience_seconds: float = _STOP_SECONDS) -> None:
+    """Ask a process to end, then end it; harmless when it has ended."""
+    process.terminate()
+    try:
+        process.wait(patience_seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def prometheus_server(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from penstock.dashboards import Prometheus, shipped
+from penstock.dashboards import Prometheus, end_process, shipped
 
 
 @contextlib.contextmanager
@@ -84,6 +84,15 @@ def test_ctrl_c_ends_every_process(stack):
     while any(alive(pid) for pid in below) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert [pid for pid in below if alive(pid)] == []
+
+
+def test_a_process_that_does_not_heed_sigterm_is_ended_all_the_same():
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(99)"
+    with subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        end_process(process, patience_seconds=0.1)
+        assert process.returncode == -signal.SIGKILL
+        end_process(process)
 
 
 def test_a_missing_server_is_one_line_and_exit_2(tmp_path):
