@@ -7,9 +7,14 @@ marked too, so that whoever sums tokens over spans counts each call once.
 
 `SpanProcessor._on_ending` runs after the SDK has frozen the span (opentelemetry-python #5614), so the
 stamp is put on by wrapping `Span.end`; `Span.start` shows the parent span, which no span remembers.
+
+Some instrumentors start a span for the call and never make it current (OpenLLMetry's for Anthropic, all
+that listen to LangChain's callbacks). Such loose spans are found by where they were started: in the
+context of the call, and still open.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Final
 
 from opentelemetry import context as context_api
@@ -42,19 +47,25 @@ _TOOL_MARKS: Final = {
 _TOOL_NAMES: Final = (names.TOOL_NAME, "tool.name", "traceloop.entity.name")
 _BORDER_KINDS: Final = frozenset({"TOOL", "AGENT"})
 _MAX_ANCESTORS: Final = 16
+_MAX_OPEN: Final = 16
 _PARENT: Final = "_penstock_parent"
+_CALL: Final = "_penstock_call"
 _OPERATIONS: Final = "_penstock_operations"
 
+_OPEN: Final[ContextVar[tuple[Span, ...]]] = ContextVar("penstock_open_spans", default=())
+"""The spans that were started in this context and were open at its last start, oldest first."""
 _listeners: Final[list[Callable[[str], None]]] = []
 
 
 def adopt(current: Span, operation: Operation) -> Span | None:
     """Find the LLM span that `operation` runs in and mark the roles of all that describe it.
 
-    The nearest one owns tokens and attempts, the farthest user-visible latency. A tool or agent span
-    in between is a border: beyond it another call is described.
+    The nearest one, which is the newest, owns tokens and attempts, the farthest user-visible latency.
+    A tool or agent span in between is a border: beyond it another call is described.
     """
-    found = list(_llm_ancestry(current))
+    if not _OPEN.get() and not current.is_recording():
+        return None  # the usual case: nobody else writes spans
+    found = sorted((*_llm_ancestry(current), *_loose(current)), key=_started, reverse=True)
     if not found or not found[0].is_recording():
         return None
     owner = found[0]
@@ -132,6 +143,20 @@ def span_started(span: Span, parent_context: context_api.Context | None) -> None
     parent = trace.get_current_span(parent_context)
     if parent.is_recording():
         span.__dict__[_PARENT] = parent
+    _put_newest((span,))
+
+
+def announce(spans: Iterable[Span], call: Hashable) -> None:
+    """Say that `spans`, started elsewhere, describe `call`, which this context is about to make."""
+    described = tuple(span for span in spans if span.is_recording())
+    for span in described:
+        span.__dict__[_CALL] = call
+    _put_newest(described)
+
+
+def _put_newest(spans: tuple[Span, ...]) -> None:
+    still_open = (span for span in _OPEN.get() if span.is_recording() and span not in spans)
+    _OPEN.set((*still_open, *spans)[-_MAX_OPEN:])
 
 
 def listen(listener: Callable[[str], None]) -> Callable[[], None]:
@@ -145,16 +170,49 @@ def listen(listener: Callable[[str], None]) -> Callable[[], None]:
     return stop
 
 
-def _llm_ancestry(span: Span | None) -> Iterator[Span]:
+def _line(span: Span | None) -> Iterator[Span]:
+    """Give a span and those it is in, nearest first."""
     for _ in range(_MAX_ANCESTORS):
         if span is None:
             return
+        yield span
+        span = getattr(span, _PARENT, None)
+
+
+def _llm_ancestry(current: Span) -> Iterator[Span]:
+    for span in _line(current):
         attributes = _attributes(span)
         if _is_llm(attributes):
             yield span
         elif _is_border(attributes):
             return
-        span = getattr(span, _PARENT, None)
+
+
+def _loose(current: Span) -> Iterator[Span]:
+    """Find open LLM spans beside the current one, newest first, that describe one call and none yet.
+
+    A loose span is a sibling of the current one or of what that is in; an announced one is anywhere.
+    """
+    line = list(_line(current))
+    call: Hashable = None
+    for span in reversed(_OPEN.get()):
+        if span in line or not span.is_recording() or _is_taken(span):
+            continue
+        announced: Hashable = span.__dict__.get(_CALL)
+        if announced is None:
+            if _is_llm(_attributes(span)) and getattr(span, _PARENT, line[-1]) in line:
+                yield span
+        elif call is None or announced == call:
+            call = announced
+            yield span
+
+
+def _started(span: Span) -> int:
+    return getattr(span, "start_time", None) or 0
+
+
+def _is_taken(span: Span) -> bool:
+    return _OPERATIONS in span.__dict__ or names.DEDUPE in _attributes(span)
 
 
 def _attributes(span: Span) -> Mapping[str, object]:
