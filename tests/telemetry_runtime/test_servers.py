@@ -10,6 +10,7 @@ import time
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -156,15 +157,44 @@ def done(n):
     assert len(list(Path().glob("done-*"))) == n
 
 
-def test_opentelemetry_instrument_loads_us(env):
+def opentelemetry_instrument(env, disabled):
+    """Run a script with one call; returns what the distro's exporter printed, and our spans by name."""
     Path("app.py").write_text(SCRIPT)
-    env |= {"OTEL_TRACES_EXPORTER": "console", "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none",
-            "PENSTOCK_SPANS": "s.jsonl"}  # fmt: skip
+    env |= {
+        "OTEL_TRACES_EXPORTER": "console",
+        "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_LOGS_EXPORTER": "none",
+        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": ",".join(disabled),
+        "PENSTOCK_SPANS": "s.jsonl",
+    }
     out = subprocess.run(
         [BIN / "opentelemetry-instrument", sys.executable, "app.py"],
         env=env, capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
-    assert '"name": "attempt gpt-5"' in out.stdout  # by the exporter that the distro set up
-    names = [json.loads(line)["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["name"]
+    spans = [json.loads(line)["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
              for line in Path("s.jsonl").read_text().splitlines()]  # fmt: skip
-    assert names == ["attempt gpt-5", "chat gpt-5"]
+    return out.stdout, {
+        span["name"]: {a["key"]: next(iter(a["value"].values())) for a in span["attributes"]}
+        for span in spans
+    }
+
+
+def test_opentelemetry_instrument_loads_us(env):
+    others = {point.name for point in entry_points(group="opentelemetry_instrumentor")} - {"penstock"}
+    printed, spans = opentelemetry_instrument(env, others)
+    assert '"name": "attempt gpt-5"' in printed  # by the exporter that the distro set up
+    assert list(spans) == ["attempt gpt-5", "chat gpt-5"]
+
+
+def test_opentelemetry_instrument_loads_us_beside_whoever_is_installed(env):
+    printed, spans = opentelemetry_instrument(env, ())
+    assert printed.count('"name": "attempt gpt-5"') == 1
+    models = {name: facts for name, facts in spans.items() if describes_a_call(facts)}
+    (owner,) = (name for name, facts in models.items() if facts["penstock.dedupe"] == "owner")
+    assert models[owner]["penstock.attempts"] == "1"
+    assert all(facts["penstock.dedupe"] in ("inner", "outer") for facts in models.values()
+               if facts is not models[owner])  # fmt: skip
+
+
+def describes_a_call(facts):
+    return "gen_ai.operation.name" in facts or facts.get("openinference.span.kind") == "LLM"
