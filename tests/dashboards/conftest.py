@@ -88,7 +88,7 @@ class Catalogue:
                 pass
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
     def related(self, name):
         exprs = " ".join(e.expr for e in self.used[name])
@@ -127,7 +127,8 @@ class Catalogue:
             }
 
 
-@pytest.fixture(scope="session")
+# Neither outlives the module that asks: 125 pages twice a second would slow every test that follows.
+@pytest.fixture(scope="module")
 def catalogue():
     served = Catalogue()
     yield served
@@ -135,7 +136,7 @@ def catalogue():
     served.server.server_close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def prometheus(catalogue, tmp_path_factory):
     """A Prometheus that has scraped every page a few times."""
     folder = tmp_path_factory.mktemp("prometheus")

@@ -48,7 +48,7 @@ class Grafana:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
     def allowed(self, request):
         self.requests.append((request.command, request.path, request.headers.get("Authorization")))
