@@ -34,6 +34,7 @@ EXPECTED = {
         "PenstockRetryAmplification",
     },
     "slow": {"PenstockProviderSlow"},
+    "misses": {"PenstockCacheMissBurst"},
     "drain": {"PenstockQuotaExhaustion"},
     "tools": {"PenstockToolErrors"},
 }
@@ -100,18 +101,20 @@ class App:
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory):
-    """Healthy, then four faults at once, each in an app of its own, then healthy until all is quiet."""
+    """Healthy, then five faults at once, each in an app of its own, then healthy until all is quiet."""
     hourly = {"algorithm": "fixed_window", "window_seconds": 3600.0, "requests_per_minute": 20.0}
     running = ExitStack()
     served = {"storm": {}, "slow": {}, "drain": hourly, "well": {}}
     simulators = {name: running.enter_context(simulated(**quota)) for name, quota in served.items()}
     simulators["tools"] = simulators["well"]
     long = HEALTHY + FAULT + LONGEST_RECOVERY + 30
+    folder = tmp_path_factory.mktemp("alerts")
+    deployed = folder / "deployed"
     apps = {name: App(simulators[name], long) for name in ("storm", "slow", "well")}
+    apps["misses"] = App(simulators["well"], long, fan_out=(6, 8), deployed=str(deployed))
     apps["drain"] = App(simulators["drain"], FAULT)
     apps["tools"] = App(simulators["tools"], FAULT, tool_failures=1.0)
     webhook = Webhook()
-    folder = tmp_path_factory.mktemp("alerts")
     scrapes = [
         {"job_name": name, "static_configs": [{"targets": [app.target()]}]} for name, app in apps.items()
     ]
@@ -122,14 +125,19 @@ def story(tmp_path_factory):
     with alertmanager_server(folder, webhook.url, group_wait="300ms") as alertmanager:
         server = prometheus_server(folder, scrapes, interval="500ms", rules=rules, alertmanager=alertmanager)
         with server:
-            for name in ("storm", "slow", "well"):
+            for name in ("storm", "slow", "well", "misses"):
                 apps[name].go()
             wait_for_history(server.url, HEALTHY)
             before = dict(webhook.ever)
-            break_all(simulators, apps)
-            for name, mend in (("storm", end_storm), ("slow", end_slowness)):
+            break_all(simulators, apps, deployed)
+            mends = {
+                "misses": deployed.unlink,
+                "storm": lambda: end_storm(simulators["storm"]),
+                "slow": lambda: simulators["slow"].fault(restore=True),
+            }
+            for name, mend in mends.items():
                 wait_until(lambda job=name: heard(webhook).get(job) == EXPECTED[job], FAULT + 12)
-                mend(simulators[name])
+                mend()
             during = wait_until(lambda: heard(webhook) == EXPECTED, FAULT)
             after = wait_until(lambda: not webhook.firing, LONGEST_RECOVERY)
             yield {"before": before, "during": during, "after": after, "webhook": webhook}
@@ -140,7 +148,8 @@ def story(tmp_path_factory):
     webhook.server.server_close()
 
 
-def break_all(simulators, apps):
+def break_all(simulators, apps, deployed):
+    deployed.touch()
     simulators["storm"].script({"status": 429, "headers": {"retry-after-ms": "50"}, "times": 100_000})
     simulators["slow"].fault(latency_seconds={"distribution": "constant", "mean": 1.3})
     apps["drain"].go()
@@ -150,10 +159,6 @@ def break_all(simulators, apps):
 def end_storm(simulator):
     request = urllib.request.Request(f"{simulator.url}/_sim/script", method="DELETE")
     urllib.request.urlopen(request, timeout=5).close()
-
-
-def end_slowness(simulator):
-    simulator.fault(restore=True)
 
 
 def heard(webhook):

@@ -6,10 +6,12 @@ to be let go.
 
 import asyncio
 import contextlib
+import itertools
 import json
 import random
 import sys
 import time
+from pathlib import Path
 
 import openai
 
@@ -20,6 +22,7 @@ RUNTIME = penstock.instrument(spans="off", metrics_port=0, **GIVEN.get("instrume
 CLIENT = openai.AsyncOpenAI(
     base_url=GIVEN["base_url"], api_key="sk-test", max_retries=GIVEN.get("max_retries", 2), timeout=30
 )
+SERIAL = itertools.count()
 
 
 @penstock.tool
@@ -35,8 +38,14 @@ def send_mail() -> None:
     """Stands for what cannot be undone."""
 
 
+def system_prompt() -> str:
+    """Give what all prompts begin with; while the file `deployed` is there, each begins in its own way."""
+    shifted = "deployed" in GIVEN and Path(GIVEN["deployed"]).exists()
+    return (f"call {next(SERIAL)} " if shifted else "") + "careful " * 600
+
+
 async def ask(model: str) -> None:
-    messages = [{"role": "system", "content": "careful " * 400}, {"role": "user", "content": "hello"}]
+    messages = [{"role": "system", "content": system_prompt()}, {"role": "user", "content": "hello"}]
     try:
         await CLIENT.chat.completions.create(model=model, messages=messages, max_tokens=50)
     except openai.APIError:
@@ -49,7 +58,8 @@ async def agent(number: int, until: float) -> None:
         with penstock.task("agent"):
             with contextlib.suppress(RuntimeError):
                 await search(rng)
-            await asyncio.gather(*(ask(rng.choice(GIVEN["models"])) for _ in range(rng.randint(1, 3))))
+            calls = rng.randint(*GIVEN.get("fan_out", (1, 3)))
+            await asyncio.gather(*(ask(rng.choice(GIVEN["models"])) for _ in range(calls)))
             with contextlib.suppress(penstock.TrustTooLow):
                 send_mail()
 

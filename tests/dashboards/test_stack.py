@@ -87,7 +87,8 @@ def test_ctrl_c_ends_every_process(stack):
 
 
 def test_a_process_that_does_not_heed_sigterm_is_ended_all_the_same():
-    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(99)"
+    ignore = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+    deaf = f"import signal, time; {ignore}; print(flush=True); time.sleep(99)"
     with subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE) as process:
         process.stdout.readline()
         end_process(process, patience_seconds=0.1)
