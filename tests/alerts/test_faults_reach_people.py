@@ -18,7 +18,7 @@ import pytest
 
 from penstock import alerts
 from penstock.dashboards import Prometheus
-from penstock.dashboards._servers import alertmanager_server, prometheus_server
+from penstock.dashboards._servers import alertmanager_server, free_port, prometheus_server
 from penstock.simulator import Config, profile, serve
 from penstock.simulator.scenario import Distribution
 
@@ -80,15 +80,15 @@ def simulated(**changes):
 
 class App:
     def __init__(self, simulator, seconds, **given):
-        options = {"base_url": f"{simulator.url}/v1", "agents": 2, "seconds": seconds, "models": ["gpt-5"]}
-        command = [sys.executable, str(APP), json.dumps(options | {"tool_failures": 0.0} | given)]
+        self.port = free_port()
+        options = {"base_url": f"{simulator.url}/v1", "port": self.port, "seconds": seconds}
+        options |= {"agents": 2, "models": ["gpt-5"], "tool_failures": 0.0}
+        command = [sys.executable, str(APP), json.dumps(options | given)]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
 
-    def target(self):
-        return json.loads(self.process.stdout.readline())["metrics_url"].split("/")[2]
-
     def go(self):
+        self.process.stdout.readline()  # it is ready
         self.process.stdin.write("\n")
         self.process.stdin.flush()
 
@@ -116,7 +116,8 @@ def story(tmp_path_factory):
     apps["tools"] = App(simulators["tools"], FAULT, tool_failures=1.0)
     webhook = Webhook()
     scrapes = [
-        {"job_name": name, "static_configs": [{"targets": [app.target()]}]} for name, app in apps.items()
+        {"job_name": name, "static_configs": [{"targets": [f"127.0.0.1:{app.port}"]}]}
+        for name, app in apps.items()
     ]
     # The slow burn takes hours by nature: it would speak up in the middle, or not, as the machine goes.
     spec = alerts.rule_set(SCALE)
@@ -170,7 +171,7 @@ def heard(webhook):
 
 def wait_for_history(url, seconds):
     api = Prometheus(url)
-    assert wait_until(lambda: found(api, "min(count_over_time(up[5m]))") >= 2 * seconds, 60)
+    assert wait_until(lambda: found(api, "min(sum_over_time(up[5m]))") >= 2 * seconds, 60)
 
 
 def found(api, expr):

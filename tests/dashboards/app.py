@@ -1,7 +1,7 @@
 """An app as people write one: agents with tools on the real openai client. Told by JSON on the command line.
 
-Prints where its metrics are, makes one call to every model, waits for a line, works, says so, and waits
-to be let go.
+Makes one call to every model, says that it is ready, waits for a line, works, says so, and waits to be let
+go.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ import openai
 import penstock
 
 GIVEN = json.loads(sys.argv[1])
-RUNTIME = penstock.instrument(spans="off", metrics_port=0, **GIVEN.get("instrument", {}))
+RUNTIME = penstock.instrument(spans="off", metrics_port=GIVEN["port"], **GIVEN.get("instrument", {}))
 CLIENT = openai.AsyncOpenAI(
     base_url=GIVEN["base_url"], api_key="sk-test", max_retries=GIVEN.get("max_retries", 2), timeout=30
 )
@@ -68,7 +68,7 @@ async def main() -> None:
     for model in GIVEN["models"]:
         with penstock.task("warm-up"):
             await ask(model)
-    print(json.dumps({"metrics_url": RUNTIME.metrics_url}), flush=True)
+    print(json.dumps({"ready": time.time()}), flush=True)
     sys.stdin.readline()
     until = time.monotonic() + GIVEN["seconds"]
     await asyncio.gather(*(agent(number, until) for number in range(GIVEN["agents"])))

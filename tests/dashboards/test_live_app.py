@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from penstock import dashboards
-from penstock.dashboards._servers import prometheus_server
+from penstock.dashboards._servers import free_port, prometheus_server
 from penstock.simulator import Config, profile, serve
 from penstock.simulator.scenario import Distribution
 from penstock.telemetry.metrics import LEVELS
@@ -43,10 +43,10 @@ class App:
     """One process of an app, with its metrics on a port of its own."""
 
     def __init__(self, job, simulator, agents, **given):
-        self.job = job
-        options = {"base_url": f"{simulator.url}/v1", "agents": agents, "seconds": SECONDS} | given
+        self.job, self.port = job, free_port()
+        options = {"base_url": f"{simulator.url}/v1", "port": self.port, "agents": agents, "seconds": SECONDS}
         self.process = subprocess.Popen(
-            [sys.executable, str(APP), json.dumps(options)],
+            [sys.executable, str(APP), json.dumps(options | given)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -108,6 +108,8 @@ def world(tmp_path_factory):
     ]
     with prometheus_server(tmp_path_factory.mktemp("prometheus"), scrapes) as server:
         wait_until(server.url, "min(sum_over_time(up[1m]))", lambda value: value >= 2)
+        for app in apps:
+            app.read()
         began = time.time()
         for app in apps:
             app.go()
@@ -128,7 +130,7 @@ def world(tmp_path_factory):
 def targets_of(apps):
     found = {}
     for app in apps:
-        found.setdefault(app.job, []).append(app.read()["metrics_url"].split("/")[2])
+        found.setdefault(app.job, []).append(f"127.0.0.1:{app.port}")
     return found
 
 
