@@ -5,7 +5,8 @@ The loop is where one logical request begins and where its exception leaves. Sta
 openai, a vendor's subclass) belongs to the outer one.
 """
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any, Final
 
@@ -56,10 +57,26 @@ def patch(name: str) -> Callable[[ModuleType], None]:
     def apply(module: ModuleType) -> None:
         for owner_name, method, asynchronous in LOOPS[name]:
             owner = getattr(module, owner_name, None) if owner_name else module
-            if owner is not None:
-                wrap(owner, method, _loop_async if asynchronous else _loop)
+            if owner is None:
+                continue
+            copies = list(_copies(owner, owner.__dict__.get(method), method))
+            for place in (owner, *copies):
+                wrap(place, method, _loop_async if asynchronous else _loop)
 
     return apply
+
+
+def _copies(owner: Any, original: object, method: str) -> Iterator[type]:
+    """Find subclasses where an instrumentor that came first keeps the method as it was before us.
+
+    OpenInference wraps `OpenAI.request`, and by that copies what `SyncAPIClient` had.
+    """
+    subclasses: list[type] = owner.__subclasses__() if isinstance(owner, type) else []
+    for subclass in subclasses:
+        override = subclass.__dict__.get(method)
+        if override is not None and inspect.unwrap(override) is original:
+            yield subclass
+        yield from _copies(subclass, original, method)
 
 
 def _scope() -> OperationScope | None:
