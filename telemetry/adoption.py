@@ -10,9 +10,11 @@ stamp is put on by wrapping `Span.end`; `Span.start` shows the parent span, whic
 
 Some instrumentors start a span for the call and never make it current (OpenLLMetry's for Anthropic, all
 that listen to LangChain's callbacks). Such loose spans are found by where they were started: in the
-context of the call, and still open.
+context of the call, and still open. Others write theirs when the call is over (litellm's callback); they
+are known by the answer's id.
 """
 
+from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Final
@@ -54,6 +56,8 @@ _OPERATIONS: Final = "_penstock_operations"
 
 _OPEN: Final[ContextVar[tuple[Span, ...]]] = ContextVar("penstock_open_spans", default=())
 """The spans that were started in this context and were open at its last start, oldest first."""
+_answers: Final[deque[str]] = deque(maxlen=256)
+"""The ids of the newest answers: their calls are described."""
 _listeners: Final[list[Callable[[str], None]]] = []
 
 
@@ -75,9 +79,13 @@ def adopt(current: Span, operation: Operation) -> Span | None:
         for span in found[1:]:
             role = names.DEDUPE_OUTER if span is found[-1] else names.DEDUPE_INNER
             if span.is_recording():
-                span.set_attribute(names.DEDUPE, role)
-                _tell(role)
+                _mark(span, role)
     return owner
+
+
+def answered(response_id: str) -> None:
+    """Remember that a call with this answer has a span that describes it."""
+    _answers.append(response_id)
 
 
 def tool_span(name: str) -> Span | None:
@@ -92,10 +100,16 @@ def tool_span(name: str) -> Span | None:
 
 
 def stamp(span: Span) -> None:
-    """Write what is known of an adopted span's operations, while it can still be written."""
+    """Write what is known of an adopted span's operations, or the role of one that comes late."""
+    if not span.is_recording():
+        return
     operations = getattr(span, _OPERATIONS, None)
-    if operations and span.is_recording():
+    if operations:
         span.set_attributes(operation_tail(operations))
+    elif _answers:
+        attributes = _attributes(span)
+        if names.DEDUPE not in attributes and attributes.get(names.RESPONSE_ID) in _answers:
+            _mark(span, names.DEDUPE_OUTER)
 
 
 def operation_tail(operations: Sequence[Operation]) -> Attributes:
@@ -233,6 +247,11 @@ def _is_border(attributes: Mapping[str, object]) -> bool:
         or attributes.get("traceloop.span.kind") in ("tool", "agent")
         or attributes.get(names.SPAN_KIND) in (names.KIND_TASK, names.KIND_TOOL)
     )
+
+
+def _mark(span: Span, role: str) -> None:
+    span.set_attribute(names.DEDUPE, role)
+    _tell(role)
 
 
 def _tell(role: str) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from penstock.classifiers import SpanKind, Verdict, verdict_of_exception
 from penstock.telemetry import guard
+from penstock.telemetry.adoption import answered
 from penstock.telemetry.records import Attempt, Operation, WorkSink
 from penstock.telemetry.spans import OperationSpan, SpanWriter
 
@@ -66,6 +67,8 @@ class OperationScope:
                 operation.response_model = outcome.model
                 operation.response_id = outcome.response_id
                 operation.finish_reason = outcome.finish_reason
+                if self.span is not None and outcome.response_id is not None:
+                    answered(outcome.response_id)
         self._close_one(attempt.ended_ns)
 
     def refused(self, verdict: Verdict) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 from opentelemetry import context as context_api
 from opentelemetry import trace
 from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
 from penstock.classifiers import ErrorClass, Verdict
@@ -92,7 +93,8 @@ class SpanWriter:
         try:
             span = handle.span
             if handle.adopted:
-                stamp(span)
+                if not isinstance(span, ReadableSpan):
+                    stamp(span)  # a wrapper, such as Logfire's, whose end does not pass our hook
                 return
             if span.is_recording():
                 attributes = operation_tail((operation,))

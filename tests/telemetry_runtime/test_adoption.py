@@ -9,7 +9,7 @@ from opentelemetry import context, trace
 from opentelemetry.sdk.trace import TracerProvider
 
 from penstock.telemetry import semconv as names
-from penstock.telemetry.adoption import adopt, announce, span_started
+from penstock.telemetry.adoption import adopt, announce, answered, span_started, stamp
 
 LLM = {names.OPERATION_NAME: "chat"}
 
@@ -102,6 +102,32 @@ def test_a_span_announced_again_after_a_newer_one_leads_into_no_circle(alone, st
         second.end()
         start("third").end()  # walks over what is open
         assert adopted(stage) is None
+
+    alone(call)
+
+
+def test_a_span_written_after_its_call_is_known_by_the_answer(alone, start):
+    def call():
+        answered("chatcmpl-mine")
+        late, other = (
+            start("chat", {**LLM, names.RESPONSE_ID: f"chatcmpl-{id}"}) for id in ("mine", "other")
+        )
+        for span in (late, other):
+            stamp(span)
+        assert (role(late), role(other)) == ("outer", None)
+
+    alone(call)
+
+
+def test_an_adopted_span_tells_how_its_last_operation_went(alone, start, stage, rate_limited):
+    def call():
+        span = start("chat", LLM)
+        context.attach(trace.set_span_in_context(span))
+        first, second = stage.operation(attempts=1, verdict=rate_limited), stage.operation(attempts=1)
+        assert adopt(span, first) is adopt(span, second) is span
+        stamp(span)
+        assert span.attributes[names.ATTEMPTS] == 2
+        assert names.ERROR_CLASS not in span.attributes
 
     alone(call)
 
