@@ -41,6 +41,7 @@ format: .venv/.installed  ## Format and fix what can be fixed
 	@echo "setting up .venv-openai2"
 	@$(PYTHON) -m venv .venv-openai2
 	@.venv-openai2/bin/python -m pip install --quiet --disable-pip-version-check -e . 'openai>=2.20,<3' litellm tenacity \
+		'opentelemetry-instrumentation-openai>=0.62,<0.63' \
 		'llama-index-core>=0.14,<0.15' 'llama-index-llms-openai>=0.8,<0.9'
 	@touch $@
 
