@@ -1,9 +1,13 @@
 """One call as the core sees it: its place in the queue, its costs, its sends."""
 
 from math import inf
+from typing import TYPE_CHECKING
 
 from penstock.limiter._mirror import Marks
 from penstock.limiter._queue import RANKS
+
+if TYPE_CHECKING:
+    from penstock.limiter.fleet import Loan
 
 
 class Entry:
@@ -11,7 +15,7 @@ class Entry:
 
     __slots__ = (
         "age", "attempts", "cost", "give_up_at", "input_tokens", "live_before",
-        "marks", "max_output", "not_before", "number", "order", "promote_at", "queued", "queued_at",
+        "loan", "marks", "max_output", "not_before", "number", "order", "promote_at", "queued", "queued_at",
         "rank", "sent_at", "static_tokens", "tenant",
     )  # fmt: skip
 
@@ -39,6 +43,7 @@ class Entry:
         self.queued = False
         self.input_tokens = input_tokens
         self.max_output = max_output
+        self.loan: Loan | None = None
         self.marks: Marks | None = None
         self.order = 0
         self.sent_at = now

@@ -23,6 +23,7 @@ from penstock.limiter._retry import RetryBudget, may_repeat, pause
 from penstock.limiter._router import Router, route_to
 from penstock.limiter._settings import LimiterSettings, PoolSettings, parse_pool
 from penstock.limiter._ticket import Stage, Ticket
+from penstock.limiter.fleet import Fleet
 from penstock.telemetry.interceptor import Answer, Call, Granted, Next, Refused, Settlement
 from penstock.telemetry.interceptor import Ticket as AnyTicket
 
@@ -70,6 +71,7 @@ class Limiter:
         wall: Callable[[], float] = time.time,
         on_event: Callable[[Event], None] | None = None,
         judge: Judge | None = None,
+        fleet: Fleet | None = None,
         seed: int | None = None,
     ) -> None:
         self.settings = settings or LimiterSettings()
@@ -93,6 +95,9 @@ class Limiter:
         self._wake_at: dict[str, float] = {}
         self._timer_at = inf
         self._generation = 0
+        self.fleet = fleet if mode == "enforce" else None
+        if self.fleet is not None:
+            self.fleet.serve(self)
         _watch_forks(self)
 
     # The interceptor
@@ -208,8 +213,18 @@ class Limiter:
             for name, pool in self._pools.items():
                 recall(pool, data.get(name), self.clock(), self._wall())
 
+    def exchanged(self, pool: str) -> None:
+        """Send whoever may go, now that the fleet lent this pool more or the store is lost."""
+        now = self.clock()
+        with self.lock:
+            wakes = self._pump(self._pools[pool], now)
+        for wake in wakes:
+            wake()  # events are told by the next call of the app's, so that its span notes them
+
     def close(self) -> None:
-        """Refuse everyone who still waits."""
+        """Refuse everyone who still waits, and leave the fleet."""
+        if self.fleet is not None:
+            self.fleet.close()
         now = self.clock()
         wakes: Wakes = []
         with self.lock:
@@ -226,6 +241,8 @@ class Limiter:
             now = self.clock()
             pool = Pool(name, self.settings.of(name), now=now, rng=self._rng, emit=self._events.append)
             recall(pool, self._remembered.get(name), now, self._wall())
+            if self.fleet is not None:
+                pool.share = self.fleet.join(pool, now)
             self._pools[name] = pool
             if pool.settings.fallback:
                 self._spilling.append(pool)
@@ -277,6 +294,8 @@ class Limiter:
         if len(queue) and pool.settings.fallback:
             wakes += self._spill(pool, now)
         if len(queue):
+            if self.fleet is not None:
+                self.fleet.wanted(pool, now)
             self._wake_pool(pool.name, min(at, queue.next_event()), now)
         return wakes
 
@@ -460,8 +479,12 @@ class Limiter:
         self._events.clear()
         if self._own_scheduler:
             self._scheduler = None
+        if self.fleet is not None:
+            self.fleet.after_fork()
         for pool in self._pools.values():
             pool.forget_calls()
+            if self.fleet is not None:
+                pool.share = self.fleet.join(pool, self.clock())
 
 
 def _give_up_at(call: Call, settings: PoolSettings, now: float) -> float:

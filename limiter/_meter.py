@@ -164,6 +164,11 @@ class Meter:
         if mark.epoch == self._epoch or amount < 0:
             self.level = min(self.depth, self.level + amount)
 
+    def drawn_elsewhere(self, amount: float) -> None:
+        """Take off what others are known to have drawn: no header has to tell it."""
+        self.level -= amount
+        self._corrected -= amount
+
     def observe(self, mark: Mark | None, window: Window, now: float, *, refused: bool) -> None:
         """Learn from the headers of the answer to the call that carries `mark`."""
         if window.limit is not None:

@@ -135,6 +135,33 @@ class Mirror:
         """Say how many whole token windows a call needs: what is above 1 can never fit."""
         return max((need / meter.limit for meter, need in self._needs(call) if meter.limit > 0), default=0.0)
 
+    def costs(self, call: Charged) -> dict[str, float]:
+        """Estimate what a call costs in each dimension that is known."""
+        costs = {"requests": 1.0} if self.requests is not None else {}
+        if not self.counts_tokens:
+            return costs
+        tokens_in, expected = self.estimator.input(call.input_tokens), self.estimator.output(call.max_output)
+        declared = float(call.max_output if call.max_output is not None else expected)
+        if self.tokens is not None:
+            costs["tokens"] = tokens_in + (declared if self.tokens.use_reserved else expected)
+        if self.input is not None:
+            costs["input_tokens"] = tokens_in
+        if self.output is not None:
+            costs["output_tokens"] = declared if self.output.use_reserved else expected
+        return costs
+
+    def sent_elsewhere(self, dimension: str, amount: float) -> None:
+        """Count what other processes of the fleet drew from one dimension."""
+        shadows: dict[str, list[Meter | None]] = {
+            "requests": [self.requests],
+            "tokens": [self.tokens.reserving, self.tokens.metered] if self.tokens else [],
+            "input_tokens": [self.input],
+            "output_tokens": [self.output.reserving, self.output.metered] if self.output else [],
+        }
+        for meter in shadows.get(dimension, ()):
+            if meter is not None:
+                meter.drawn_elsewhere(amount)
+
     def charge(self, call: Charged, now: float) -> None:
         """Count a send."""
         if self.requests is None and not self.counts_tokens:

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from penstock.classifiers import Verdict
 from penstock.limiter._bucket import Bucket
@@ -20,6 +20,9 @@ from penstock.limiter._queue import Queue
 from penstock.limiter._ramp import Ramp
 from penstock.limiter._settings import PoolSettings
 from penstock.providers import Quota, Usage
+
+if TYPE_CHECKING:
+    from penstock.limiter.fleet import Share
 
 _BURST: Final = (1.02, 3.0)
 _BURST_CUT: Final = 0.7
@@ -90,6 +93,8 @@ class Pool:
         self.oversize = Oversize()
         self.overtaking = Overtaking()
         self.live: dict[int, Entry] = {}
+        self.share: Share | None = None
+        """This process's part of the quota, where a fleet shares it."""
         self.parked_until = -inf
         self.attempts = 0
         self.refusals = 0
@@ -119,6 +124,13 @@ class Pool:
             return self._stop("gate", at)
         if len(self.live) >= self.cap.limit:
             return self._stop("cap", inf)
+        if self.share is not None:
+            at = self.share.when(now)
+            if at > now:
+                return self._stop("fleet", at)
+            if not self.share.alone:
+                self._blocked = ""
+                return now
         if self._static:
             at = max(bucket.when(_cost(what, entry, self.mirror), now) for what, bucket in self._static)
             if at > now:
@@ -171,6 +183,9 @@ class Pool:
         entry.order = self._order
         entry.sent_at = now
         entry.live_before = len(self.live)
+        if self.share is not None:
+            entry.live_before = self.share.live()
+            self.share.sent(entry, now)
         self.live[entry.number] = entry
         self.attempts += 1
         self.gate.sent(entry, now)
@@ -191,6 +206,8 @@ class Pool:
         if refused:
             self._refusal_seconds += 0.2 * (min(5.0, now - entry.sent_at) - self._refusal_seconds)
             self.mirror.refused(entry)
+        if self.share is not None:
+            self.share.answered(entry, quota, refused=refused)
         if quota is not None:
             self.mirror.observe(entry, quota, now, refused=refused, live=list(self._live_after(entry)))
             self._lift(now)
@@ -209,8 +226,11 @@ class Pool:
 
     def settle(self, entry: Entry, usage: Usage | None, now: float, *, finished: bool) -> None:
         """End a call that was sent and not refused."""
-        if self.live.pop(entry.number, None) is None:
+        if entry.number not in self.live:
             return
+        if self.share is not None:
+            self.share.ended(entry, usage, now)
+        del self.live[entry.number]
         self.mirror.settle(entry, usage)
         entry.marks = None
         for what, bucket in self._static:
@@ -307,6 +327,37 @@ class Pool:
         self.queue = Queue()
         self.gate.forget()
 
+    # The fleet
+
+    def costs(self, entry: Entry) -> dict[str, float]:
+        """Estimate what a call draws from each dimension: told by headers, and stated (`stated_…`)."""
+        stated = {f"stated_{what}": _cost(what, entry, self.mirror) for what, _ in self._static}
+        return {**self.mirror.costs(entry), **stated}
+
+    def quota_facts(self, now: float) -> dict[str, tuple[float, float, float, float, float]]:
+        """Tell each dimension's rate, depth, level, window and what is left of it (0, 0: no window)."""
+        facts = {
+            name: (meter.rate, meter.depth, meter.level, meter.period, max(0.0, meter.reset_at - now))
+            if meter.windowed and meter.reset_at < inf
+            else (meter.rate, meter.depth, meter.level, 0.0, 0.0)
+            for name, meter in self.mirror.meters()
+        }
+        for what, bucket in self._static:
+            facts[f"stated_{what}"] = (bucket.rate, bucket.depth, bucket.depth, 0.0, 0.0)
+        return facts
+
+    def told_to_wait(self, seconds: float, now: float) -> None:
+        """Close the gate because another process was refused."""
+        self._close(seconds, "fleet", now)
+
+    def went_alone(self, now: float) -> None:
+        """Note that the store is lost."""
+        self._tell("mode", "down", "store_lost", 0.0, now)
+
+    def rejoined(self, now: float) -> None:
+        """Note that the store is back."""
+        self._tell("mode", "up", "store_back", 1.0, now)
+
     # Reactions
 
     def _react(self, kind: Kind, entry: Entry, verdict: Verdict, quota: Quota | None, now: float) -> None:
@@ -336,6 +387,8 @@ class Pool:
 
     def _rate_refused(self, entry: Entry, verdict: Verdict, quota: Quota | None, now: float) -> None:
         self.refusals += 1
+        if self.share is not None:
+            self.share.rate_refused(entry)
         self._streak = self._streak + 1 if entry.order == self._refused_order + 1 else 1
         self._refused_order = entry.order
         if quota is None:
@@ -439,6 +492,8 @@ class Pool:
 
     def _service_rate(self, now: float) -> float:
         rates = [self.rate(now)]
+        if self.share is not None:
+            rates.append(self.share.rate_per_second)
         if self.cap.limit < inf and self.cap.p90_seconds:
             rates.append(self.cap.limit / self.cap.mean_seconds)
         if self.mirror.tokens is not None:

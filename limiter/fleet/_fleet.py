@@ -1,0 +1,177 @@
+"""A process's membership in a fleet: one thread that exchanges reports for shares; no app waits for it."""
+
+import logging
+import random
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Protocol
+
+from penstock.limiter.fleet._share import PATIENCE_SECONDS, Share, Standing
+from penstock.limiter.fleet._store import Store, StoreError
+
+if TYPE_CHECKING:
+    from penstock.limiter._pool import Pool
+
+_log: Final = logging.getLogger("penstock")
+_REJOIN_SECONDS: Final = (0.5, 4.5)
+_PAUSE_SECONDS: Final = 1.0
+
+
+class Host(Protocol):
+    """The limiter, as far as its fleet needs it."""
+
+    lock: threading.Lock
+    clock: Callable[[], float]
+
+    def exchanged(self, pool: str) -> None:
+        """Send whoever may go."""
+        ...
+
+
+class Fleet:
+    """All pools' shares of this process, and the thread that keeps them.
+
+    `connect` makes the store: anew in a forked child, which is a member of its own.
+    """
+
+    def __init__(self, connect: Callable[[], Store]) -> None:
+        self._connect = connect
+        self._store = connect()
+        self._rng = random.Random()
+        self._shares: dict[str, Share] = {}
+        self._host: Host | None = None
+        self._start_over()
+
+    def _start_over(self) -> None:
+        self._member = uuid.uuid4().hex[:16]
+        self._thread: threading.Thread | None = None
+        self._woken = threading.Event()
+        self._closed = False
+        self._lost = False
+        self._try_at = 0.0
+        self._shares = {}
+        self.operations: Counter[str] = Counter()
+        """Round trips to the store by result: `ok` or `failed`."""
+
+    @property
+    def up(self) -> bool:
+        """Whether the store answers."""
+        return not self._lost
+
+    @property
+    def shares(self) -> dict[str, Share]:
+        """The shares of this process, by pool."""
+        return dict(self._shares)
+
+    # Under the limiter's lock
+
+    def serve(self, host: Host) -> None:
+        """Work for this limiter."""
+        self._host = host
+
+    def join(self, pool: "Pool", now: float) -> Share:
+        """Make this process's share of a pool, and ask for its first loan."""
+        share = self._shares[pool.name] = Share(pool, self._member, now)
+        if self._lost:
+            share.lose(now)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="penstock-fleet", daemon=True)
+            self._thread.start()
+        self._woken.set()
+        return share
+
+    def wanted(self, pool: "Pool", now: float) -> None:
+        """Ask for more than is due, if somebody waits for nothing but the fleet."""
+        share = pool.share
+        if share is not None and pool.reason() == "fleet" and share.poke(now):
+            self._woken.set()
+
+    def after_fork(self) -> None:
+        """Become a member of one's own in a forked child."""
+        self._start_over()
+        self._store = self._connect()
+
+    # From anywhere
+
+    def close(self) -> None:
+        """Give everything back, and stop."""
+        self._closed = True
+        self._woken.set()
+        thread, self._thread = self._thread, None
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(10 * PATIENCE_SECONDS)
+        if not self._lost:
+            try:
+                for name in self._shares:
+                    self._store.exchange(name, {"id": self._member, "leave": True})
+            except StoreError as error:
+                _log.debug("penstock: could not leave the fleet: %s", error)
+        self._store.close()
+
+    # On the thread
+
+    def _run(self) -> None:
+        host = self._host
+        assert host is not None
+        while not self._closed:
+            try:
+                pause = self._round(host)
+            except Exception:  # noqa: BLE001 - the app comes first
+                _log.exception("penstock: the fleet's thread failed, and goes on")
+                pause = _PAUSE_SECONDS
+            self._woken.wait(pause)
+            self._woken.clear()
+
+    def _round(self, host: Host) -> float:
+        """Exchange whatever is due. Returns the seconds until something is."""
+        with host.lock:
+            now = host.clock()
+            if self._lost and now < self._try_at:
+                return self._try_at - now
+            due = [share for share in self._shares.values() if share.due <= now or self._lost]
+        for share in due:
+            if not self._exchange(host, share):
+                break
+        with host.lock:
+            now = host.clock()
+            at = (
+                self._try_at
+                if self._lost
+                else min((share.due for share in self._shares.values()), default=now + 1)
+            )
+        return max(0.0, at - now)
+
+    def _exchange(self, host: Host, share: Share) -> bool:
+        with host.lock:
+            report = share.report(host.clock())
+        try:
+            reply = self._store.exchange(share.pool.name, report)
+            with host.lock:
+                share.take(reply, host.clock())
+        except (StoreError, KeyError, TypeError, ValueError) as error:
+            self._lose(host, error)
+            return False
+        self.operations["ok"] += 1
+        if self._lost:
+            self._lost = False
+            _log.warning("penstock: the store is back; sharing the quota again")
+        host.exchanged(share.pool.name)
+        return True
+
+    def _lose(self, host: Host, error: Exception) -> None:
+        self.operations["failed"] += 1
+        if not self._lost:
+            _log.warning(
+                "penstock: the store is lost, going on with nine tenths of the last share: %s", error
+            )
+        with host.lock:
+            self._lost = True
+            self._try_at = host.clock() + self._rng.uniform(*_REJOIN_SECONDS)
+            now = host.clock()
+            changed = [share for share in self._shares.values() if share.standing is not Standing.LOST]
+            for share in changed:
+                share.lose(now)
+        for share in changed:
+            host.exchanged(share.pool.name)

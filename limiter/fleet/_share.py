@@ -1,0 +1,301 @@
+"""One process's share of a pool whose quota a fleet draws on. Sans-IO: reports out, replies in.
+
+Calls are lent: a call may be sent while a lent one is left. Each exchange gives back what was not used and
+borrows anew, for the calls that wait and for about a second of those to come. While the store is lost, the
+share goes on by itself at 0.9 of the rate that was last its own, behind the pool's own controllers.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from math import ceil, inf
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from penstock.limiter._bucket import Bucket
+from penstock.limiter._entry import Entry
+
+if TYPE_CHECKING:
+    from penstock.limiter._pool import Pool
+    from penstock.providers import Quota, Usage
+
+ALONE: Final = 0.9
+"""While the store is lost, this much of the last share is used."""
+PATIENCE_SECONDS: Final = 0.05
+"""A call waits at most so long, once, for a store that does not answer."""
+_FRESH_SECONDS: Final = 0.05
+"""Headers tell of the fleet's bucket only for calls sent right after the bucket was seen."""
+_IDLE_SECONDS: Final = 5.0
+_LOOKED_AT: Final = 64
+"""So many waiting calls stand for all, when it is told who waits."""
+_RESTLESS: Final = 0.02
+
+
+class Standing(IntEnum):
+    """How a share stands with the store."""
+
+    JOINING = 0
+    HELD = 1
+    LOST = 2
+
+
+@dataclass(slots=True)
+class Loan:
+    """What one live call was lent, per dimension, and what the fleet's bucket held then."""
+
+    costs: dict[str, float]
+    held: Mapping[str, float] | None = None
+    corrected: Mapping[str, float] = field(default_factory=dict)
+
+
+class Share:
+    """What this process may send of a pool's quota, and what it owes the fleet a report of.
+
+    Counters run from when the process joined, so that a report whose reply was lost can be told again.
+    """
+
+    def __init__(self, pool: "Pool", member: str, now: float) -> None:
+        self.pool = pool
+        self.member = member
+        self.standing = Standing.JOINING
+        self.members = 1
+        self.due = now
+        self.levels: tuple[list[float], float] | None = None
+        """Seconds at each level and call-seconds of the whole fleet, if this member is to tell them."""
+        self._since = now
+        self._lent = 0
+        self._each: dict[str, float] = {}
+        self._slots = inf
+        self._elsewhere = 0
+        self._held: Mapping[str, float] = {}
+        self._corrected: Mapping[str, float] = {}
+        self._taken_at = -inf
+        self._tight = False
+        self._asked = 0
+        self._alone: Bucket | None = None
+        self._calls = self._refused = self._admitted = 0
+        self._refused_sent_at = -inf
+        self._spent: defaultdict[str, float] = defaultdict(float)
+        self._back: defaultdict[str, float] = defaultdict(float)
+        self._seen: dict[str, tuple[float, float, float]] = {}
+        self._cap_epoch = 0
+        self._gate_told = self._parked_told = -inf
+        self._live_at, self._live_seconds, self._told_at = now, 0.0, now
+        self._sent_at = -inf
+        self._rate = 0.0
+        self._next = pool.costs(Entry.probe(now))
+        self.rate_per_second = inf
+        """What this process may send on average, as long as the others want what they want now."""
+
+    # The pool asks
+
+    @property
+    def alone(self) -> bool:
+        """Whether the pool's own controllers decide."""
+        return self.standing is Standing.LOST
+
+    def when(self, now: float) -> float:
+        """Say when the next call may go: `now`, later, or inf until the next exchange."""
+        if self.standing is Standing.LOST:
+            return self._alone.when(1.0, now) if self._alone is not None else now
+        return now if self._lent > 0 and len(self.pool.live) < self._slots else inf
+
+    def live(self) -> int:
+        """Count the fleet's live calls, as last told."""
+        return self._elsewhere + len(self.pool.live)
+
+    def sent(self, entry: Entry, now: float) -> None:
+        """Charge a call that goes out, before it counts as live."""
+        self._count_live(now)
+        seconds = max(now - self._sent_at, 1e-6) if self._sent_at > -inf else 1.0
+        self._rate += (1 - 0.8 ** min(seconds, 1.0)) * (1 / max(seconds, 0.01) - self._rate)
+        self._sent_at = now
+        costs = self._next = self.pool.costs(entry)
+        self._calls += 1
+        for name, cost in costs.items():
+            self._spent[name] += cost
+            self._back[name] += self._each.get(name, 0.0) - cost if self._lent > 0 else -cost
+        fresh = now - self._taken_at <= _FRESH_SECONDS
+        entry.loan = Loan(costs, self._held if fresh else None, self._corrected)
+        if self._lent > 0:
+            self._lent -= 1
+        if self._alone is not None:
+            self._alone.refill(now)
+            self._alone.take(1.0)
+
+    def answered(self, entry: Entry, quota: "Quota | None", *, refused: bool) -> None:
+        """Learn how a call's answer began."""
+        loan = entry.loan
+        if loan is None:
+            return
+        if quota is not None and loan.held is not None:
+            for name, window in _windows(quota):
+                if name in loan.held and window.remaining is not None:
+                    self._seen[name] = (window.remaining, loan.held[name], loan.corrected.get(name, 0.0))
+        if not refused:
+            self._admitted += 1
+            return
+        for name, cost in loan.costs.items():
+            self._spent[name] -= cost
+            self._back[name] += cost
+        entry.loan = None
+
+    def rate_refused(self, entry: Entry) -> None:
+        """Learn of a refusal for rate, which every member is to hear of."""
+        self._refused += 1
+        self._refused_sent_at = max(self._refused_sent_at, entry.sent_at)
+
+    def ended(self, entry: Entry, usage: "Usage | None", now: float) -> None:
+        """Settle a call before it stops being live: what was reserved and not used goes back."""
+        self._count_live(now)
+        loan, entry.loan = entry.loan, None
+        if loan is None or usage is None:
+            return
+        used = {"input_tokens": usage.input, "output_tokens": usage.output}
+        if usage.input is not None and usage.output is not None:
+            used["tokens"] = used["stated_tokens"] = usage.input + usage.output
+        for name, amount in used.items():
+            if amount is not None and name in loan.costs:
+                self._spent[name] += amount - loan.costs[name]
+                self._back[name] += loan.costs[name] - amount
+
+    # The fleet asks
+
+    def poke(self, now: float) -> bool:
+        """Say whether somebody who now waits is reason to ask the store before it is due."""
+        if self.standing is Standing.LOST or (self._tight and self._asked):
+            return False
+        due = max(now, self._told_at + _RESTLESS)
+        if due < self.due:
+            self.due = due
+            return True
+        return False
+
+    def report(self, now: float) -> dict[str, Any]:
+        """Tell what happened since joining, give back what is unused, and ask anew."""
+        self._count_live(now)
+        pool = self.pool
+        for name, each in self._each.items():
+            self._back[name] += self._lent * each
+        self._back["calls"] += self._lent
+        self._lent = 0
+        demand = self._demand()
+        self._asked = len(pool.queue)
+        idle = now - self._sent_at > _IDLE_SECONDS and not pool.live
+        seen, self._seen = self._seen, {}
+        told = {
+            "id": self.member,
+            "calls": self._calls,
+            "refused": self._refused,
+            "refused_age": now - self._refused_sent_at if self._refused else 0.0,
+            "admitted": self._admitted,
+            "spent": dict(self._spent),
+            "back": dict(self._back),
+            "facts": pool.quota_facts(now),
+            "seen": seen,
+            "cost": self._next_costs(),
+            "demand": demand,
+            "queued": self._asked,
+            "spare": 0 if idle else ceil(min(self._rate, 1000.0)),
+            "live": len(pool.live),
+            "mean_live": self._live_seconds / max(now - self._told_at, 1e-3),
+            "cap": _finite(min(pool.cap.hard, pool.cap.learned)),
+            "cap_epoch": self._cap_epoch,
+            "gate": max(0.0, pool.gate.until - now) if pool.gate.until > self._gate_told else 0.0,
+            "parked": max(0.0, pool.parked_until - now) if pool.parked_until > self._parked_told else 0.0,
+        }
+        self._gate_told, self._parked_told = pool.gate.until, pool.parked_until
+        self._live_seconds, self._told_at = 0.0, now
+        return told
+
+    def take(self, reply: Mapping[str, Any], now: float) -> None:
+        """Take what the store lent, and what the others have learnt."""
+        pool = self.pool
+        if self.standing is Standing.LOST:
+            pool.rejoined(now)
+        self.standing, self._alone = Standing.HELD, None
+        granted = reply["granted"]
+        self._lent = int(granted["calls"])
+        self._each = {
+            name: amount / self._lent for name, amount in granted.items() if name != "calls" and self._lent
+        }
+        self._slots = reply["slots"] if reply["slots"] >= 0 else inf
+        self._held, self._corrected = _map(reply["held"]), _map(reply["corrected"])
+        self._taken_at = now
+        self._tight = bool(reply["tight"])
+        self.members = int(reply["members"])
+        self._elsewhere = max(0, int(reply["live"]) - len(pool.live))
+        self.rate_per_second = float(reply["rate"])
+        for name, amount in _map(reply["elsewhere"]).items():
+            pool.mirror.sent_elsewhere(name, amount)
+        self._obey(reply, now)
+        self.levels = (reply["levels"], reply["call_seconds"]) if "levels" in reply else None
+        busy = self._asked or pool.live or now - self._sent_at < _IDLE_SECONDS
+        self.due = now + (min(1.0, float(reply["again"])) if busy else 1.0)
+
+    def lose(self, now: float) -> None:
+        """Go on alone: the last share, less a tenth, and the pool's own controllers."""
+        if self.standing is Standing.LOST:
+            return
+        if self.standing is Standing.HELD:
+            rate = ALONE * self.rate_per_second
+            self._alone = Bucket(rate, max(1.0, rate), now)
+        self.standing = Standing.LOST
+        self.pool.went_alone(now)
+        self._lent, self._each, self._slots, self._elsewhere = 0, {}, inf, 0
+        self.levels = None
+
+    def give_up_joining(self, now: float) -> bool:
+        """Stop waiting for a store that never answered, when its time is over."""
+        if self.standing is Standing.JOINING and now - self._since >= PATIENCE_SECONDS:
+            self.lose(now)
+            return True
+        return False
+
+    def _obey(self, reply: Mapping[str, Any], now: float) -> None:
+        pool = self.pool
+        if reply["gate"] > 0 and now + reply["gate"] > pool.gate.until + 0.05:
+            pool.told_to_wait(float(reply["gate"]), now)
+        if reply["parked"] > 0:
+            pool.parked_until = max(pool.parked_until, now + float(reply["parked"]))
+        self._gate_told, self._parked_told = pool.gate.until, pool.parked_until
+        if reply["cap_epoch"] != self._cap_epoch:
+            self._cap_epoch = int(reply["cap_epoch"])
+            if reply["cap"] >= 0 and reply["cap"] != pool.cap.learned:
+                pool.cap.recall(float(reply["cap"]), now)
+
+    def _demand(self) -> list[tuple[int, str, int]]:
+        waiting = len(self.pool.queue)
+        looked_at = self.pool.queue.waiters(_LOOKED_AT)
+        if not looked_at:
+            return []
+        found = Counter((waiter.rank, waiter.tenant) for waiter in looked_at)
+        scale = waiting / len(looked_at)
+        return [(rank, tenant, ceil(count * scale)) for (rank, tenant), count in found.items()]
+
+    def _next_costs(self) -> dict[str, float]:
+        head = self.pool.queue.waiters(1)
+        return self.pool.costs(cast("Entry", head[0])) if head else self._next
+
+    def _count_live(self, now: float) -> None:
+        self._live_seconds += len(self.pool.live) * (now - self._live_at)
+        self._live_at = now
+
+
+def _windows(quota: "Quota") -> "list[tuple[str, Any]]":
+    found = [
+        ("requests", quota.requests),
+        ("tokens", quota.tokens),
+        ("input_tokens", quota.input_tokens),
+        ("output_tokens", quota.output_tokens),
+    ]
+    return [(name, window) for name, window in found if window is not None]
+
+
+def _finite(value: float) -> float:
+    return value if value < inf else -1
+
+
+def _map(value: Any) -> Mapping[str, float]:
+    """Read a mapping: Lua tells an empty one as an empty list."""
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,97 @@
+"""The store of a fleet: Redis, or what speaks like it. One script, one round trip, short timeouts."""
+
+import json
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from typing import Any, Final, Protocol
+
+from penstock.errors import UsageError
+
+TIMEOUT_SECONDS: Final = 0.05
+"""Of a connection and of each answer; `?socket_timeout=0.2` in the URL is for a store farther away."""
+_PREFIX: Final = "penstock:fleet"
+_NAMES: Final = f"{_PREFIX}:pools"
+
+
+class StoreError(Exception):
+    """The store did not answer in time, or not as it should. Never seen by the app."""
+
+
+class Store(Protocol):
+    """Keeps what a fleet shares."""
+
+    def exchange(self, pool: str, report: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Tell a member's report and get its share.
+
+        Raises:
+            StoreError: no answer, or none that can be read.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class RedisStore:
+    """A store on Redis 7 or later, by redis-py. All keys of a pool share one hash tag, for clusters."""
+
+    def __init__(self, url: str, **options: Any) -> None:
+        """Connect on first use.
+
+        Raises:
+            UsageError: the redis package is missing, or `url` is no Redis URL.
+        """
+        try:
+            import redis
+            from redis.backoff import NoBackoff
+            from redis.retry import Retry
+        except ImportError as error:
+            raise UsageError("a store needs the redis package: pip install 'penstock[redis]'") from error
+        patient = {"socket_timeout": TIMEOUT_SECONDS, "socket_connect_timeout": TIMEOUT_SECONDS, **options}
+        try:
+            self._redis = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **patient)
+        except ValueError as error:
+            raise UsageError(f"the store's address is no Redis URL: {error}") from error
+        self._failures = (redis.RedisError, OSError, ValueError)
+        self._script = self._redis.register_script(files(__package__).joinpath("pool.lua").read_text("utf-8"))
+        self._named: set[str] = set()
+
+    def exchange(self, pool: str, report: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Tell a member's report and get its share.
+
+        Raises:
+            StoreError: no answer, or none that can be read.
+        """
+        reply = self._ask(pool, report)
+        if pool not in self._named and not report.get("leave"):
+            self._command(self._redis.sadd, _NAMES, pool)
+            self._named.add(pool)
+        return reply
+
+    def look(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Describe every pool that a fleet shares here, in the order of their names.
+
+        Raises:
+            StoreError: no answer, or none that can be read.
+        """
+        for name in sorted(raw.decode() for raw in self._command(self._redis.smembers, _NAMES)):
+            yield name, self._ask(name, {"look": True})
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._redis.close()
+
+    def _ask(self, pool: str, report: Mapping[str, Any]) -> Mapping[str, Any]:
+        tag = f"{_PREFIX}:{{{pool}}}"
+        keys = [f"{tag}:state", f"{tag}:members", f"{tag}:seen"]
+        reply = self._command(lambda: json.loads(self._script(keys, [json.dumps(report)])))
+        if not isinstance(reply, dict):
+            raise StoreError(f"the store answered {reply!r:.80}")
+        return reply
+
+    def _command(self, command: Any, *args: Any) -> Any:
+        try:
+            return command(*args)
+        except self._failures as error:
+            raise StoreError(f"{type(error).__name__}: {error}") from error
