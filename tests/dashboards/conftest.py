@@ -140,7 +140,7 @@ def catalogue():
 def prometheus(catalogue, tmp_path_factory):
     """A Prometheus that has scraped every page a few times."""
     folder = tmp_path_factory.mktemp("prometheus")
-    with prometheus_server(folder, list(catalogue.scrapes()), interval="500ms") as server:
+    with prometheus_server(folder, list(catalogue.scrapes()), interval="250ms") as server:
         wait_for_scrapes(server.url, len(list(catalogue.paths())))
         yield server
 

@@ -106,7 +106,7 @@ def world(tmp_path_factory):
         {"job_name": job, "static_configs": [{"targets": targets}]}
         for job, targets in targets_of(apps).items()
     ]
-    with prometheus_server(tmp_path_factory.mktemp("prometheus"), scrapes) as server:
+    with prometheus_server(tmp_path_factory.mktemp("prometheus"), scrapes, interval="500ms") as server:
         wait_until(server.url, "min(sum_over_time(up[1m]))", lambda value: value >= 2)
         for app in apps:
             app.read()
