@@ -1,4 +1,6 @@
-"""Tools that a framework runs, guarded by name without code change: LangChain/LangGraph, OpenAI Agents, MCP.
+"""Tools that a framework runs, guarded by name without code change.
+
+LangChain/LangGraph, OpenAI Agents, pydantic-ai, MCP.
 
 Each is caught where the app's own function is called, below the framework's turning of exceptions into
 text for the model: a failed payment must not be put on record as a result that reads like one.
@@ -129,6 +131,25 @@ def _agents_gate(tool: Any, invoke: Callable[..., Any]) -> Callable[..., Any]:
     return gated
 
 
+def _pydantic_ai(module: ModuleType) -> None:
+    owner = module.FunctionToolset
+    owner.call_tool = wrapt.FunctionWrapper(owner.__dict__["call_tool"], _pydantic_ai_call)
+
+
+async def _pydantic_ai_call(wrapped: Any, toolset: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    name, arguments = _name_and_arguments(*args, **kwargs)
+    policy = tool_rule(name)
+    if policy is None:
+        return await wrapped(*args, **kwargs)
+    return await run_tool_async(policy, lambda: wrapped(*args, **kwargs), arguments)
+
+
+def _name_and_arguments(
+    name: str, tool_args: Mapping[str, Any], *_: Any, **__: Any
+) -> tuple[str, dict[str, Any]]:
+    return name, dict(tool_args)
+
+
 class _ToolFailed(Exception):  # noqa: N818 - never leaves this module
     """An MCP result that says the tool failed: whether it took effect is not known, so it is no record."""
 
@@ -179,5 +200,6 @@ _PATCHES: Final[dict[str, Callable[[ModuleType], None]]] = {
     "langchain_core.tools.simple": functools.partial(_langchain_function_tool, "Tool"),
     "langchain_core.tools.structured": functools.partial(_langchain_function_tool, "StructuredTool"),
     "agents.tool": _agents,
+    "pydantic_ai.toolsets.function": _pydantic_ai,
     "mcp.client.session": _mcp,
 }

@@ -1,4 +1,4 @@
-"""Lineage and guards through frameworks that run the tools: LangGraph and OpenAI Agents."""
+"""Lineage and guards through frameworks that run the tools: LangGraph, OpenAI Agents and pydantic-ai."""
 
 import asyncio
 import json
@@ -136,7 +136,31 @@ def openai_agent(url: str, paid: list[str], *, asynchronous: bool) -> Any:
     return lambda: asyncio.run(main())
 
 
-BUILDERS = {"langgraph": langgraph_agent, "agents": openai_agent}
+def pydantic_agent(url: str, paid: list[str], *, asynchronous: bool) -> Any:
+    from pydantic_ai import Agent
+    from pydantic_ai.models.openai import OpenAIChatModel
+    from pydantic_ai.providers.openai import OpenAIProvider
+
+    def pay(invoice: str) -> str:
+        paid.append(invoice)
+        return f"paid on {penstock.trust().level}"
+
+    async def pay_async(invoice: str) -> str:
+        return pay(invoice)
+
+    async def main() -> str:
+        async with openai.AsyncOpenAI(api_key="k", base_url=url, max_retries=0) as client:
+            agent = Agent(OpenAIChatModel("big", provider=OpenAIProvider(openai_client=client)))
+            agent.tool_plain(pay_async if asynchronous else pay, name="send_money")
+            try:
+                return str((await agent.run("pay i1")).output)
+            except penstock.TrustTooLow as refused:  # of a tool's exceptions it hands none but its own back
+                return f"not done: {refused}"
+
+    return lambda: asyncio.run(main())
+
+
+BUILDERS = {"langgraph": langgraph_agent, "agents": openai_agent, "pydantic-ai": pydantic_agent}
 
 
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
