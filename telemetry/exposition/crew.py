@@ -116,6 +116,7 @@ class Crew:
         self._over = threading.Event()
         self._writing = threading.Lock()
         self._moved: list[Transition] = []
+        self._held: Counter[str] = Counter()
         lock = _take(self.folder / f"{self._name}.lock")
         if lock is not None:
             self._locks.append(lock)
@@ -170,7 +171,10 @@ class Crew:
         moved, self._moved = self._moved, []
         if moved:
             self._sequence += 1
+            for _, delta, pool in moved:
+                self._held[pool] += delta
             _replace(self.folder / f"{self._name}.{self._sequence:09d}.levels", orjson.dumps(moved))
+            _replace(self.folder / f"{self._name}.held", orjson.dumps([self._sequence, self._held]))
         _replace(self.folder / f"{self._name}.json", dump(self._registry.collect()))
 
 
@@ -186,6 +190,8 @@ class _Leader:
         self._ahead: list[Transition] = []
         self._open: dict[str, Counter[str]] = {}
         self._shared = False
+        for path in folder.glob("*.held"):
+            self._take_over(path)
 
     def moved(self, transition: Transition, member: str) -> None:
         """Take a transition of this process, or of a member."""
@@ -224,6 +230,16 @@ class _Leader:
             if path.stem != self._name and _free(path):
                 self._bury(path.stem)
 
+    def _take_over(self, path: Path) -> None:
+        """Begin where the last leader stopped: with the calls that a member holds, as it told last."""
+        sequence, held = _held(path)
+        for told in self._folder.glob(f"{path.stem}.*.levels"):
+            if int(told.name.split(".")[1]) <= sequence:
+                told.unlink(missing_ok=True)
+        for pool, level in held.items():
+            for _ in range(level):
+                self.moved((self._began_ns, 1, pool), path.stem)
+
     def _members(self) -> list[str]:
         return [path.stem for path in self._folder.glob("*.lock") if path.stem != self._name]
 
@@ -232,8 +248,8 @@ class _Leader:
         departed = self._folder / "departed"
         sums = merge([load(_bytes(departed)), counts(load(_bytes(left)))])
         _replace(departed, dump(sums))
-        left.unlink(missing_ok=True)
-        (self._folder / f"{member}.lock").unlink(missing_ok=True)
+        for end in ("json", "held", "lock"):
+            (self._folder / f"{member}.{end}").unlink(missing_ok=True)
         now_ns = time.time_ns()
         for pool, level in self._open.pop(member, Counter()).items():
             with self._lock:
@@ -304,6 +320,15 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
+
+
+def _held(path: Path) -> tuple[int, dict[str, int]]:
+    """Read the calls that a member held, by pool, after its transitions up to a sequence number."""
+    try:
+        sequence, held = orjson.loads(_bytes(path))
+        return int(sequence), {str(pool): int(level) for pool, level in held.items()}
+    except (orjson.JSONDecodeError, AttributeError, TypeError, ValueError):
+        return 0, {}
 
 
 def _json(path: Path) -> list[Transition]:

@@ -45,6 +45,7 @@ def work(n):
     for _ in range(3):
         end(attempt())
     held = [attempt() for _ in range(n)]
+    signal.signal(signal.SIGUSR1, lambda *_: [end(one) for one in held])
     while True:
         time.sleep(60)
 
@@ -58,6 +59,9 @@ for line in sys.stdin:
     word, number = line.split()
     if word == "spawn":
         spawn(int(number))
+    elif word == "die":
+        print("dying", flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
     else:
         os.kill(int(number), signal.SIGKILL)
         os.waitpid(int(number), 0)
@@ -129,6 +133,27 @@ def test_killed_workers_leave_counts_and_no_ghosts():
             return seen
 
         eventually(together)
+
+
+def test_the_port_and_the_levels_outlive_the_process_that_serves_them():
+    with workers() as (url, ask):
+        pids = [int(ask("spawn", n)) for n in (2, 3)]
+        eventually(lambda: shows(url, live=5, ok=6, peak=5))
+        ask("die", 0)
+        eventually(lambda: shows(url, live=5, ok=6, peak=5))  # by another process, at the same port
+        for pid in pids:
+            os.kill(pid, signal.SIGUSR1)
+        eventually(lambda: shows(url, live=0, ok=11, peak=5))
+
+
+def shows(url, live, ok, peak):
+    try:
+        seen = scrape(url)
+    except OSError as error:
+        raise AssertionError(f"nobody serves {url}") from error
+    assert seen["penstock_live_calls", "openai:m", None, None] == live
+    assert seen["penstock_attempts_total", "openai:m", "ok", None] == ok
+    assert seen["penstock_live_calls_peak", "openai:m", None, None] == peak
 
 
 def test_a_real_prometheus_never_fails_a_scrape_while_workers_die(tmp_path):
