@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import orjson
-from opentelemetry import trace
+from opentelemetry import context, trace
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
 from opentelemetry.trace import SpanKind, Tracer
 
@@ -93,6 +93,9 @@ def _calls() -> Calls:
 
 
 def _each_in_span(tracer: Tracer, calls: Calls) -> Calls:
+    """Make each call in an LLM span, all of them in one trace, as below a server's request."""
+    context.attach(trace.set_span_in_context(tracer.start_span("POST /ask")))
+
     def inside(call: Call) -> Call:
         def made() -> None:
             with tracer.start_as_current_span("chat gpt-5", kind=SpanKind.CLIENT, attributes=_LLM):
