@@ -5,27 +5,29 @@ from typing import Any, Final
 from penstock.analysis.answer import Answer, table_of
 from penstock.analysis.spans import Spans
 
-_ANSWERS: Final = """
+# An answer is an attempt that did not fail, or what a cache gave to an operation without sending it.
+_ANSWERED: Final = "NOT failed AND (is_attempt OR is_operation AND trust LIKE 'cache%')"
+_ANSWERS: Final = f"""
 SELECT coalesce(trust, 'unknown') AS trust, coalesce(pool, 'unknown') AS pool,
        coalesce(fallback_from, '') AS fallback_from, count(*) AS answers
-FROM spans WHERE is_attempt AND NOT failed GROUP BY ALL ORDER BY answers DESC, trust, pool, fallback_from
-"""
+FROM spans WHERE {_ANSWERED} GROUP BY ALL ORDER BY answers DESC, trust, pool, fallback_from
+"""  # noqa: S608
 _GUARDED: Final = """
 SELECT guard_action AS action, coalesce(trust, 'unknown') AS trust, coalesce(guard_requires, '') AS requires,
        coalesce(guard_outcome, 'unknown') AS outcome, count(*) AS count
 FROM spans WHERE guard_action IS NOT NULL GROUP BY ALL ORDER BY count DESC, action, trust, outcome
 """
-_FOLLOWED: Final = """
+_FOLLOWED: Final = f"""
 WITH doubtful AS (
   SELECT trace_id, min(end_ns) AS since, min(trust) AS trust, count(*) AS answers
-  FROM spans WHERE is_attempt AND NOT failed AND trust IS NOT NULL AND trust <> 'primary' GROUP BY trace_id
+  FROM spans WHERE {_ANSWERED} AND trust IS NOT NULL AND trust <> 'primary' GROUP BY trace_id
 )
 SELECT t.trace_id, coalesce(t.guard_action, t.tool, t.name) AS work, t.guard_action IS NOT NULL AS guarded,
        t.guard_outcome AS outcome, d.trust, d.answers, (t.start_ns - d.since) / 1e9 AS seconds_after
 FROM spans t JOIN doubtful d ON d.trace_id = t.trace_id
 WHERE (t.is_tool OR t.guard_action IS NOT NULL) AND t.start_ns >= d.since
-ORDER BY guarded DESC, t.start_ns LIMIT {limit}
-"""
+ORDER BY guarded DESC, t.start_ns LIMIT {{limit}}
+"""  # noqa: S608
 _SHOWN: Final = 200
 _DID_RUN: Final = frozenset({"ran", "unknown"})
 

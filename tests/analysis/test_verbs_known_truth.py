@@ -154,6 +154,26 @@ def test_irreversible_work_on_fallback_answers_is_found(calls, make_span, format
     ]
 
 
+def test_what_a_cache_answered_without_an_attempt_is_an_answer(calls, make_span, formats, opened):
+    spans = calls("ab" * 16, 0, 1, 0, **{"penstock.trust": "primary"})
+    held = {"gen_ai.operation.name": "chat", "penstock.span.kind": "operation", "penstock.pool": "p:m"}
+    for number, served in enumerate(("cache_fresh", "cache_stale")):
+        facts = {
+            **held,
+            "penstock.attempts": number,
+            "penstock.trust": served,
+        }  # stale: an attempt had failed
+        spans.append(
+            make_span("ab" * 16, f"{900 + number:016x}", None, "chat m", S + 3 * SEC, S + 4 * SEC, facts)
+        )
+    with opened(formats.lines(spans)) as view:
+        told = trust(view).data
+    assert {row["trust"]: row["answers"] for row in told["answers"]} == {
+        "primary": 1, "cache_fresh": 1, "cache_stale": 1,
+    }  # fmt: skip
+    assert told["answers_not_primary"] == 2
+
+
 def test_compare_finds_what_changed_and_not_what_did_not(calls, formats, opened, tmp_path):
     rng = random.Random(9)
 
