@@ -148,6 +148,8 @@ class Share:
     def ended(self, entry: Entry, usage: "Usage | None", now: float) -> None:
         """Settle a call before it stops being live: what was reserved and not used goes back."""
         self._count_live(now)
+        if self._slots < inf and self._tight:
+            self.due = min(self.due, now + _RESTLESS)  # somebody else may want the slot
         loan, entry.loan = entry.loan, None
         if loan is None or usage is None:
             return

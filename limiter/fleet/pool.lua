@@ -338,7 +338,7 @@ local spare = 0
 if not scarce and passing > 1 then
   spare = min(report.spare, floor((stock - S.queued) / (2 * members)))
 end
-local slots = lend_slots(member, report.queued + report.spare, S.queued > 0 and part or 1 / members)
+local slots = lend_slots(member, S.queued > 0 and report.queued or report.spare, S.queued > 0 and part or 1 / members)
 if slots >= 0 then
   grant = min(grant, max(0, slots - report.live))
   spare = min(spare, max(0, slots - report.live - grant))
@@ -372,14 +372,21 @@ member.demand = kept
 redis.call('HSET', KEYS[2], report.id, cmsgpack.pack(member))
 redis.call('ZADD', KEYS[3], now, report.id)
 if S.publisher == '' then S.publisher = report.id end
+-- When to ask again: when its next call should be due, or when room for one should have come.
+local again = S.dims.requests and 1 or 0.25       -- what is learnt from deliveries has to hear of them
+if report.queued > grant then
+  local earned = (1 - member.credit) / max(mine, 0.001)
+  local refilled = stock < 1 and (flow > 0 and flow < math.huge and (1 - stock) / flow or 1) or 0
+  again = max(slots >= 0 and 0.1 or 0.05, min(again, max(scarce and earned or 0, refilled)))
+end
 local held, corrected = estimates()
 save()
 local rate = min(fleet_rate(), flow)
 local reply = {
   granted = granted, slots = slots, held = held, corrected = corrected, elsewhere = elsewhere,
   gate = max(0, S.gate - now), parked = max(0, S.parked - now), cap = S.cap, cap_epoch = S.cap_epoch,
-  members = members, live = S.busy, tight = scarce,
-  again = scarce and max(0.02, min(1, (1 - member.credit) / max(mine, 0.001))) or 1,
+  members = members, live = S.busy, tight = S.queued > 0,
+  again = again,
   rate = rate * (0.2 / members + 0.8 * (S.queued > 0 and part or 1 / members)),
 }
 if S.publisher == report.id then

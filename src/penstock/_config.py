@@ -24,7 +24,8 @@ _FALSE: Final = frozenset({"", "0", "false", "no", "off"})
 class Settings:
     """What `instrument()` starts with. `spans` is None when no file is written.
 
-    `state` is the folder where what the limiter learnt is kept, if it is.
+    `state` is the folder where what the limiter learnt is kept, if it is; `store` the URL of the Redis
+    through which a fleet shares its quota.
     `pools` is the limiter's table (defaults for every pool beside `pools`), `trust` the trust room's;
     `names` maps patterns of `provider:model` to the user's own pool names.
     """
@@ -37,6 +38,7 @@ class Settings:
     limiter: Mapping[str, object] = field(default_factory=dict)
     trust: Mapping[str, object] = field(default_factory=dict)
     state: Path | None = None
+    store: str | None = field(default=None, repr=False)
     disabled: bool = False
 
 
@@ -106,6 +108,8 @@ OPTIONS: Final = (
            "OTEL_EXPORTER_PROMETHEUS_HOST"),
     Option("state", "off", "Keep what `enforce` learnt of each pool for the next run: `on` in "
            "`$XDG_STATE_HOME/penstock` (else `~/.local/state/penstock`), or the folder named.", _path),
+    Option("store", "none", "Share every pool's quota with the processes that name the same Redis: "
+           "`redis://host:6379/0`, `rediss://` for TLS (docs/fleet.md).", _text),
 )  # fmt: skip
 
 # Knobs of every pool that no `[pools."…"]` table sets: pool knob -> default and meaning.
@@ -231,6 +235,7 @@ def _settle(
         limiter={**knobs, "pools": tables["pools"]},
         trust=tables["trust"],
         state=_state(chosen["state"], environ),
+        store=None if chosen["store"] is None else str(chosen["store"]),
     )
 
 

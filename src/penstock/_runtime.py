@@ -111,6 +111,7 @@ def instrument(
     metrics_host: str | None = None,
     names: Mapping[str, str] | None = None,
     pools: Mapping[str, object] | None = None,
+    store: str | None = None,
     **knobs: object,
 ) -> Runtime:
     """See every LLM attempt of this process; with `limit`, queue and retry them.
@@ -118,7 +119,8 @@ def instrument(
     What is None comes from the environment, then from `penstock.toml` (docs/configuration.md). `limit`
     is off, observe or enforce; `spans` a file or "off"; `metrics_port` 0 picks a free port; `names` maps
     patterns of `provider:model` to pool names; `pools` holds each pool's options; `knobs` are the
-    options of all other pools. Called again, it replaces the running Runtime, unless nothing changed.
+    options of all other pools; `store` is the URL of the Redis through which a fleet shares its quota.
+    Called again, it replaces the running Runtime, unless nothing changed.
 
     Raises:
         UsageError: an unknown option, a bad value, or a metrics port that cannot be served.
@@ -126,7 +128,7 @@ def instrument(
     global _current
     given: dict[str, object] = {
         "limit": limit, "spans": spans, "metrics_port": metrics_port, "metrics_host": metrics_host,
-        "names": names, "pools": pools, **knobs,
+        "names": names, "pools": pools, "store": store, **knobs,
     }  # fmt: skip
     settings = load(given)
     with _lock:

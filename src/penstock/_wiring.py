@@ -1,7 +1,9 @@
 """Who is plugged into whom: the limiter behind the trust room, both into telemetry and the metrics."""
 
 import functools
+from collections import Counter
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Literal, cast
 
 from opentelemetry import trace
@@ -10,10 +12,11 @@ from penstock._config import Settings
 from penstock._memory import read
 from penstock.classifiers import register_entry_points
 from penstock.limiter import Change, Event, Limiter, parse_settings
+from penstock.limiter.fleet import Fleet, RedisStore
 from penstock.telemetry import Telemetry, TelemetryOptions, guard
 from penstock.telemetry import metrics as m
 from penstock.telemetry.export import SpanFile
-from penstock.telemetry.registry import Bound, Registry
+from penstock.telemetry.registry import Bound, Histogram, Registry
 from penstock.trust import TrustRoom
 
 
@@ -32,7 +35,7 @@ def start(
     if settings.limit != "off":
         events = _Events()
         mode = cast("Literal['enforce', 'observe']", settings.limit)
-        limiter = Limiter(pools, mode=mode, on_event=events)
+        limiter = Limiter(pools, mode=mode, on_event=events, fleet=_fleet(settings))
         if settings.state is not None and mode == "enforce":
             limiter.recall(read(settings.state))
     room = TrustRoom(settings.trust, limiter)
@@ -58,6 +61,11 @@ def start(
         events.registry = telemetry.registry
         telemetry.registry.add_source(_State(limiter, telemetry.registry))
     return limiter, room, telemetry
+
+
+def _fleet(settings: Settings) -> Fleet | None:
+    url = settings.store
+    return Fleet(lambda: RedisStore(url)) if url is not None and settings.limit == "enforce" else None
 
 
 @functools.cache
@@ -97,6 +105,7 @@ class _State:
     def __init__(self, limiter: Limiter, registry: Registry) -> None:
         self._limiter, self._registry = limiter, registry
         self._pool = Bound()
+        self._operations: Counter[str] = Counter()
 
     def __call__(self) -> None:
         for name, pool in self._limiter.snapshot().items():
@@ -105,3 +114,19 @@ class _State:
             self._registry.set(m.RATE, labels, pool.rate_per_second)
             self._registry.set(m.QUEUE, labels, pool.queued)
             self._registry.set(m.GATE, labels, float(pool.gate.value))
+        if self._limiter.fleet is not None:
+            self._tell_fleet(self._limiter.fleet)
+
+    def _tell_fleet(self, fleet: Fleet) -> None:
+        registry = self._registry
+        registry.set(m.STORE, (), float(fleet.up))
+        for result, count in fleet.operations.items():
+            registry.inc(m.STORE_OPS, (result,), count - self._operations[result])
+            self._operations[result] = count
+        for name, share in fleet.shares.items():
+            labels = (self._pool(name),)
+            registry.set(m.MEMBERS, labels, share.members)
+            if share.levels is not None:
+                seconds, call_seconds = share.levels
+                running = list(accumulate(seconds))
+                registry.put(m.FLEET_LIVE_SECONDS, labels, Histogram(running, call_seconds, running=True))
