@@ -21,6 +21,7 @@ class Dialects:
     json: dict[str, dict[str, int]]
     roles: tuple[tuple[str, dict[str, str]], ...]
     spellings: dict[str, tuple[str, ...]]
+    json_columns: dict[str, dict[str, str]]
 
 
 @cache
@@ -41,4 +42,4 @@ def dialects() -> Dialects:
         for rule in table["role"]
     )
     spellings = {column: tuple(attributes) for column, attributes in table["columns"].items()}
-    return Dialects(columns, json, roles, spellings)
+    return Dialects(columns, json, roles, spellings, table["json"])

@@ -1,14 +1,17 @@
-"""DuckDB as we use it: no downloads, bounded memory, and nothing but SELECT for words from outside."""
+"""What answers SQL, and DuckDB as we use it: no downloads, bounded memory, and only SELECT from outside."""
 
 import tempfile
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from penstock.errors import UsageError
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
 MEMORY_LIMIT: Final = "1GB"
 _MACROS: Final = """
@@ -16,6 +19,72 @@ CREATE MACRO intDiv(a, b) AS a // b;
 CREATE MACRO cityHash64(a) AS hash(a), (a, b) AS hash(a, b);
 """
 """What our SQL calls by ClickHouse's names, so that one text runs on both. Any 64-bit hash will do."""
+
+
+class Engine(Protocol):
+    """A database that holds the view `spans`. `?` stands for a value in our queries."""
+
+    def rows(self, sql: str, values: Sequence[object] = ()) -> list[dict[str, Any]]:
+        """Run one of our queries and return rows as dicts."""
+
+    def batches(self, sql: str, size: int) -> "pa.RecordBatchReader":
+        """Run one of our queries and stream its rows."""
+
+    def select(
+        self, sql: str, timeout_seconds: float, most: int
+    ) -> tuple[list[str], Sequence[Sequence[object]]]:
+        """Run one SELECT of the user's; return its columns and at most so many rows.
+
+        Raises:
+            UsageError: it is no single SELECT, fails, or takes too long.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class DuckDB:
+    """DuckDB as an engine."""
+
+    con: "duckdb.DuckDBPyConnection"
+
+    def rows(self, sql: str, values: Sequence[object] = ()) -> list[dict[str, Any]]:
+        """Run one of our queries and return rows as dicts."""
+        cursor = self.con.execute(sql, list(values))
+        assert cursor.description is not None
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def batches(self, sql: str, size: int) -> "pa.RecordBatchReader":
+        """Run one of our queries and stream its rows."""
+        return self.con.sql(sql).to_arrow_reader(size)
+
+    def select(
+        self, sql: str, timeout_seconds: float, most: int
+    ) -> tuple[list[str], Sequence[Sequence[object]]]:
+        """Run one SELECT of the user's; the connection is locked, so that it can only read `spans`."""
+        import duckdb
+
+        statement = only_select(self.con, sql)
+        timer = threading.Timer(timeout_seconds, self.con.interrupt)
+        timer.start()
+        try:
+            cursor = self.con.execute(statement)
+            return [column[0] for column in cursor.description or ()], cursor.fetchmany(most)
+        except duckdb.InterruptException as error:
+            raise too_slow(timeout_seconds) from error
+        except duckdb.Error as error:
+            raise UsageError(first_line(error)) from error
+        finally:
+            timer.cancel()
+
+
+def too_slow(timeout_seconds: float) -> UsageError:
+    """Say that a query was stopped."""
+    return UsageError(f"the query took longer than {timeout_seconds:g} s; narrow it or raise --timeout")
+
+
+def parquet(path: Path) -> str:
+    """Give what stands for a Parquet file in FROM."""
+    return "read_parquet('" + str(path).replace("'", "''") + "')"
 
 
 def connect(spill: Path) -> "duckdb.DuckDBPyConnection":

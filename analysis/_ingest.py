@@ -99,7 +99,7 @@ def relate(parts: list[Path], target: Path, spill: Path, *, files: bool = True) 
     con = _engine.connect(spill)
     try:
         resolve(con, parts, fresh, apart=files)
-        counts = measure(con, fresh)
+        counts = measure(_engine.DuckDB(con), _engine.parquet(fresh))
     finally:
         con.close()
     fresh.replace(target)

@@ -13,7 +13,7 @@ from penstock.analysis._verdicts import judge
 STATUS_OK: Final = 1
 STATUS_ERROR: Final = 2
 KIND_CLIENT: Final = 3
-_FIRST_TOKEN_EVENTS: Final = frozenset(
+FIRST_TOKEN_EVENTS: Final = frozenset(
     {"First Token Stream Event", "gen_ai.content.completion.chunk", "ai.stream.firstChunk"}
 )
 _UNNAMED: Final = frozenset({"other", "queue"})
@@ -57,7 +57,7 @@ def _read_events(block: Block) -> None:
             if name == "exception":
                 types[row] = as_text(attributes.get("exception.type")) or types[row]
                 messages[row] = as_text(attributes.get("exception.message")) or messages[row]
-            elif name in _FIRST_TOKEN_EVENTS and first_tokens[row] is None and when is not None and start:
+            elif name in FIRST_TOKEN_EVENTS and first_tokens[row] is None and when is not None and start:
                 first_tokens[row] = max(0, when - start) / 1e9
 
 
@@ -141,7 +141,7 @@ def _name(
         return provider, None, pool
     model = request_model or response_model
     if provider is not None:
-        provider = _PROVIDERS.get(provider.lower(), provider.lower())
+        provider = PROVIDERS.get(provider.lower(), provider.lower())
     elif model is not None and "/" in model:
         provider = model.split("/", 1)[0]
     if pool is None and (provider or model):
@@ -195,7 +195,7 @@ def _judge(block: Block, rows: Sequence[int], roles: Sequence[str]) -> None:
         failed[row] = verdict.error_class.value != "cancelled"
 
 
-_PROVIDERS: Final[Mapping[str, str]] = {
+PROVIDERS: Final[Mapping[str, str]] = {
     "openai.chat": "openai",
     "openai.responses": "openai",
     "openai.completion": "openai",

@@ -1,13 +1,10 @@
 """The data quality box: every number of every answer depends on it."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from penstock.analysis._engine import Engine
 from penstock.analysis._reading import Decoded
-
-if TYPE_CHECKING:
-    import duckdb
 
 ORPHANS_WORTH_A_WARNING: Final = 0.05
 
@@ -30,18 +27,14 @@ SELECT count(*) AS spans,
        count(*) FILTER (WHERE end_ns IS NOT NULL AND end_ns % 1000 = 0) AS whole_microseconds,
        count(*) FILTER (WHERE start_ns % 256 = 0) AS divisible,
        min(start_ns) AS first_start_ns, max(end_ns) AS last_end_ns
-FROM read_parquet(?)
+FROM {spans}
 """
 _DIVISIBLE_FROM: Final = 20
 
 
-def measure(con: "duckdb.DuckDBPyConnection", spans: Path) -> dict[str, Any]:
-    """Count the defects of a resolved file."""
-    cursor = con.execute(_MEASURE, [str(spans)])
-    found = cursor.fetchone()
-    assert found is not None
-    assert cursor.description is not None
-    counts = dict(zip((column[0] for column in cursor.description), found, strict=True))
+def measure(engine: Engine, spans: str) -> dict[str, Any]:
+    """Count the defects of resolved spans: a table, or what stands for one in FROM."""
+    (counts,) = engine.rows(_MEASURE.format(spans=spans))
     started = counts["spans"] - counts["without_start"]
     divisible, micro = counts.pop("divisible"), counts.pop("whole_microseconds")
     counts["lost_nanoseconds"] = started >= _DIVISIBLE_FROM and divisible == started and micro < started

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from penstock.analysis import _engine
 from penstock.analysis._columns import COLUMNS
 
 if TYPE_CHECKING:
@@ -63,18 +64,18 @@ WHERE p.row_id <> f.row_id
 """
 _CLIMB: Final = """
 CREATE OR REPLACE TEMPORARY TABLE frontier AS
-SELECT f.row_id, f.role, f.sort, p.pid AS at
+SELECT f.row_id AS row_id, f.role AS role, f.sort AS sort, p.pid AS at
 FROM frontier f JOIN nodes p ON p.sid = f.at AND p.named
 WHERE p.role IN ('other', 'queue', 'http') AND p.pid IS NOT NULL
 """
 _ROOTS: Final = """
 CREATE OR REPLACE TEMPORARY TABLE roots AS
-SELECT r.row_id, coalesce(l.to_row, r.root) AS root
+SELECT r.row_id AS row_id, coalesce(l.to_row, r.root) AS root
 FROM roots r LEFT JOIN links l ON l.row_id = r.root AND l.role = 'operation'
 """
 _CALLS: Final = """
 CREATE TEMPORARY TABLE calls AS
-SELECT n.row_id, r.root,
+SELECT n.row_id AS row_id, r.root AS root,
        i.to_row IS NULL AS leaf,
        n.dedupe IN ('inner', 'outer') AND r.root = n.row_id AND i.to_row IS NULL
          AND o.trace IS NOT NULL AS shadow,
@@ -87,27 +88,27 @@ LEFT JOIN (SELECT DISTINCT trace FROM nodes WHERE role = 'operation' AND dedupe 
 _ATTEMPTS: Final = """
 CREATE TEMPORARY TABLE tries AS
 WITH own AS (
-  SELECT n.row_id, 'attempt' AS via, l.to_row AS op
+  SELECT n.row_id AS row_id, 'attempt' AS via, l.to_row AS op
   FROM nodes n LEFT JOIN links l USING (row_id) WHERE n.role = 'attempt'
 ), held AS (
-  SELECT DISTINCT c.root FROM own JOIN calls c ON c.row_id = own.op
+  SELECT DISTINCT c.root AS root FROM own JOIN calls c ON c.row_id = own.op
 ), http AS (
-  SELECT l.row_id, 'http' AS via, l.to_row AS op FROM links l JOIN calls c ON c.row_id = l.to_row
+  SELECT l.row_id AS row_id, 'http' AS via, l.to_row AS op FROM links l JOIN calls c ON c.row_id = l.to_row
   WHERE l.role = 'http' AND l.to_role = 'operation' AND c.root NOT IN (SELECT root FROM held)
 ), dialled AS (
-  SELECT DISTINCT c.root FROM http JOIN calls c ON c.row_id = http.op
+  SELECT DISTINCT c.root AS root FROM http JOIN calls c ON c.row_id = http.op
 ), self AS (
   SELECT row_id, 'operation' AS via, row_id AS op FROM calls
   WHERE leaf AND sent AND NOT shadow
     AND root NOT IN (SELECT root FROM held) AND root NOT IN (SELECT root FROM dialled)
 )
-SELECT t.row_id, t.via, t.op, c.root
+SELECT t.row_id AS row_id, t.via AS via, t.op AS op, c.root AS root
 FROM (SELECT * FROM own UNION ALL SELECT * FROM http UNION ALL SELECT * FROM self) t
 LEFT JOIN calls c ON c.row_id = t.op
 """
 _FAMILY: Final = """
 CREATE TEMPORARY TABLE family AS
-SELECT n.row_id,
+SELECT n.row_id AS row_id,
        n.pid IS NOT NULL AND p.sid IS NULL AS orphan,
        coalesce(n.start_ns < p.start_ns, false) AS skewed
 FROM nodes n LEFT JOIN nodes p ON p.sid = n.pid AND p.named
@@ -115,7 +116,7 @@ WHERE n.pid IS NOT NULL
 """
 _BLAMED: Final = """
 CREATE TEMPORARY TABLE blamed AS
-SELECT t.root, max_by(r.error_class, r.start_ns) AS error_class,
+SELECT t.root AS root, max_by(r.error_class, r.start_ns) AS error_class,
        max_by(r.error_reason, r.start_ns) AS error_reason
 FROM tries t JOIN raw r USING (row_id)
 WHERE t.via <> 'operation' AND r.failed AND r.error_class <> 'unknown' AND t.root IS NOT NULL
@@ -128,13 +129,14 @@ WHERE task_id IS NOT NULL AND trace_id IS NOT NULL GROUP BY trace_id HAVING min(
 """
 _DERIVED: Final = """
 CREATE TEMPORARY TABLE derived AS
-SELECT n.row_id, t.via,
+SELECT n.row_id AS row_id, t.via AS via,
        coalesce(f.orphan, false) AS orphan, coalesce(f.skewed, false) AS skewed,
        coalesce(c.root = n.row_id AND NOT c.shadow, false) AS is_operation,
        n.role = 'tool' AND u.row_id IS NULL AS is_tool,
        coalesce(c.leaf AND NOT c.shadow, false) AS owns_tokens,
        coalesce(t.root, c.root) AS call_id,
-       o.provider, o.model, o.pool, b.error_class, b.error_reason
+       o.provider AS provider, o.model AS model, o.pool AS pool,
+       b.error_class AS error_class, b.error_reason AS error_reason
 FROM nodes n
 LEFT JOIN family f ON f.row_id = n.row_id
 LEFT JOIN calls c ON c.row_id = n.row_id
@@ -163,6 +165,11 @@ FROM (SELECT * FROM raw WHERE row_id BETWEEN {low} AND {high}) r
 LEFT JOIN (SELECT * FROM derived WHERE row_id BETWEEN {low} AND {high}) d ON d.row_id = r.row_id
 LEFT JOIN tasks k ON k.trace_id = r.trace_id
 """
+DERIVED: Final = (
+    "orphan", "skewed", "is_operation", "is_attempt", "attempt_from", "is_tool", "owns_tokens", "call_id",
+    "task",
+)  # fmt: skip
+"""What relating adds to the columns of a span, besides `row_id` and `duplicate`."""
 _CHANGED: Final = frozenset({"provider", "model", "pool", "error_class", "error_reason"})
 _SLICE: Final = 1 << 16
 """Rows that are joined and written together: memory stays the same whatever the file."""
@@ -203,7 +210,7 @@ def resolve(con: "duckdb.DuckDBPyConnection", parts: list[Path], target: Path, *
     shift = FILE_ROWS if apart else 0
     columns = ", ".join(COLUMNS)
     selects = (
-        f"SELECT {columns}, row_id + {i * shift} AS row_id FROM read_parquet({_quoted(part)})"  # noqa: S608
+        f"SELECT {columns}, row_id + {i * shift} AS row_id FROM {_engine.parquet(part)}"  # noqa: S608
         for i, part in enumerate(parts)
     )
     con.execute(f"CREATE TEMPORARY VIEW raw AS {' UNION ALL '.join(selects)}")
@@ -225,7 +232,3 @@ def _write(con: "duckdb.DuckDBPyConnection", target: Path) -> None:
             writer.write_batch(batch)
     assert writer is not None
     writer.close()
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"

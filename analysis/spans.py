@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from penstock.analysis import _engine, _store
-from penstock.analysis._quality import box
+from penstock.analysis import _clickhouse, _engine, _store
+from penstock.analysis._engine import Engine
+from penstock.analysis._quality import box, measure
 from penstock.analysis._reading import Decoded
 from penstock.errors import UsageError
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from penstock.analysis._ingest import Progress
 
 STDIN: Final = "-"
+_PROBE_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,16 +41,13 @@ class Spans:
     `quality` is the data quality box of everything read, before the selection.
     """
 
-    con: "duckdb.DuckDBPyConnection"
+    engine: Engine
     quality: dict[str, Any]
     truncations: list[str] = field(default_factory=list)
 
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[dict[str, Any]]:
         """Run one of our queries and return rows as dicts."""
-        cursor = self.con.execute(sql, list(values))
-        assert cursor.description is not None
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        return self.engine.rows(sql, values)
 
 
 def _silent(_bytes: int, _spans: int, _total: int | None) -> None:
@@ -65,9 +64,17 @@ def open_spans(
 ) -> Iterator[Spans]:
     """Read files (paths, globs, folders, `-`) into the store if needed and open them together.
 
+    A single `clickhouse://…` is asked where it is: nothing but answers is fetched.
+
     Raises:
-        UsageError: a file is missing, empty or foreign, or the selection does not parse.
+        UsageError: a file is missing, empty or foreign, a server cannot be asked, or the selection does
+            not parse.
     """
+    selection = selection or Selection()
+    if any(map(_clickhouse.is_address, names)):
+        with _of_table(names, selection) as spans:
+            yield spans
+        return
     with ExitStack() as stack:
         spill = Path(stack.enter_context(_engine.spill_folder()))
         if len(names) == 1 and names[0] == STDIN:
@@ -79,10 +86,24 @@ def open_spans(
         con = _engine.connect(spill)
         stack.callback(con.close)
         _engine.lock(con, [resolved])
-        _view(con, resolved, selection or Selection())
+        _view(con, resolved, selection)
         yield Spans(
-            con, box(counts, readings), [said for name, told in readings if (said := _truncation(name, told))]
+            _engine.DuckDB(con),
+            box(counts, readings),
+            [said for name, told in readings if (said := _truncation(name, told))],
         )
+
+
+@contextmanager
+def _of_table(names: Sequence[str], selection: Selection) -> Iterator[Spans]:
+    if len(names) > 1:
+        raise UsageError("a ClickHouse table is asked alone; it cannot be joined with other sources")
+    with _clickhouse.open_table(names[0], selection.since_ns, selection.until_ns) as engine:
+        counts = measure(engine, "every_span")
+        if selection.where:
+            _probe(engine, selection.where)
+        _clickhouse.select_spans(engine, _condition(selection))
+        yield Spans(engine, box(counts, [(str(_clickhouse.address_of(names[0])), Decoded())]))
 
 
 def expand(names: Sequence[str]) -> list[tuple[Path, bool]]:
@@ -193,28 +214,33 @@ def _together(
 
 
 def _view(con: "duckdb.DuckDBPyConnection", resolved: Path, selection: Selection) -> None:
-    path = str(resolved).replace("'", "''")
-    con.execute(f"CREATE VIEW every_span AS SELECT * FROM read_parquet('{path}') WHERE NOT duplicate")  # noqa: S608
+    kept = f"SELECT * FROM {_engine.parquet(resolved)} WHERE NOT duplicate"  # noqa: S608
+    con.execute(f"CREATE VIEW every_span AS {kept}")
+    if selection.where:
+        _probe(_engine.DuckDB(con), selection.where)
+    con.execute(f"CREATE VIEW spans AS SELECT * FROM every_span WHERE {_condition(selection)}")  # noqa: S608
+
+
+def _condition(selection: Selection) -> str:
     conditions = []
     if selection.since_ns is not None:
         conditions.append(f"start_ns >= {selection.since_ns:d}")
     if selection.until_ns is not None:
         conditions.append(f"start_ns < {selection.until_ns:d}")
     if selection.where:
-        _check(con, selection.where)
         conditions.append(f"({selection.where}\n)")
-    chosen = " AND ".join(conditions) or "true"
-    con.execute(f"CREATE VIEW spans AS SELECT * FROM every_span WHERE {chosen}")  # noqa: S608
+    return " AND ".join(conditions) or "true"
 
 
-def _check(con: "duckdb.DuckDBPyConnection", where: str) -> None:
-    import duckdb
-
-    query = _engine.only_select(con, f"SELECT 1 FROM every_span WHERE ({where}\n) LIMIT 0")  # noqa: S608
+def _probe(engine: Engine, where: str) -> None:
     try:
-        con.execute(query)
-    except duckdb.Error as error:
-        raise UsageError(f"--where {where!r}: {_engine.first_line(error)}") from error
+        engine.select(_probing(where), _PROBE_SECONDS, 1)
+    except UsageError as error:
+        raise UsageError(f"--where {where!r}: {error}") from error
+
+
+def _probing(where: str) -> str:
+    return f"SELECT 1 FROM every_span WHERE ({where}\n) LIMIT 0"  # noqa: S608 - looked at before it runs
 
 
 def _truncation(name: str, told: Decoded) -> str | None:

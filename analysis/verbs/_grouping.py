@@ -21,8 +21,8 @@ _COLUMNS: Final = {
     "agent": "coalesce(agent, 'unknown')",
     "status": "coalesce(CAST(http_status AS VARCHAR), 'none')",
     "dimension": "coalesce(limit_dimension, 'none')",
-    "minute": "start_ns // 60000000000 * 60",
-    "hour": "start_ns // 3600000000000 * 3600",
+    "minute": "intDiv(start_ns, 60000000000) * 60",
+    "hour": "intDiv(start_ns, 3600000000000) * 3600",
 }
 
 

@@ -17,7 +17,7 @@ from penstock.analysis.verbs._proportion import stands_out
 from penstock.analysis.verbs.concurrency import figures, levels_between
 
 _WINDOWS: Final = """
-SELECT pool, start_ns // {width} AS slot, count(*) AS calls,
+SELECT pool, intDiv(start_ns, {width}) AS slot, count(*) AS calls,
        count(*) FILTER (WHERE cache_read_tokens = 0) AS misses,
        CAST(sum(input_tokens - cache_read_tokens) AS BIGINT) AS uncached_tokens,
        CAST(sum(input_tokens) AS BIGINT) AS input_tokens

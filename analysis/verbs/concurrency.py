@@ -29,7 +29,7 @@ WITH live AS (
 ), levels AS (
   SELECT {names} t,
          sum(d) OVER ({partition} ORDER BY t ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS level,
-         lead(t) OVER ({partition} ORDER BY t ROWS BETWEEN 1 FOLLOWING AND 1 FOLLOWING) AS until
+         lead(t) OVER ({partition} ORDER BY t) AS until
   FROM steps
 )
 SELECT {names} CAST(level AS BIGINT) AS level, CAST(sum(until - t) AS BIGINT) AS ns
@@ -100,7 +100,7 @@ def levels_between(spans: Spans, pool: str, begin: int, end: int) -> dict[int, i
         "FROM (SELECT s AS t, 1 AS d FROM live UNION ALL SELECT e, -1 FROM live) AS changes GROUP BY t), "
         "levels AS (SELECT t, "
         "sum(d) OVER (ORDER BY t ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS level, "
-        "lead(t) OVER (ORDER BY t ROWS BETWEEN 1 FOLLOWING AND 1 FOLLOWING) AS until FROM steps) "
+        "lead(t) OVER (ORDER BY t) AS until FROM steps) "
         "SELECT CAST(level AS BIGINT) AS level, CAST(sum(until - t) AS BIGINT) AS ns "
         "FROM levels WHERE until > t GROUP BY level",
         [begin, end, pool, end, begin],

@@ -41,7 +41,7 @@ def _groups(spans: Spans, flag: str, by: Sequence[str]) -> list[dict[str, Any]]:
     select, names = grouped(by)
     return spans.rows(
         f"SELECT {select}, count(*) AS count FROM spans WHERE {flag} AND failed "  # noqa: S608
-        f"GROUP BY ALL ORDER BY count DESC, {', '.join(names)}"
+        f"GROUP BY ALL ORDER BY count DESC, {', '.join(str(place) for place in range(1, len(names) + 1))}"
     )
 
 
@@ -53,7 +53,7 @@ def _over_time(spans: Spans) -> dict[str, Any]:
     length = (bounds["last"] - bounds["first"]) / 1e9
     step = next((step for step in _STEPS if length / step <= _BUCKETS), _STEPS[-1])
     rows = spans.rows(
-        "SELECT (start_ns - ?) // ? AS bucket, count(*) AS attempts, "
+        "SELECT intDiv(start_ns - ?, ?) AS bucket, count(*) AS attempts, "
         "count(*) FILTER (WHERE failed) AS failed, "
         "count(*) FILTER (WHERE error_class IN ('rate_limit', 'quota', 'overloaded') AND failed) AS refused "
         "FROM spans WHERE is_attempt AND start_ns IS NOT NULL GROUP BY bucket ORDER BY bucket",

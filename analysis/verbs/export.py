@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from penstock.analysis._columns import COLUMNS
+from penstock.analysis._resolve import DERIVED
 from penstock.analysis.answer import Answer
 from penstock.analysis.spans import Spans
 from penstock.errors import UsageError
@@ -51,7 +53,8 @@ def _write(spans: Spans, path: Path, kind: str) -> int:
     import pyarrow.csv
     import pyarrow.parquet
 
-    reader = spans.con.sql("SELECT * EXCLUDE (row_id, duplicate) FROM spans").to_arrow_reader(_BATCH)
+    columns = ", ".join((*COLUMNS, *DERIVED))
+    reader = spans.engine.batches(f"SELECT {columns} FROM spans", _BATCH)  # noqa: S608 - names of our own
     count = 0
     if kind == "jsonl":
         with path.open("wb") as out:

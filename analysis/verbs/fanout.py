@@ -41,7 +41,7 @@ WITH tasks AS (
   WHERE task IS NOT NULL AND start_ns IS NOT NULL GROUP BY task
 ), levels AS (
   SELECT t, sum(sum(d)) OVER (ORDER BY t ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS level,
-         lead(t) OVER (ORDER BY t ROWS BETWEEN 1 FOLLOWING AND 1 FOLLOWING) AS until
+         lead(t) OVER (ORDER BY t) AS until
   FROM (SELECT s AS t, 1 AS d FROM tasks WHERE e >= s UNION ALL
         SELECT e, -1 FROM tasks WHERE e >= s) AS changes
   GROUP BY t

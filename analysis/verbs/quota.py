@@ -31,7 +31,7 @@ SELECT coalesce(pool, 'unknown') AS pool, count(*) AS attempts,
        count(*) FILTER (WHERE failed AND error_class = 'rate_limit') AS refused,
        min(quota_requests_remaining) AS requests_remaining_min,
        min(quota_tokens_remaining) AS tokens_remaining_min
-FROM spans WHERE is_attempt GROUP BY ALL ORDER BY attempts DESC, pool
+FROM spans WHERE is_attempt GROUP BY ALL ORDER BY 2 DESC, 1
 """
 _TRIES: Final = """
 SELECT start_ns, greatest(end_ns, start_ns) AS end_ns,
@@ -40,7 +40,7 @@ FROM spans WHERE is_attempt AND coalesce(pool, 'unknown') = ? AND start_ns IS NO
 ORDER BY start_ns
 """
 _TOKENS: Final = """
-SELECT start_ns // 60000000000 AS minute,
+SELECT intDiv(start_ns, 60000000000) AS minute,
        CAST(sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)) AS BIGINT) AS tokens
 FROM spans WHERE owns_tokens AND coalesce(pool, 'unknown') = ? AND start_ns IS NOT NULL GROUP BY minute
 """

@@ -27,7 +27,7 @@ SELECT coalesce(o.task, o.span_id) AS task, coalesce(o.pool, 'unknown') AS pool,
        o.input_tokens, o.output_tokens, o.max_tokens
 FROM spans o LEFT JOIN tries t ON t.call_id = o.call_id
 WHERE o.is_operation AND o.start_ns IS NOT NULL AND o.end_ns IS NOT NULL
-ORDER BY task, o.start_ns
+ORDER BY 1, o.start_ns
 """
 
 

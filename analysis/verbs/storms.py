@@ -30,14 +30,14 @@ SELECT pool, count(*) AS calls, CAST(sum(attempts) AS BIGINT) AS attempts,
        count(*) FILTER (WHERE failed = attempts) AS calls_without_success,
        sum(wasted_ns) / 1e9 AS wasted_seconds, CAST(sum(wasted_tokens) AS BIGINT) AS wasted_tokens,
        sum(greatest(span_ns - working_ns, 0)) / 1e9 AS backoff_seconds
-FROM calls GROUP BY pool ORDER BY attempts DESC, pool
+FROM calls GROUP BY pool ORDER BY 3 DESC, 1
 """
 _WINDOWS: Final = """
-SELECT coalesce(pool, 'unknown') AS pool, start_ns // {width} AS slot, count(*) AS attempts,
+SELECT coalesce(pool, 'unknown') AS pool, intDiv(start_ns, {width}) AS slot, count(*) AS attempts,
        count(DISTINCT call_id) AS calls,
        count(*) FILTER (WHERE failed AND error_class IN ('rate_limit', 'overloaded')) AS refused
 FROM spans WHERE is_attempt AND start_ns IS NOT NULL AND call_id IS NOT NULL
-GROUP BY ALL ORDER BY pool, slot
+GROUP BY ALL ORDER BY 1, 2
 """
 _SPREAD: Final = """
 SELECT attempts, count(*) AS calls FROM (

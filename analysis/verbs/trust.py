@@ -10,12 +10,12 @@ _ANSWERED: Final = "NOT failed AND (is_attempt OR is_operation AND trust LIKE 'c
 _ANSWERS: Final = f"""
 SELECT coalesce(trust, 'unknown') AS trust, coalesce(pool, 'unknown') AS pool,
        coalesce(fallback_from, '') AS fallback_from, count(*) AS answers
-FROM spans WHERE {_ANSWERED} GROUP BY ALL ORDER BY answers DESC, trust, pool, fallback_from
+FROM spans WHERE {_ANSWERED} GROUP BY ALL ORDER BY answers DESC, 1, 2, 3
 """  # noqa: S608
 _GUARDED: Final = """
 SELECT guard_action AS action, coalesce(trust, 'unknown') AS trust, coalesce(guard_requires, '') AS requires,
        coalesce(guard_outcome, 'unknown') AS outcome, count(*) AS count
-FROM spans WHERE guard_action IS NOT NULL GROUP BY ALL ORDER BY count DESC, action, trust, outcome
+FROM spans WHERE guard_action IS NOT NULL GROUP BY ALL ORDER BY count DESC, 1, 2, 4
 """
 _FOLLOWED: Final = f"""
 WITH doubtful AS (

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.analysis import Spans, concurrency
+from penstock.analysis._engine import DuckDB
 
 NS = 1_760_000_000_000_000_000
 INTERVALS = st.lists(
@@ -52,7 +53,7 @@ def test_levels_equal_counting_tick_by_tick(intervals):
         "INSERT INTO spans VALUES (?, ?, true, ?, ?)",
         [(pool, pool, NS + start, NS + start + length) for start, length, pool in intervals],
     )
-    told = concurrency(Spans(con, {})).data
+    told = concurrency(Spans(DuckDB(con), {})).data
     everything = [(start, start + length) for start, length, _ in intervals]
     for name, group in [("", told["total"]), *((group["pool"], group) for group in told["groups"])]:
         chosen = [(s, s + n) for s, n, pool in intervals if pool == name] if name else everything
