@@ -15,6 +15,7 @@ COMMANDS: Final[dict[str, str]] = {
     "doctor": "doctor",
     "traces": "traces",
     "plan": "plan",
+    "pools": "pools",
     "classify": "classify",
     "simulate": "simulate",
     "dashboards": "dashboards",

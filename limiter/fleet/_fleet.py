@@ -96,7 +96,9 @@ class Fleet:
     # From anywhere
 
     def close(self) -> None:
-        """Give everything back, and stop."""
+        """Give everything back, and stop. Idempotent."""
+        if self._closed:
+            return
         self._closed = True
         self._woken.set()
         thread, self._thread = self._thread, None

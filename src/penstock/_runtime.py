@@ -39,7 +39,7 @@ class Runtime:
         self.limiter: Limiter | None = None
         self.trust: TrustRoom | None = None
         self.telemetry: Telemetry | None = None
-        self._forget_exit: Callable[[], None] | None = None
+        self._forget_exits: list[Callable[[], None]] = []
         if settings.disabled:
             return
         from penstock._wiring import start
@@ -47,7 +47,9 @@ class Runtime:
         finished = _note_file if os.environ.get(LAUNCHED) else None
         self.limiter, self.trust, self.telemetry = start(settings, finished)
         if settings.state is not None and settings.limit == "enforce":
-            self._forget_exit = on_exit(self._remember)
+            self._forget_exits.append(on_exit(self._remember))
+        if self.limiter is not None and self.limiter.fleet is not None:
+            self._forget_exits.append(on_exit(self.limiter.fleet.close))
 
     @property
     def spans(self) -> Path | None:
@@ -71,7 +73,7 @@ class Runtime:
 
     def _remember(self) -> None:
         """Keep what was learnt. A signal may have stopped this very thread while it held the lock."""
-        if self.limiter is None or self.settings.state is None:
+        if self.limiter is None or self.settings.state is None or self.settings.limit != "enforce":
             return
         if self.limiter.lock.acquire(timeout=_LOCK_SECONDS):
             self.limiter.lock.release()
@@ -83,10 +85,10 @@ class Runtime:
         with _lock:
             if _current is self:
                 _current = None
-        if self._forget_exit is not None:
-            self._forget_exit()
-            self._forget_exit = None
-            self._remember()
+        for forget in self._forget_exits:
+            forget()
+        self._forget_exits.clear()
+        self._remember()
         if self.limiter is not None:
             self.limiter.close()
         if self.trust is not None:
