@@ -76,17 +76,14 @@ class Fleet:
         share = self._shares[pool.name] = Share(pool, self._member, now)
         if self._lost:
             share.lose(now)
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="penstock-fleet", daemon=True)
-            self._thread.start()
-        self._woken.set()
+        self._wake()
         return share
 
     def wanted(self, pool: "Pool", now: float) -> None:
         """Ask for more than is due, if somebody waits for nothing but the fleet."""
         share = pool.share
         if share is not None and pool.reason() == "fleet" and share.poke(now):
-            self._woken.set()
+            self._wake()
 
     def after_fork(self) -> None:
         """Become a member of one's own in a forked child."""
@@ -112,22 +109,29 @@ class Fleet:
                 _log.debug("penstock: could not leave the fleet: %s", error)
         self._store.close()
 
+    def _wake(self) -> None:
+        """Have a round of exchanges soon."""
+        self._woken.set()
+        if self._thread is None and not self._closed:
+            self._thread = threading.Thread(target=self._run, name="penstock-fleet", daemon=True)
+            self._thread.start()
+
     # On the thread
 
     def _run(self) -> None:
-        host = self._host
-        assert host is not None
         while not self._closed:
             try:
-                pause = self._round(host)
+                pause = self._round()
             except Exception:  # noqa: BLE001 - the app comes first
                 _log.exception("penstock: the fleet's thread failed, and goes on")
                 pause = _PAUSE_SECONDS
             self._woken.wait(pause)
             self._woken.clear()
 
-    def _round(self, host: Host) -> float:
+    def _round(self) -> float:
         """Exchange whatever is due. Returns the seconds until something is."""
+        host = self._host
+        assert host is not None
         with host.lock:
             now = host.clock()
             if self._lost and now < self._try_at:

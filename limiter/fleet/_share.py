@@ -62,7 +62,7 @@ class Share:
         self.due = now
         self.levels: tuple[list[float], float] | None = None
         """Seconds at each level and call-seconds of the whole fleet, if this member is to tell them."""
-        self._since = now
+        self._answer_by = now + PATIENCE_SECONDS
         self._lent = 0
         self._each: dict[str, float] = {}
         self._slots = inf
@@ -95,10 +95,18 @@ class Share:
         return self.standing is Standing.LOST
 
     def when(self, now: float) -> float:
-        """Say when the next call may go: `now`, later, or inf until the next exchange."""
+        """Say when the next call may go: `now`, later, or inf until the next exchange.
+
+        Whoever waits for a store that does not answer waits no longer than `PATIENCE_SECONDS`.
+        """
         if self.standing is Standing.LOST:
             return self._alone.when(1.0, now) if self._alone is not None else now
-        return now if self._lent > 0 and len(self.pool.live) < self._slots else inf
+        if self._lent > 0 and len(self.pool.live) < self._slots:
+            return now
+        if now < self._answer_by:
+            return self._answer_by
+        self.lose(now)
+        return self.when(now)
 
     def live(self) -> int:
         """Count the fleet's live calls, as last told."""
@@ -208,6 +216,7 @@ class Share:
         }
         self._gate_told, self._parked_told = pool.gate.until, pool.parked_until
         self._live_seconds, self._told_at = 0.0, now
+        self._answer_by = now + PATIENCE_SECONDS
         return told
 
     def take(self, reply: Mapping[str, Any], now: float) -> None:
@@ -215,7 +224,7 @@ class Share:
         pool = self.pool
         if self.standing is Standing.LOST:
             pool.rejoined(now)
-        self.standing, self._alone = Standing.HELD, None
+        self.standing, self._alone, self._answer_by = Standing.HELD, None, inf
         granted = reply["granted"]
         self._lent = int(granted["calls"])
         self._each = {
@@ -246,13 +255,6 @@ class Share:
         self.pool.went_alone(now)
         self._lent, self._each, self._slots, self._elsewhere = 0, {}, inf, 0
         self.levels = None
-
-    def give_up_joining(self, now: float) -> bool:
-        """Stop waiting for a store that never answered, when its time is over."""
-        if self.standing is Standing.JOINING and now - self._since >= PATIENCE_SECONDS:
-            self.lose(now)
-            return True
-        return False
 
     def _obey(self, reply: Mapping[str, Any], now: float) -> None:
         pool = self.pool

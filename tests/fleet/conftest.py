@@ -1,0 +1,147 @@
+"""A real Redis; a fleet in virtual time over it, by the production script; a proxy that breaks."""
+
+import json
+import shutil
+import subprocess
+import time
+from importlib.resources import files
+
+import pytest
+import redis
+
+from penstock.limiter.fleet import Fleet, RedisStore, StoreError
+from tests.limiter.conftest import Fleet as Agents
+
+
+class Redis:
+    """One server on a socket file. It can be killed, and started again with nothing in it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.socket = folder / "redis.sock"
+        self.url = f"unix://{self.socket}"
+        self.process = None
+
+    def start(self):
+        server = shutil.which("redis-server")
+        assert server, "redis-server is missing: apt-get install redis-server"
+        command = [
+            server,
+            "--port",
+            "0",
+            "--unixsocket",
+            str(self.socket),
+            "--save",
+            "",
+            "--dir",
+            str(self.folder),
+        ]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        self.client = redis.Redis(unix_socket_path=str(self.socket))
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                self.client.ping()
+                return self
+            except redis.ConnectionError:
+                assert time.monotonic() < deadline, "redis-server did not start"
+                time.sleep(0.02)
+
+    def stop(self):
+        self.client.close()
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory):
+    server = Redis(tmp_path_factory.mktemp("redis")).start()
+    yield server
+    server.stop()
+
+
+class ToldStore(RedisStore):
+    """The production store, whose script is told the time instead of asking the server for it."""
+
+    def __init__(self, url, clock):
+        super().__init__(url, socket_timeout=10, socket_connect_timeout=10)
+        script = files("penstock.limiter.fleet").joinpath("pool.lua").read_text("utf-8")
+        told = script.replace("redis.call('TIME')", "{ARGV[2], 0}")
+        assert told != script
+        self._told = self._redis.register_script(told)
+        self._clock = clock
+        self.down = False
+        self.asked = 0
+
+    def _ask(self, pool, report):
+        self.asked += 1
+        if self.down:
+            raise StoreError("down")
+        tag = f"fleet:{{{pool}}}"
+        keys = [f"{tag}:state", f"{tag}:members", f"{tag}:seen"]
+        return json.loads(self._told(keys, [json.dumps(report), repr(1e6 + self._clock())]))
+
+
+class ToldFleet(Fleet):
+    """The production fleet, whose rounds are run by the virtual clock instead of a thread."""
+
+    def __init__(self, store, time):
+        super().__init__(lambda: store)
+        self._time = time
+        self._round_at = float("inf")
+        self.dead = False
+
+    def _wake(self):
+        self._plan(self._time.now)
+
+    def _plan(self, at):
+        if at < self._round_at:
+            self._round_at = at
+            self._time.call_at(at, lambda: self._due(at))
+
+    def _due(self, at):
+        if at != self._round_at:
+            return
+        self._round_at = float("inf")
+        if not self.dead:
+            self._plan(self._time.now + max(1e-3, self._round()))
+
+
+class World(Agents):
+    """Agents of many processes in virtual time, which share what they may send over a real Redis."""
+
+    def __init__(self, server, pools, *, processes=20, skew=0.0, **options):
+        super().__init__(pools, limiters=processes, **options)
+        server.client.flushall()
+        self.store = ToldStore(server.url, self.time)
+        self.fleets = []
+        for number, limiter in enumerate(self.limiters):
+            fleet = ToldFleet(self.store, self.time)
+            if skew:
+                offset = skew * (-1) ** number
+                limiter.clock = lambda offset=offset: self.time.now + offset
+                limiter._scheduler = Skewed(self.time, offset)
+            limiter.fleet = fleet
+            fleet.serve(limiter)
+            self.fleets.append(fleet)
+
+    def look(self):
+        return self.store._ask(self.home, {"look": True})
+
+
+class Skewed:
+    """The scheduler of a process whose clock is wrong."""
+
+    def __init__(self, time, offset):
+        self._time, self._offset = time, offset
+
+    def call_at(self, when, run):
+        self._time.call_at(when - self._offset, run)
+
+
+@pytest.fixture
+def world(redis_server):
+    def make(pools, **options):
+        return World(redis_server, pools, **options)
+
+    return make

@@ -1,0 +1,91 @@
+"""The store goes, comes back empty, or with old writes: never open, never closed, soon together again."""
+
+from penstock.limiter.fleet import Standing
+from penstock.simulator.scenario import Pool
+
+RATE = 500 / 60
+
+
+def standings(crowd):
+    return {share.standing for fleet in crowd.fleets for share in fleet.shares.values()}
+
+
+def sends_between(tally, start, stop):
+    return sum(start <= at < stop for at in tally.sends)
+
+
+def test_without_the_store_nine_tenths_of_the_last_share_go_on(world):
+    crowd = world([Pool()], agents=60)
+    crowd.run(60.0)
+    crowd.store.down = True
+    before = crowd.tally.refused
+    crowd.run(120.0)
+    assert standings(crowd) == {Standing.LOST}
+    sent = sends_between(crowd.tally, 70.0, 180.0)
+    assert 0.8 * RATE * 110 <= sent <= RATE * 110 * 1.05
+    assert crowd.tally.refused - before <= 60 * sent / 1000
+    crowd.store.down = False
+    crowd.run(6.0)
+    assert standings(crowd) == {Standing.HELD}
+    assert {event.reason for event in crowd.events if getattr(event, "what", "") == "mode"} == {
+        "store_lost",
+        "store_back",
+    }
+
+
+def test_a_store_that_was_never_there_leaves_each_to_itself(world):
+    crowd = world([Pool()], agents=60)
+    crowd.store.down = True
+    crowd.run(40.0)  # everyone finds the quota by himself
+    before = crowd.tally.refused
+    tally = crowd.run(160.0)
+    sent = sends_between(tally, 40.0, 200.0)
+    assert tally.refused - before <= 65 * sent / 1000
+    assert sent >= 0.95 * RATE * 160
+    assert tally.failed == 0
+
+
+def test_a_store_that_forgot_everything_learns_it_again(world, redis_server):
+    crowd = world([Pool()], agents=60)
+    crowd.run(60.0)
+    before = crowd.tally.refused
+    redis_server.client.flushall()
+    redis_server.client.script_flush()
+    crowd.run(60.0)
+    sent = sends_between(crowd.tally, 60.0, 120.0)
+    assert sent >= 0.95 * RATE * 60
+    assert crowd.tally.refused - before <= 60 * sent / 1000
+    assert crowd.look()["members"] == 20
+
+
+def test_a_failover_that_lost_writes_does_little(world, redis_server):
+    crowd = world([Pool()], agents=60)
+    crowd.run(60.0)
+    keys = redis_server.client.keys("*:state") + redis_server.client.keys("*:members")
+    old = {key: redis_server.client.dump(key) for key in keys}
+    crowd.run(10.0)
+    before = crowd.tally.refused
+    for key, value in old.items():
+        redis_server.client.restore(key, 0, value, replace=True)
+    crowd.run(50.0)
+    sent = sends_between(crowd.tally, 70.0, 120.0)
+    assert sent >= 0.95 * RATE * 50
+    assert crowd.tally.refused - before <= 60 * sent / 1000
+
+
+def test_slots_of_the_dead_come_back_and_are_never_negative(world):
+    crowd = world([Pool(requests_per_minute=0, concurrency=20)], agents=60)
+    crowd.run(60.0)
+    for _ in range(5):
+        for fleet in crowd.fleets[:10]:
+            fleet.dead = True
+        crowd.run(6.0)
+        told = crowd.look()
+        assert told["members"] == 10
+        assert 0 <= told["slots"] <= 20
+        assert told["live"] >= 0
+        for fleet in crowd.fleets[:10]:
+            fleet.dead = False
+            fleet._wake()
+        crowd.run(3.0)
+        assert crowd.look()["members"] == 20
