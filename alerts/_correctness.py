@@ -90,11 +90,11 @@ def _telemetry(clock: Clock) -> Iterator[Alert]:
     dropped = r.QUERY.rate(m.SPANS_DROPPED, by="job, exporter", window=clock("5m"))
     yield Alert(
         name="PenstockStoreDown",
-        expr=f"{r.QUERY.total(m.STORE, by='job', function='min')} == 0",
+        expr=f"count by (job) ({r.QUERY.select(m.STORE)} == 0)",
         severity=Severity.WARNING,
         hold="1m",
         keep="2m",
-        summary="A process of {{ $labels.job }} does not reach the shared store",
+        summary="{{ $value | humanize }} instances of {{ $labels.job }} do not reach the shared store",
         description="It sends its last share of the quota, less a tenth: safe, and slower than allowed.",
         board="penstock-telemetry",
     )

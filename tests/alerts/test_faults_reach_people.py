@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from penstock import alerts
-from penstock.dashboards import Prometheus
+from penstock.dashboards import Prometheus, end_process
 from penstock.dashboards._servers import alertmanager_server, free_port, prometheus_server
 from penstock.simulator import Config, profile, serve
 from penstock.simulator.scenario import Distribution
@@ -35,6 +35,7 @@ EXPECTED = {
     },
     "slow": {"PenstockProviderSlow"},
     "misses": {"PenstockCacheMissBurst"},
+    "store": {"PenstockStoreDown"},
     "drain": {"PenstockQuotaExhaustion"},
     "tools": {"PenstockToolErrors"},
 }
@@ -78,6 +79,24 @@ def simulated(**changes):
     return serve(Config(pools=(pool,)))
 
 
+class Redis:
+    """A fleet's store that can be lost and come back."""
+
+    def __init__(self, folder):
+        self.port, self._folder = free_port(), folder
+        # Two seconds for an answer: a busy machine is no fault that anybody should hear of.
+        self.url = f"redis://127.0.0.1:{self.port}/0?socket_timeout=2&socket_connect_timeout=2"
+        self.start()
+
+    def start(self):
+        options = {"--port": self.port, "--bind": "127.0.0.1", "--save": "", "--dir": self._folder}
+        command = ["redis-server", *(str(word) for option in options.items() for word in option)]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+    def stop(self):
+        end_process(self._process)
+
+
 class App:
     def __init__(self, simulator, seconds, **given):
         self.port = free_port()
@@ -101,7 +120,7 @@ class App:
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory):
-    """Healthy, then five faults at once, each in an app of its own, then healthy until all is quiet."""
+    """Healthy, then six faults at once, each in an app of its own, then healthy until all is quiet."""
     hourly = {"algorithm": "fixed_window", "window_seconds": 3600.0, "requests_per_minute": 20.0}
     running = ExitStack()
     served = {"storm": {}, "slow": {}, "drain": hourly, "well": {}}
@@ -112,6 +131,9 @@ def story(tmp_path_factory):
     deployed = folder / "deployed"
     apps = {name: App(simulators[name], long) for name in ("storm", "slow", "well")}
     apps["misses"] = App(simulators["well"], long, fan_out=(6, 8), deployed=str(deployed))
+    redis = Redis(folder)
+    running.callback(redis.stop)
+    apps["store"] = App(simulators["well"], long, instrument={"limit": "enforce", "store": redis.url})
     apps["drain"] = App(simulators["drain"], FAULT)
     apps["tools"] = App(simulators["tools"], FAULT, tool_failures=1.0)
     webhook = Webhook()
@@ -126,13 +148,14 @@ def story(tmp_path_factory):
     with alertmanager_server(folder, webhook.url, group_wait="300ms") as alertmanager:
         server = prometheus_server(folder, scrapes, interval="500ms", rules=rules, alertmanager=alertmanager)
         with server:
-            for name in ("storm", "slow", "well", "misses"):
+            for name in ("storm", "slow", "well", "misses", "store"):
                 apps[name].go()
             wait_for_history(server.url, HEALTHY)
             before = dict(webhook.ever)
-            break_all(simulators, apps, deployed)
+            break_all(simulators, apps, deployed, redis)
             mends = {
                 "misses": deployed.unlink,
+                "store": redis.start,
                 "storm": lambda: end_storm(simulators["storm"]),
                 "slow": lambda: simulators["slow"].fault(restore=True),
             }
@@ -149,8 +172,9 @@ def story(tmp_path_factory):
     webhook.server.server_close()
 
 
-def break_all(simulators, apps, deployed):
+def break_all(simulators, apps, deployed, redis):
     deployed.touch()
+    redis.stop()
     simulators["storm"].script({"status": 429, "headers": {"retry-after-ms": "50"}, "times": 100_000})
     simulators["slow"].fault(latency_seconds={"distribution": "constant", "mean": 1.3})
     apps["drain"].go()
