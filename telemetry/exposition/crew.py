@@ -14,10 +14,10 @@ import fcntl
 import heapq
 import os
 import shutil
-import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +26,7 @@ import orjson
 from penstock.errors import UsageError
 from penstock.telemetry import guard
 from penstock.telemetry import metrics as m
+from penstock.telemetry.exposition import _meeting
 from penstock.telemetry.exposition.merge import Snapshot, counts, dump, load, merge, snapshot
 from penstock.telemetry.exposition.prometheus import Endpoint
 from penstock.telemetry.levels import LevelTracker
@@ -34,8 +35,7 @@ from penstock.telemetry.registry import Family, Registry
 
 INTERVAL_SECONDS: Final = 1.0
 LAG_NS: Final = 2_000_000_000
-FOLDER_VARIABLE: Final = "_PENSTOCK_METRICS"
-"""Tells children of a run where its processes meet."""
+_TRIES: Final = 100
 
 Transition = tuple[int, int, str]
 """When, up or down, which pool."""
@@ -51,19 +51,19 @@ class Crew:
     def __init__(self, registry: Registry, metering: Metering, port: int, host: str) -> None:
         self._registry, self._metering = registry, metering
         self._port, self._host = port, host
-        inherited = os.environ.get(FOLDER_VARIABLE)
-        known = inherited is not None and Path(inherited).is_dir()
-        self.folder = Path(inherited) if inherited and known else Path(tempfile.mkdtemp(prefix="penstock-"))
+        inherited = _meeting.inherited()
+        self.folder = inherited or _meeting.found(host, port)
+        first = inherited is None and not _someone(self.folder)
         self.endpoint: Endpoint | None = None
         self._leading: _Leader | None = None
         self._locks: list[int] = []
         self._join()
         try:
-            self._lead(must=not known)
+            self._lead(first=first)
         except UsageError:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
-        os.environ[FOLDER_VARIABLE] = str(self.folder)
+        os.environ[_meeting.FOLDER_VARIABLE] = str(self.folder)
         self._run()
 
     @property
@@ -95,8 +95,8 @@ class Crew:
         self.flush()
         if self._leading is not None and self._leading.alone():
             shutil.rmtree(self.folder, ignore_errors=True)
-            if os.environ.get(FOLDER_VARIABLE) == str(self.folder):
-                del os.environ[FOLDER_VARIABLE]
+            if os.environ.get(_meeting.FOLDER_VARIABLE) == str(self.folder):
+                del os.environ[_meeting.FOLDER_VARIABLE]
 
     def close(self) -> None:
         """Leave before the process ends; frees the port."""
@@ -117,9 +117,7 @@ class Crew:
         self._writing = threading.Lock()
         self._moved: list[Transition] = []
         self._held: Counter[str] = Counter()
-        lock = _take(self.folder / f"{self._name}.lock")
-        if lock is not None:
-            self._locks.append(lock)
+        self._locks.extend(_keep(self.folder / f"{self._name}.lock"))
         self._metering.on_transition = self._note
 
     def _note(self, pool: str, at_ns: int, delta: int) -> None:
@@ -140,32 +138,42 @@ class Crew:
         over = self._over
         while not over.wait(INTERVAL_SECONDS):
             try:
-                self._lead(must=False)
+                self._lead(first=False)
                 self.flush()
                 if self._leading is not None:
                     self._leading.read()
             except guard.OURS as error:
                 guard.failed("crew", error)
 
-    def _lead(self, *, must: bool) -> None:
-        """Take the port if nobody has it. Who was first must; a later one tries again."""
+    def _lead(self, *, first: bool) -> None:
+        """Take the port if nobody has it. Who is first must; a later one tries again."""
         if self.endpoint is not None or self._over.is_set():
             return
         lock = _take(self.folder / "leader")
         if lock is None:
             return
+        if first:
+            self._clear()
         leader = _Leader(self.folder, self._name, self._registry)
         served = _bytes(self.folder / "port")  # a later leader serves where the first one did
         try:
             self.endpoint = Endpoint(leader.collect, int(served) if served else self._port, self._host)
         except UsageError:
             os.close(lock)
-            if must:
+            if first:
                 raise
             return
         _replace(self.folder / "port", str(self.endpoint.port).encode())
         self._leading = leader
         self._locks.append(lock)
+
+    def _clear(self) -> None:
+        """Drop what an earlier run has left here, killed before it could: its counts are not this run's."""
+        for path in self.folder.iterdir():
+            member = path.name.partition(".")[0]
+            lock = self.folder / f"{member}.lock"
+            if path.suffix != ".lock" and path.name != "leader" and not (lock.exists() and not _free(lock)):
+                path.unlink(missing_ok=True)
 
     def _write(self) -> None:
         moved, self._moved = self._moved, []
@@ -297,6 +305,23 @@ def _take(path: Path) -> int | None:
         os.close(fd)
         return None
     return fd
+
+
+def _keep(path: Path) -> Iterator[int]:
+    """Lock a file that is ours to lock; who looks whether we live may have it for a moment, or bury it."""
+    for _ in range(_TRIES):
+        fd = _take(path)
+        if fd is not None and os.fstat(fd).st_nlink:
+            yield fd
+            return
+        if fd is not None:
+            os.close(fd)
+        time.sleep(0.001)
+
+
+def _someone(folder: Path) -> bool:
+    """Tell whether a process of the run is alive."""
+    return any(not _free(path) for path in folder.glob("*.lock"))
 
 
 def _free(path: Path) -> bool:

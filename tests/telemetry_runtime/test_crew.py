@@ -25,7 +25,7 @@ import os, random, signal, sys, time
 import penstock
 from penstock.telemetry.records import Attempt, Operation
 
-runtime = penstock.instrument(spans="off", metrics_port=0)
+runtime = penstock.instrument(spans="off", metrics_port=int(sys.argv[1]))
 metering = runtime.telemetry.metering
 print(runtime.metrics_url, flush=True)
 
@@ -70,9 +70,10 @@ for line in sys.stdin:
 
 
 @contextmanager
-def workers():
+def workers(port=0, *flags):
     process = subprocess.Popen(
-        [sys.executable, "-c", WORKERS], stdin=-1, stdout=-1, text=True, start_new_session=True,
+        [sys.executable, "-c", WORKERS, str(port), *flags],
+        stdin=-1, stdout=-1, text=True, start_new_session=True,
         env={k: v for k, v in os.environ.items() if not k.startswith(("PENSTOCK", "_PENSTOCK", "OTEL"))},
     )  # fmt: skip
     with process:
@@ -144,6 +145,20 @@ def test_the_port_and_the_levels_outlive_the_process_that_serves_them():
         for pid in pids:
             os.kill(pid, signal.SIGUSR1)
         eventually(lambda: shows(url, live=0, ok=11, peak=5))
+
+
+def test_workers_that_a_server_starts_each_for_itself_share_one_endpoint():
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/metrics"
+    with workers(port) as (told, ask), workers(port) as (other, ask_other):
+        assert (told, other) == (url, "None")
+        ask("spawn", 2)
+        ask_other("spawn", 3)
+        eventually(lambda: shows(url, live=5, ok=6, peak=5))
+        ask("die", 0)
+        eventually(lambda: shows(url, live=5, ok=6, peak=5))
+        with workers(port, "--another-program") as (refused, _):
+            assert refused == ""  # it was told on stderr that the port is in use
 
 
 def shows(url, live, ok, peak):
