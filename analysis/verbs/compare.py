@@ -47,7 +47,7 @@ SELECT 1 AS one,
        CAST(coalesce(sum(output_tokens) FILTER (WHERE owns_tokens), 0) AS BIGINT) AS output_tokens,
        greatest(max(end_ns) - min(start_ns), 0) / 1e9 AS seconds
 FROM spans WHERE task IS NOT NULL
-GROUP BY task HAVING count(*) FILTER (WHERE is_operation OR is_attempt OR is_tool) > 0
+GROUP BY task HAVING count(*) FILTER (WHERE is_operation OR is_attempt OR is_tool) > 0 ORDER BY task
 """
 
 

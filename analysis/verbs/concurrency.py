@@ -126,8 +126,8 @@ def _levels(spans: Spans, by: Sequence[str]) -> dict[tuple[object, ...], dict[in
 
 
 def _members(spans: Spans, by: Sequence[str]) -> dict[tuple[object, ...], dict[str, Any]]:
-    select, names = grouped(by)
-    group = f"GROUP BY {', '.join(names)}" if by else ""
+    select, _ = grouped(by)
+    group = "GROUP BY ALL" if by else ""  # a name may be that of another column, too
     rows = spans.rows(_PEAKS.format(select=f"{select}," if by else "", group=group))
     kept = ("attempts", "first_start_ns", "last_end_ns")
     return {tuple(row[name] for name in by): {name: row[name] for name in kept} for row in rows}

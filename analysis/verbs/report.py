@@ -25,7 +25,7 @@ WITH live AS (
   SELECT t, sum(d) OVER (ORDER BY t ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS level FROM steps
 )
 SELECT least(intDiv(t - ?, ?), ?) AS slice, CAST(max(level) AS BIGINT) AS peak,
-       CAST(arg_max(level, t) AS BIGINT) AS last
+       CAST(max_by(level, t) AS BIGINT) AS last
 FROM levels GROUP BY slice ORDER BY slice
 """
 

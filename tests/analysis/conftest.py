@@ -27,6 +27,7 @@ from penstock.telemetry import semconv
 
 START = 1_760_000_000_000_000_000
 MS = 1_000_000
+REFUSED = "Error code: 429 - {'error': {'message': 'Rate limit reached for requests per min (RPM): Limit 500, Used 500'}}"
 KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
 
 
@@ -323,7 +324,9 @@ class Formats:
                 [[(key, text(held)) for key, held in span.attributes.items()] for span in spans],
                 pa.map_(pa.string(), pa.string()),
             ),
-            "Duration": pa.array([(span.end or span.start) - span.start for span in spans], pa.uint64()),
+            "Duration": pa.array(
+                [((span.end or span.start) - span.start) % 2**64 for span in spans], pa.uint64()
+            ),
             "StatusCode": [("Unset", "Ok", "Error")[span.status] for span in spans],
             "StatusMessage": [span.message or "" for span in spans],
             "Events.Timestamp": pa.array(
@@ -418,14 +421,66 @@ def encode(request: pytest.FixtureRequest) -> Callable[[list[Span]], bytes]:
     return ENCODERS[request.param]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def formats() -> type[Formats]:
     return Formats
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_span() -> type[Span]:
     return Span
+
+
+@pytest.fixture(scope="session")
+def calls() -> Callable[..., list[Span]]:
+    """Make a good call, one answered 429 and a failed tool below an agent, of given attributes."""
+    sec = 1000 * MS
+    refusal = (
+        "exception",
+        START + sec,
+        {"exception.type": "openai.RateLimitError", "exception.message": REFUSED},
+    )
+    late = (
+        "exception",
+        START + sec,
+        {"exception.type": "TimeoutError", "exception.message": "search timed out"},
+    )
+
+    def build(
+        good: dict[str, Any], refused: dict[str, Any], tool: dict[str, Any], trace: str = "ab" * 16
+    ) -> list[Span]:
+        return [
+            Span(trace, "01" * 8, None, "agent", START, START + 9 * sec, {}, 1),
+            Span(trace, "02" * 8, "01" * 8, "call", START, START + 2 * sec, good),
+            Span(
+                trace,
+                "03" * 8,
+                "01" * 8,
+                "call",
+                START + sec,
+                START + 4 * sec,
+                refused,
+                3,
+                2,
+                REFUSED,
+                [refusal],
+            ),
+            Span(
+                trace,
+                "04" * 8,
+                "01" * 8,
+                "tool",
+                START + sec,
+                START + 2 * sec,
+                tool,
+                1,
+                2,
+                "search timed out",
+                [late],
+            ),
+        ]
+
+    return build
 
 
 @pytest.fixture(scope="session")
