@@ -45,8 +45,7 @@ def read(value: Json, offset: int, sink: Sink) -> None:
         return
     batches = _first(value, _BATCHES)
     for batch in _mappings([value] if batches is None else batches, offset, sink):
-        resource = batch.get("resource", batch.get("Resource"))
-        shared = attributes(resource) if isinstance(resource, Mapping) else {}
+        shared = _shared(batch.get("resource", batch.get("Resource")), offset, sink)
         service, instance = _word(shared.get("service.name")), _word(shared.get("service.instance.id"))
         for scoped in _mappings(_first(batch, _SCOPES) or (), offset, sink):
             scope = scoped.get("scope", scoped.get("Scope", scoped.get("instrumentationLibrary")))
@@ -54,6 +53,15 @@ def read(value: Json, offset: int, sink: Sink) -> None:
             origin = Origin(service, instance, name, sink.source, offset)
             for span in _mappings(scoped.get("spans", scoped.get("Spans")) or (), offset, sink):
                 _read_span(span, origin, sink)
+
+
+def _shared(resource: object, offset: int, sink: Sink) -> dict[str, object]:
+    """Read what a batch says of its process; where that is malformed, its spans are kept without it."""
+    try:
+        return attributes(resource) if isinstance(resource, Mapping) else {}
+    except (ValueError, TypeError, OverflowError) as error:
+        sink.reject(offset, f"a resource is malformed: {error}")
+        return {}
 
 
 def attributes(holder: Json) -> dict[str, object]:

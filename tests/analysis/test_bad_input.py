@@ -110,6 +110,21 @@ def test_a_broken_row_is_counted_located_and_passed_over(cli, tmp_path, recorded
     assert told["quality"]["bad_places"][0]["offset"] == sum(map(len, rows[:3]))
 
 
+def test_spans_of_a_malformed_resource_are_kept_and_it_is_counted(cli, tmp_path, recorded, formats):
+    truth = recorded(1)
+    request = json.loads(formats.lines(truth.spans, batch=len(truth.spans)))
+    request["resourceSpans"][0]["resource"] = {
+        "attributes": [{"key": "process.pid", "value": {"intValue": "24:5"}}]
+    }
+    path = tmp_path / "broken.jsonl"
+    path.write_text(json.dumps(request))
+    code, out, _ = cli("errors", path, "--format", "json")
+    told = json.loads(out)
+    assert code == 0
+    assert told["attempts"] == truth.level("attempts")
+    assert told["quality"]["bad_records"] == 1
+
+
 def test_one_bad_file_among_good_ones_is_exit_2_and_prints_nothing(cli, tmp_path, recorded, formats):
     good, bad = tmp_path / "good.jsonl", tmp_path / "bad.jsonl"
     good.write_bytes(formats.lines(recorded(1).spans))
