@@ -32,7 +32,10 @@ FEWEST: Final = 8
 _DIALECTS: Final = dialects()
 _MILLISECONDS: Final = {"ai.response.msToFirstChunk": 1e-3}
 _FIRST_TOKEN, _ATTRS = INDEX["first_token_seconds"], INDEX["attrs"]
-_TRACE, _SPAN, _PARENT = BASE[:3]
+_JSON_RANK: Final = 1.5
+"""What is inside a JSON attribute comes behind the first two spellings of its own."""
+_Found = tuple[float, int, object, str, object]
+"""Rank, column, value as the column has it, attribute, value as it came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,7 @@ def _promote(attributes: Attributes) -> tuple[dict[int, object], dict[str, objec
     """Move known attributes of one span into columns, best spelling first; return the others too."""
     row: dict[int, object] = {}
     rest: dict[str, object] = {}
-    found: list[tuple[int, int, object, str, object]] = []
+    found: list[_Found] = []
     for key, value in attributes.items():
         if (rule := _DIALECTS.columns.get(key)) is not None:
             index, rank = rule
@@ -168,7 +171,7 @@ def _promote(attributes: Attributes) -> tuple[dict[int, object], dict[str, objec
     return row, rest
 
 
-def _from_json(key: str, value: object) -> list[tuple[int, int, object, str, object]]:
+def _from_json(key: str, value: object) -> list[_Found]:
     if isinstance(value, str):
         try:
             value = msgspec.json.decode(value)
@@ -176,8 +179,8 @@ def _from_json(key: str, value: object) -> list[tuple[int, int, object, str, obj
             return []
     if not isinstance(value, Mapping):
         return []
-    found: list[tuple[int, int, object, str, object]] = []
+    found: list[_Found] = []
     for name, index in _DIALECTS.json[key].items():
         if (read := READERS[index](value.get(name))) is not None:
-            found.append((1, index, read, key, value))
+            found.append((_JSON_RANK, index, read, key, value))
     return found

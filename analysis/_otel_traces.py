@@ -98,20 +98,31 @@ def _base() -> str:
 
 
 def _read() -> str:
-    """Read each column's best spelling."""
+    """Read each column's best spelling; `used_…` names the attribute that it was taken from."""
+    columns = []
+    for column, readers in _readings().items():
+        name = _SETTLED_LATER.get(column, column)
+        columns += [
+            f"[{', '.join(sql for _, sql in readers)}] AS said_{column}",
+            f"arrayFirst(v -> v IS NOT NULL, said_{column}) AS {name}",
+            f"{_list(name for name, _ in readers)}[arrayFirstIndex(v -> v IS NOT NULL, said_{column})]"
+            f" AS used_{column}",
+        ]
+    return ",\n  ".join(columns)
+
+
+def _readings() -> dict[str, list[tuple[str, str]]]:
+    """Give each column's spellings, best first: the attribute and how it is read."""
     table = dialects()
     found = {
-        column: [_reader(column, _attribute(name)) for name in names]
+        column: [(name, _reader(column, _attribute(name))) for name in names]
         for column, names in table.spellings.items()
     }
     for attribute, keys in table.json_columns.items():
-        for key, column in keys.items():  # ranks with the second spelling, as in files
-            found[column].insert(1, _reader(column, _member(_attribute(attribute), key)))
-    found["first_token_seconds"].append(_first_token())
-    return ",\n  ".join(
-        f"coalesce({', '.join(readers)}) AS {_SETTLED_LATER.get(column, column)}"
-        for column, readers in found.items()
-    )
+        for key, column in keys.items():  # ranks behind the second spelling, as in files; stays in attrs
+            found[column].insert(2, ("", _reader(column, _member(_attribute(attribute), key))))
+    found["first_token_seconds"].append(("", _first_token()))
+    return found
 
 
 def _reader(column: str, text: str) -> str:
@@ -169,8 +180,9 @@ def _sampled() -> str:
 
 
 def _attrs() -> str:
-    known = sorted({name for names in dialects().spellings.values() for name in names})
-    rest = f"mapFilter((k, v) -> v != '' AND k NOT IN ({', '.join(map(_text, known))}), SpanAttributes)"
+    """Keep what filled no column: unknown names, lesser spellings, values that could not be read."""
+    used = ", ".join(f"used_{column}" for column in dialects().spellings)
+    rest = f"mapFilter((k, v) -> v != '' AND NOT has([{used}], k), SpanAttributes)"
     return f"if(empty({rest}), NULL, toJSONString({rest}))"
 
 

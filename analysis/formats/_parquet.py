@@ -55,14 +55,23 @@ def _dicts(batch: "pa.RecordBatch") -> Iterator[dict[str, object]]:
     import pyarrow as pa
 
     columns = {
-        name: (
-            column.cast(pa.int64())
-            if pa.types.is_timestamp(column.type) and column.type.unit == "ns"
-            else column
-        )
+        name: column.cast(_exact(column.type))
         for name, column in zip(batch.schema.names, batch.columns, strict=True)
     }
     yield from pa.RecordBatch.from_pydict(columns).to_pylist()
+
+
+def _exact(kind: "pa.DataType") -> "pa.DataType":
+    """Give the type that keeps nanoseconds on their way into Python, whose datetimes drop them."""
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(kind) and kind.unit == "ns":
+        return pa.int64()
+    if pa.types.is_list(kind):
+        return pa.list_(_exact(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([(field.name, _exact(field.type)) for field in kind])
+    return kind
 
 
 def _own(batch: "pa.RecordBatch", source: int) -> "pa.RecordBatch":
