@@ -1,20 +1,19 @@
 """Run the whole loop while its parts break in turn, then audit the books: `python -m benchmarks.soak`."""
 
 import argparse
-import itertools
+import json
 import random
 import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.soak.audit import Check, audit
 from benchmarks.soak.bad_inputs import BadInputs
-from benchmarks.soak.faults import FAULTS, hold, rotation
-from benchmarks.soak.world import World, running
-
-HEAD = f"{'at':>6}  {'fault':34} {'for':>5} {'tasks':>6} {'attempts':>8} {'refused/1000':>12}"
+from benchmarks.soak.course import Course, Stretch
+from benchmarks.soak.world import RPM, running
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -24,6 +23,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--rest", type=float, default=8, help="seconds between faults (default: 8)")
     parser.add_argument("--seed", type=int, default=1, help="order and aim of the faults (default: 1)")
     parser.add_argument("--folder", type=Path, help="keep spans, logs and books there (default: thrown away)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object at the end instead")
     args = parser.parse_args(argv)
     with ExitStack() as stack:
         folder = args.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-")))
@@ -32,50 +32,64 @@ def main(argv: list[str] | None = None) -> int:
             parser.error(f"{folder} is not empty")
         rng = random.Random(args.seed)
         bad = BadInputs(folder, rng)
+        told = sys.stderr if args.json else sys.stdout
         with running(folder, args.seed) as world:
-            suffered = _rotate(
-                world, bad, rng, until=time.monotonic() + args.seconds, each=args.each, rest=args.rest
-            )
-            checks = audit(world, bad)
-    return _tell(suffered, checks)
-
-
-def _rotate(
-    world: World, bad: BadInputs, rng: random.Random, *, until: float, each: float, rest: float
-) -> int:
-    """Break one part after another. Returns how many faults there were."""
-    print(HEAD, flush=True)
-    began = time.monotonic()
-    _span(world, "(none)", began, rest)
-    faults = itertools.takewhile(lambda _: time.monotonic() < until, rotation(rng))
-    suffered = []
-    for name in faults:
-        with FAULTS[name](world, rng):
-            _span(world, name, began, each)
-        bad.try_some()
-        _span(world, "(none)", began, rest)
-        suffered.append(name)
-    return suffered
-
-
-def _span(world: World, name: str, began: float, seconds: float) -> None:
-    """Let time pass, and print what was done in it."""
-    at = time.monotonic()
-    tasks, told = world.acknowledged(), world.told()
-    hold(world, seconds)
-    after = world.told()
-    attempts = after["attempts"] - told["attempts"]
-    refused = after["rate_limited"] - told["rate_limited"]
-    share = 1000 * refused / attempts if attempts else 0.0
-    row = f"{at - began:6.0f}  {name:34} {time.monotonic() - at:5.1f} {world.acknowledged() - tasks:6}"
-    print(f"{row} {attempts:8} {share:12.1f}", flush=True)
-
-
-def _tell(suffered: list[str], checks: list[Check]) -> int:
-    print(f"\n{len(suffered)} faults of {len(set(suffered))} kinds")
-    for check in checks:
-        print(f"{'ok  ' if check.holds else 'FAIL'}  {check.claim}: {check.seen.strip()}")
+            course = Course(world, bad, rng, told)
+            course.run(until=time.monotonic() + args.seconds, each=args.each, rest=args.rest)
+            checks = [_came_back(course.faults), *audit(world, bad)]
+    if args.json:
+        print(_as_json(course, checks))
+    else:
+        print(_as_text(course, checks))
     return 0 if all(check.holds for check in checks) else 1
+
+
+def _came_back(faults: list[Stretch]) -> Check:
+    waits = sorted(fault.back_seconds for fault in faults)
+    late = [fault.fault for fault in faults if not fault.came_back]
+    claim = "after each fault work goes on"
+    if late or not waits:
+        return Check(claim, holds=False, seen=f"not after {late}" if late else "there was no fault")
+    seen = f"within {waits[len(waits) // 2]:.1f} s in the median, {waits[-1]:.1f} s at most"
+    return Check(claim, holds=True, seen=seen)
+
+
+def _load(stretches: list[Stretch]) -> dict[str, float]:
+    """Sum up: tasks and attempts a minute, and the refused among a thousand."""
+    minutes = sum(one.seconds for one in stretches) / 60 or 1.0
+    attempts = sum(one.attempts for one in stretches)
+    return {
+        "minutes": round(minutes, 1),
+        "tasks_per_minute": round(sum(one.tasks for one in stretches) / minutes, 1),
+        "attempts_per_minute": round(attempts / minutes, 1),
+        "refused_per_1000": round(1000 * sum(one.refused for one in stretches) / (attempts or 1), 1),
+    }
+
+
+def _as_text(course: Course, checks: list[Check]) -> str:
+    kinds = len({fault.fault for fault in course.faults})
+    lines = ["", f"{len(course.faults)} faults of {kinds} kinds; quota {RPM} requests a minute"]
+    for name, stretches in (("in calm", course.calm), ("in faults", course.faults)):
+        load = _load(stretches)
+        lines.append(
+            f"{name:>9}: {load['minutes']:5.1f} min, {load['tasks_per_minute']:6.1f} tasks and "
+            f"{load['attempts_per_minute']:6.1f} attempts a minute, "
+            f"{load['refused_per_1000']:.1f} of 1000 refused"
+        )
+    lines += [f"{'ok  ' if check.holds else 'FAIL'}  {check.claim}: {check.seen.strip()}" for check in checks]
+    return "\n".join(lines)
+
+
+def _as_json(course: Course, checks: list[Check]) -> str:
+    return json.dumps(
+        {
+            "quota_requests_per_minute": RPM,
+            "load": {"calm": _load(course.calm), "faults": _load(course.faults)},
+            "faults": [asdict(fault) for fault in course.faults],
+            "checks": [asdict(check) for check in checks],
+        },
+        indent=2,
+    )
 
 
 if __name__ == "__main__":

@@ -27,15 +27,16 @@ class Check:
 
 def audit(world: World, bad: BadInputs) -> list[Check]:
     """Bring the agents to rest, look at what they still hold, end them, and compare the books."""
+    (world.folder / "rest").touch()
     for worker in world.workers:
         worker.check()
-        worker.send(signal.SIGUSR1)
     held = _at_rest(world)
     scraped = world.query("sum(penstock_attempts_total)")
     ends = []
     for worker in world.workers:
         worker.send(signal.SIGTERM)
         ends.append(worker.wait())
+    left = _left_in_fleet(world)
     died = {part.name: part.died for part in world.parts if part.died}
     live, queued, errors = held["live"], held["queued"], held["hook errors"]
     growth = f"at most ×{world.growth:.2f} in a process that lived ten minutes"
@@ -44,6 +45,7 @@ def audit(world: World, bad: BadInputs) -> list[Check]:
         *_books(world),
         Check("no call is live, none waits", live == queued == 0, f"{live:.0f} live, {queued:.0f} waiting"),
         Check("no hook of ours failed", errors == 0, f"{errors:.0f} errors"),
+        Check("nobody is left in the fleet", not left, str(left or "its pools have no members")),
         Check("nothing died unasked", not died, str(died or "none")),
         Check("workers end when asked", set(ends) == {0}, f"exit codes {ends}"),
         Check("Prometheus has the series", attempts > 0, f"{attempts:.0f} attempts"),
@@ -58,8 +60,11 @@ def audit(world: World, bad: BadInputs) -> list[Check]:
 
 
 def _at_rest(world: World) -> dict[str, float]:
-    """Read the workers' metrics once nothing is live any more, or after half a minute."""
-    deadline = time.monotonic() + 30
+    """Read the workers' metrics once their agents rest and nothing is live, or after a minute."""
+    deadline = time.monotonic() + 60
+    for worker in world.workers:
+        while not (world.folder / f"resting-{worker.name}").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
     while True:
         held = Counter[str]()
         for port in world.metrics_ports:
@@ -75,6 +80,19 @@ def _at_rest(world: World) -> dict[str, float]:
         if seen["live"] == seen["queued"] == 0 or time.monotonic() > deadline:
             return seen
         time.sleep(0.2)
+
+
+def _left_in_fleet(world: World) -> dict[str, int]:
+    """Count the members of each pool that the store still knows, once leases of the killed have run out."""
+    command = [sys.executable, "-m", "penstock", "pools", "--format", "json"]
+    command += ["--store", f"redis://127.0.0.1:{world.store_port}/0"]
+    deadline = time.monotonic() + 60
+    while True:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        left = {pool["pool"]: pool["members"] for pool in json.loads(done.stdout)["pools"] if pool["members"]}
+        if not left or time.monotonic() > deadline:
+            return left
+        time.sleep(1)
 
 
 def _books(world: World) -> list[Check]:

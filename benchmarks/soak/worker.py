@@ -1,6 +1,7 @@
 """Agents of one process: `python -m benchmarks.soak.worker FOLDER NAME`. May be killed at any time.
 
-SIGUSR1 brings the agents to rest, SIGTERM ends the process.
+The file `clock-NAME` holds the seconds that its clock is wrong; a file `rest` brings the agents to rest,
+which `resting-NAME` confirms; SIGTERM ends the process.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import openai
@@ -17,6 +19,18 @@ import penstock
 
 AGENTS = 6
 QUESTIONS = 3
+
+
+class Clock:
+    """The process's wall clock, which can be made to jump while it runs."""
+
+    def __init__(self) -> None:
+        self.wrong_by_seconds = 0.0
+        self._time, self._time_ns = time.time, time.time_ns
+
+    def install(self) -> None:
+        time.time = lambda: self._time() + self.wrong_by_seconds
+        time.time_ns = lambda: self._time_ns() + int(self.wrong_by_seconds * 1e9)
 
 
 class Books:
@@ -79,19 +93,32 @@ async def agent(names: "itertools.count[int]", name: str, books: Books, client: 
                 await asyncio.sleep(0.2)
 
 
+async def obey(folder: Path, name: str, clock: Clock, agents: "list[asyncio.Task[None]]") -> None:
+    """Do what the files say, until the agents are at rest."""
+    wrong = folder / f"clock-{name}"
+    while not (folder / "rest").exists():
+        clock.wrong_by_seconds = float("".join(_lines(wrong)) or 0)
+        await asyncio.sleep(0.2)
+    for one in agents:
+        one.cancel()
+    await asyncio.wait(agents)
+    (folder / f"resting-{name}").touch()
+
+
 async def main() -> None:
     folder, name = Path(sys.argv[1]), sys.argv[2]
+    clock = Clock()
+    clock.install()
     books, names = Books(folder, name), itertools.count()
     async with openai.AsyncOpenAI(timeout=30) as client:
         agents = [asyncio.create_task(agent(names, name, books, client)) for _ in range(AGENTS)]
         ended = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGUSR1, lambda: [one.cancel() for one in agents])
-        loop.add_signal_handler(signal.SIGTERM, ended.set)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+        obeying = asyncio.create_task(obey(folder, name, clock, agents))
         await ended.wait()
-        for one in agents:
+        for one in [*agents, obeying]:
             one.cancel()
-        await asyncio.wait(agents)
+        await asyncio.wait([*agents, obeying])
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from benchmarks.soak.door import Door
+
 WORKERS = 3
 RPM = 900
 SETTLED = 300.0  # seconds after which a process has what it needs
@@ -104,6 +106,7 @@ class World:
         self.folder = folder
         self.provider_port, self.store_port, self.prometheus_port = free_port(), free_port(), free_port()
         self.metrics_ports = [free_port() for _ in range(WORKERS)]
+        self.way_to_provider, self.way_to_store = Door(self.provider_port), Door(self.store_port)
         self.truth = folder / "truth.jsonl"
         self.provider = Part("provider", self._provider_command(seed), folder)
         self.store = Part(
@@ -201,11 +204,11 @@ class World:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("PENSTOCK", "OTEL_"))}
         env = {
             **kept,
-            "OPENAI_BASE_URL": f"http://127.0.0.1:{self.provider_port}/v1",
+            "OPENAI_BASE_URL": f"http://127.0.0.1:{self.way_to_provider.port}/v1",
             "OPENAI_API_KEY": "none",
             "PYTHONPATH": os.pathsep.join([str(Path.cwd()), *filter(None, [kept.get("PYTHONPATH")])]),
             "PENSTOCK_SPANS": str(self.folder / f"spans-{name}.jsonl"),
-            "PENSTOCK_STORE": f"redis://127.0.0.1:{self.store_port}/0",
+            "PENSTOCK_STORE": f"redis://127.0.0.1:{self.way_to_store.port}/0",
         }
         command = [sys.executable, "-m", "penstock", "run", "--limit", "--metrics-port", str(port)]
         command += [sys.executable, "-m", "benchmarks.soak.worker", str(self.folder), name]
@@ -238,3 +241,5 @@ def running(folder: Path, seed: int) -> Iterator[World]:
                 part.send(signal.SIGCONT)
                 part.kill()
             part.log.close()
+        world.way_to_provider.close()
+        world.way_to_store.close()
