@@ -135,7 +135,7 @@ SEEDS: Final[dict[str, list[bytes]]] = {
         b"\x00\x00\x00\x20\x00\x00\x00\x10\x00\x00\x00\x00:event-type\x07\x00\x05chunk{}\x00\x00\x00\x00",
     ],
     "spans": [
-        b'{"resourceSpans": [{"resource": {"attributes": [{"key": "process.pid", "value": {"intValue": "7"}}]}, '
+        b'{"resourceSpans": [{"resource": {"attributes": [{"key": "pid", "value": {"intValue": "7"}}]}, '
         b'"scopeSpans": [{"spans": [{"traceId": "0123456789abcdef0123456789abcdef", '
         b'"spanId": "0123456789abcdef", "name": "chat m", "startTimeUnixNano": "1", "endTimeUnixNano": 2, '
         b'"attributes": [{"key": "gen_ai.usage.input_tokens", "value": {"intValue": "3"}}]}]}]}]}\n',
