@@ -39,13 +39,13 @@ class Fleet:
     def __init__(self, connect: Callable[[], Store]) -> None:
         self._connect = connect
         self._store = connect()
-        self._rng = random.Random()
         self._shares: dict[str, Share] = {}
         self._host: Host | None = None
         self._start_over()
 
     def _start_over(self) -> None:
         self._member = uuid.uuid4().hex[:16]
+        self._rng = random.Random(self._member)  # forked children must not come back all at once
         self._thread: threading.Thread | None = None
         self._woken = threading.Event()
         self._closed = False
@@ -73,7 +73,7 @@ class Fleet:
 
     def join(self, pool: "Pool", now: float) -> Share:
         """Make this process's share of a pool, and ask for its first loan."""
-        share = self._shares[pool.name] = Share(pool, self._member, now)
+        share = self._shares[pool.name] = Share(pool, self._member, now, self._wake)
         if self._lost:
             share.lose(now)
         self._wake()
@@ -102,19 +102,35 @@ class Fleet:
         if thread is not None and thread is not threading.current_thread():
             thread.join(10 * PATIENCE_SECONDS)
         if not self._lost:
-            try:
-                for name in self._shares:
-                    self._store.exchange(name, {"id": self._member, "leave": True})
-            except StoreError as error:
-                _log.debug("penstock: could not leave the fleet: %s", error)
+            self._leave()
         self._store.close()
+
+    def _leave(self) -> None:
+        """Give back what is lent. Who cannot, stopped by a signal inside the lock, is missed before long."""
+        host = self._host
+        if host is None or not host.lock.acquire(timeout=PATIENCE_SECONDS):
+            return
+        try:
+            reports = {name: share.report(host.clock()) for name, share in self._shares.items()}
+        finally:
+            host.lock.release()
+        try:
+            for name, report in reports.items():
+                self._store.exchange(name, {**report, "leave": True})
+        except StoreError as error:
+            _log.debug("penstock: could not leave the fleet: %s", error)
 
     def _wake(self) -> None:
         """Have a round of exchanges soon."""
         self._woken.set()
         if self._thread is None and not self._closed:
-            self._thread = threading.Thread(target=self._run, name="penstock-fleet", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="penstock-fleet", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # the interpreter ends, or no more threads may be
+                _log.debug("penstock: alone, as the fleet's thread cannot start: %s", error)
+            else:
+                self._thread = thread
 
     # On the thread
 

@@ -6,10 +6,10 @@ share goes on by itself at 0.9 of the rate that was last its own, behind the poo
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from math import ceil, inf
+from math import ceil, floor, inf
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from penstock.limiter._bucket import Bucket
@@ -54,9 +54,10 @@ class Share:
     Counters run from when the process joined, so that a report whose reply was lost can be told again.
     """
 
-    def __init__(self, pool: "Pool", member: str, now: float) -> None:
+    def __init__(self, pool: "Pool", member: str, now: float, wake: Callable[[], None]) -> None:
         self.pool = pool
         self.member = member
+        self._wake = wake
         self.standing = Standing.JOINING
         self.members = 1
         self.due = now
@@ -65,7 +66,7 @@ class Share:
         self._answer_by = now + PATIENCE_SECONDS
         self._lent = 0
         self._each: dict[str, float] = {}
-        self._slots = inf
+        self._slots = self._own_slots = inf
         self._elsewhere = 0
         self._held: Mapping[str, float] = {}
         self._corrected: Mapping[str, float] = {}
@@ -73,6 +74,7 @@ class Share:
         self._tight = False
         self._asked = 0
         self._alone: Bucket | None = None
+        self._alone_slots = inf
         self._calls = self._refused = self._admitted = 0
         self._refused_sent_at = -inf
         self._spent: defaultdict[str, float] = defaultdict(float)
@@ -100,13 +102,20 @@ class Share:
         Whoever waits for a store that does not answer waits no longer than `PATIENCE_SECONDS`.
         """
         if self.standing is Standing.LOST:
-            return self._alone.when(1.0, now) if self._alone is not None else now
+            return self._when_alone(now)
         if self._lent > 0 and len(self.pool.live) < self._slots:
             return now
-        if now < self._answer_by:
-            return self._answer_by
+        # An exchange that is overdue counts too: another pool's may hold the thread, or a name's resolution.
+        patient_until = min(self._answer_by, self.due + PATIENCE_SECONDS)
+        if now < patient_until:
+            return patient_until
         self.lose(now)
         return self.when(now)
+
+    def _when_alone(self, now: float) -> float:
+        if len(self.pool.live) >= self._alone_slots:
+            return inf
+        return self._alone.when(1.0, now) if self._alone is not None else now
 
     def live(self) -> int:
         """Count the fleet's live calls, as last told."""
@@ -156,8 +165,9 @@ class Share:
     def ended(self, entry: Entry, usage: "Usage | None", now: float) -> None:
         """Settle a call before it stops being live: what was reserved and not used goes back."""
         self._count_live(now)
-        if self._slots < inf and self._tight:
-            self.due = min(self.due, now + _RESTLESS)  # somebody else may want the slot
+        if self._slots < inf and self._tight and now + _RESTLESS < self.due:
+            self.due = now + _RESTLESS  # somebody else may want the slot
+            self._wake()
         loan, entry.loan = entry.loan, None
         if loan is None or usage is None:
             return
@@ -201,7 +211,7 @@ class Share:
             "admitted": self._admitted,
             "spent": dict(self._spent),
             "back": dict(self._back),
-            "facts": pool.quota_facts(now),
+            "facts": self._facts(now),
             "seen": seen,
             "cost": self._next_costs(),
             "demand": demand,
@@ -231,6 +241,7 @@ class Share:
             name: amount / self._lent for name, amount in granted.items() if name != "calls" and self._lent
         }
         self._slots = reply["slots"] if reply["slots"] >= 0 else inf
+        self._own_slots = reply["own_slots"] if reply["slots"] >= 0 else inf
         self._held, self._corrected = _map(reply["held"]), _map(reply["corrected"])
         self._taken_at = now
         self._tight = bool(reply["tight"])
@@ -251,6 +262,7 @@ class Share:
         if self.standing is Standing.HELD:
             rate = ALONE * self.rate_per_second
             self._alone = Bucket(rate, max(1.0, rate), now)
+            self._alone_slots = max(1, floor(ALONE * self._own_slots)) if self._own_slots < inf else inf
         self.standing = Standing.LOST
         self.pool.went_alone(now)
         self._lent, self._each, self._slots, self._elsewhere = 0, {}, inf, 0
@@ -267,6 +279,19 @@ class Share:
             self._cap_epoch = int(reply["cap_epoch"])
             if reply["cap"] >= 0 and reply["cap"] != pool.cap.learned:
                 pool.cap.recall(float(reply["cap"]), now)
+
+    def _facts(self, now: float) -> dict[str, tuple[float, float, float, float, float]]:
+        """Tell the dimensions, and of their levels what is left for sure, if the store has forgotten them."""
+        facts = self.pool.quota_facts(now)
+        seconds = now - self._taken_at
+        earning = 1 - ALONE if self.standing is Standing.LOST else 1.0
+        for name in self._held.keys() & facts.keys():
+            rate, depth, level, period, left = facts[name]
+            if period and period - left < seconds:
+                continue  # a new window has begun since
+            earned = 0.0 if period else earning * rate * seconds
+            facts[name] = (rate, depth, min(level, self._held[name] + earned), period, left)
+        return facts
 
     def _demand(self) -> list[tuple[int, str, int]]:
         waiting = len(self.pool.queue)

@@ -1,7 +1,7 @@
 """The store of a fleet: Redis, or what speaks like it. One script, one round trip, short timeouts."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.resources import files
 from typing import Any, Final, Protocol
 
@@ -34,7 +34,7 @@ class Store(Protocol):
 
 
 class RedisStore:
-    """A store on Redis 7 or later, by redis-py. All keys of a pool share one hash tag, for clusters."""
+    """A store on Redis 7 or later, alone or a cluster, by redis-py. All keys of a pool share one hash tag."""
 
     def __init__(self, url: str, **options: Any) -> None:
         """Connect on first use.
@@ -45,17 +45,24 @@ class RedisStore:
         try:
             import redis
             from redis.backoff import NoBackoff
+            from redis.cluster import RedisCluster
+            from redis.exceptions import MovedError
             from redis.retry import Retry
         except ImportError as error:
             raise UsageError("a store needs the redis package: pip install 'penstock[redis]'") from error
         patient = {"socket_timeout": TIMEOUT_SECONDS, "socket_connect_timeout": TIMEOUT_SECONDS, **options}
+        cluster: Any = RedisCluster
+        self._cluster = lambda: cluster.from_url(url, retry=Retry(NoBackoff(), 0), **patient)
+        self._moved, self._failures = MovedError, (redis.RedisError, OSError, ValueError)
+        self._source = files(__package__).joinpath("pool.lua").read_text("utf-8")
+        self._named: set[str] = set()
         try:
-            self._redis = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **patient)
+            self._talk_to(redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **patient))
         except ValueError as error:
             raise UsageError(f"the store's address is no Redis URL: {error}") from error
-        self._failures = (redis.RedisError, OSError, ValueError)
-        self._script = self._redis.register_script(files(__package__).joinpath("pool.lua").read_text("utf-8"))
-        self._named: set[str] = set()
+
+    def _talk_to(self, client: Any) -> None:
+        self._redis, self._script = client, client.register_script(self._source)
 
     def exchange(self, pool: str, report: Mapping[str, Any]) -> Mapping[str, Any]:
         """Tell a member's report and get its share.
@@ -65,7 +72,7 @@ class RedisStore:
         """
         reply = self._ask(pool, report)
         if pool not in self._named and not report.get("leave"):
-            self._command(self._redis.sadd, _NAMES, pool)
+            self._command(lambda: self._redis.sadd(_NAMES, pool))
             self._named.add(pool)
         return reply
 
@@ -75,7 +82,7 @@ class RedisStore:
         Raises:
             StoreError: no answer, or none that can be read.
         """
-        for name in sorted(raw.decode() for raw in self._command(self._redis.smembers, _NAMES)):
+        for name in sorted(raw.decode() for raw in self._command(lambda: self._redis.smembers(_NAMES))):
             yield name, self._ask(name, {"look": True})
 
     def close(self) -> None:
@@ -90,8 +97,13 @@ class RedisStore:
             raise StoreError(f"the store answered {reply!r:.80}")
         return reply
 
-    def _command(self, command: Any, *args: Any) -> Any:
+    def _command(self, command: Callable[[], Any]) -> Any:
         try:
-            return command(*args)
+            try:
+                return command()
+            except self._moved:  # one node of a cluster was named: from now on, ask whichever has the key
+                self._redis.close()
+                self._talk_to(self._cluster())
+                return command()
         except self._failures as error:
             raise StoreError(f"{type(error).__name__}: {error}") from error

@@ -99,8 +99,9 @@ local function refill(dt)
   P.level = min(max(1, P.rate / 4), P.level + P.rate * dt)
 end
 
--- What members learnt from headers or were told by their users: a dimension's rate, depth and kind.
-local function learn(name, fact)
+-- What members learnt from headers or were told by their users: a dimension's rate, depth and kind. One who
+-- `returns` may have sent unheard, and knows how little may be left.
+local function learn(name, fact, returns)
   local rate, depth, level, period, left = fact[1], fact[2], fact[3], fact[4], fact[5]
   local dim = S.dims[name]
   if not dim then
@@ -112,6 +113,7 @@ local function learn(name, fact)
   else
     dim.depth = max(dim.depth, depth)
   end
+  if returns then dim.level = min(dim.level, level) end
   dim.period = period
   if period > 0 then dim.reset = now + left end
 end
@@ -283,21 +285,13 @@ local found = redis.call('HGET', KEYS[2], report.id)
 local known = found and cmsgpack.unpack(found)
 if known then take_out(known) end
 
-if report.leave then
-  redis.call('HDEL', KEYS[2], report.id)
-  redis.call('ZREM', KEYS[3], report.id)
-  if S.publisher == report.id then S.publisher = '' end
-  save()
-  return cjson.encode({left = true})
-end
-
 -- What happened since the member's last report. Of a member that is not known only the base is kept.
 local member = {
   demand = {}, live = report.mean_live, busy = report.live, slots = 0, held = {}, credit = 1, at = now,
   spent = report.spent, back = report.back, calls = report.calls, totals = {}, refused = report.refused,
   admitted = report.admitted,
 }
-for name, fact in pairs(report.facts) do learn(name, fact) end
+for name, fact in pairs(report.facts) do learn(name, fact, not known) end
 local elsewhere, admitted, sent = {}, 0, 0
 if known then
   sent, admitted = report.calls - known.calls, report.admitted - known.admitted
@@ -319,6 +313,14 @@ for name, seen in pairs(report.seen) do correct(name, seen) end
 close_gate()
 if report.cap_epoch == S.cap_epoch and report.cap ~= S.cap then
   S.cap, S.cap_epoch = report.cap, S.cap_epoch + 1
+end
+
+if report.leave then
+  redis.call('HDEL', KEYS[2], report.id)
+  redis.call('ZREM', KEYS[3], report.id)
+  if S.publisher == report.id then S.publisher = '' end
+  save()
+  return cjson.encode({left = true})
 end
 
 -- What it may do next.
@@ -383,7 +385,7 @@ local held, corrected = estimates()
 save()
 local rate = min(fleet_rate(), flow)
 local reply = {
-  granted = granted, slots = slots, held = held, corrected = corrected, elsewhere = elsewhere,
+  granted = granted, slots = slots, own_slots = slots >= 0 and 0.2 * S.cap / members + 0.8 * slots or -1, held = held, corrected = corrected, elsewhere = elsewhere,
   gate = max(0, S.gate - now), parked = max(0, S.parked - now), cap = S.cap, cap_epoch = S.cap_epoch,
   members = members, live = S.busy, tight = S.queued > 0,
   again = again,
