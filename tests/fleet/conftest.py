@@ -1,6 +1,7 @@
 """A real Redis; a fleet in virtual time over it, by the production script; a proxy that breaks."""
 
 import contextlib
+import dataclasses
 import json
 import shutil
 import socket
@@ -19,26 +20,17 @@ from tests.limiter.conftest import Fleet as Agents
 class Redis:
     """One server on a socket file. It can be killed, and started again with nothing in it."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *options):
         self.folder = folder
         self.socket = folder / "redis.sock"
         self.url = f"unix://{self.socket}"
         self.process = None
+        self._options = ["--port", "0", "--save", "", "--dir", folder, "--unixsocket", self.socket, *options]
 
     def start(self):
         server = shutil.which("redis-server")
         assert server, "redis-server is missing: apt-get install redis-server"
-        command = [
-            server,
-            "--port",
-            "0",
-            "--unixsocket",
-            str(self.socket),
-            "--save",
-            "",
-            "--dir",
-            str(self.folder),
-        ]
+        command = [server, *map(str, self._options)]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         self.client = redis.Redis(unix_socket_path=str(self.socket))
         deadline = time.monotonic() + 30
@@ -47,6 +39,7 @@ class Redis:
                 self.client.ping()
                 return self
             except redis.ConnectionError:
+                assert self.process.poll() is None, "redis-server ended at its start"
                 assert time.monotonic() < deadline, "redis-server did not start"
                 time.sleep(0.02)
 
@@ -113,7 +106,8 @@ class ToldFleet(Fleet):
 class World(Agents):
     """Agents of many processes in virtual time, which share what they may send over a real Redis."""
 
-    def __init__(self, server, pools, *, processes=20, skew=0.0, **options):
+    def __init__(self, server, pools, *, processes=20, skew=0.0, facts=lambda process: {}, **options):
+        """`facts(process)` says what is special about a process's calls: their priority, tenant …"""
         super().__init__(pools, limiters=processes, **options)
         server.client.flushall()
         self.store = ToldStore(server.url, self.time)
@@ -124,9 +118,17 @@ class World(Agents):
                 offset = skew * (-1) ** number
                 limiter.clock = lambda offset=offset: self.time.now + offset
                 limiter._scheduler = Skewed(self.time, offset)
+            special = facts(number)
+            limiter.admit = lambda call, admit=limiter.admit, special=special: admit(
+                dataclasses.replace(call, **special)
+            )
             limiter.fleet = fleet
             fleet.serve(limiter)
             self.fleets.append(fleet)
+
+    def sends(self):
+        """Count each process's sends."""
+        return [limiter._pool(self.home).attempts for limiter in self.limiters]
 
     def look(self):
         return self.store._ask(self.home, {"look": True})
