@@ -205,27 +205,51 @@ local function room(cost)
   return max(0, stock), flow
 end
 
--- Calls per second that are this member's: ranks in order; in a rank tenants alike; in a tenant half by
--- head and half by what waits, so that a burst of one process does not starve another.
-local function share(pot)
-  local mine, left = 0, pot
-  local by_rank = {}
-  for _, entry in ipairs(report.demand) do
-    by_rank[entry[1]] = by_rank[entry[1]] or {}
-    table.insert(by_rank[entry[1]], entry)
-  end
+-- What this member's calls are due, rank by rank. A rank that fits into the next second gets all it wants. The
+-- rank in which that ends gets a rate: tenants alike; in a tenant half by head and half by what waits, so that
+-- a burst of one process does not starve another. `ahead`: others' calls of better ranks, which go first.
+local function find_dues(pot)
+  local dues, left, ahead = {}, pot, 0
   for rank = 0, 3 do
     local class = S.demand[tostring(rank)]
     if class and class.queued > 0 then
       local part = min(left, class.queued)
-      for _, entry in ipairs(by_rank[rank] or {}) do
-        local of = class.of[entry[2]]
-        mine = mine + part / class.tenants * (0.5 / of.members + 0.5 * entry[3] / max(1, of.queued))
+      local due = {count = 0, rate = 0, fits = part == class.queued, ahead = ahead}
+      for _, entry in ipairs(report.demand) do
+        if entry[1] == rank then
+          local of = class.of[entry[2]]
+          local each = part / class.tenants * (0.5 / of.members + 0.5 * entry[3] / max(1, of.queued))
+          due.count, due.rate = due.count + entry[3], due.rate + (due.fits and entry[3] or each)
+        end
       end
-      left = left - part
+      if due.count > 0 then dues[#dues + 1] = due end
+      ahead, left = ahead + class.queued - due.count, left - part
     end
   end
-  return mine
+  return dues
+end
+
+-- Where not all can have what they want: calls that fit go as soon as there is room, others earn their turns.
+local function in_turn(dues, stock, member)
+  local grant = 0
+  for _, due in ipairs(dues) do
+    local more = min(due.count, max(0, floor(stock - due.ahead - grant)))
+    if not due.fits then more = min(more, floor(member.credit + 0.000001)) end
+    grant, due.left = grant + more, due.count - more
+  end
+  return grant
+end
+
+-- How long until this member's next call may have its turn.
+local function turn_seconds(dues, stock, flow, member)
+  for _, due in ipairs(dues) do
+    if due.left ~= 0 then
+      local short = 1 + due.ahead - stock
+      local refilled = short > 0 and (flow > 0 and flow < math.huge and short / flow or 1) or 0
+      return max(refilled, due.left and not due.fits and (1 - member.credit) / max(due.rate, 0.001) or 0)
+    end
+  end
+  return 0
 end
 
 -- Slots of the cap: what lives keeps its slot; more than a fair part only while nobody is short.
@@ -329,13 +353,17 @@ S.live, S.busy = S.live + member.live, S.busy + report.live
 local members = redis.call('HLEN', KEYS[2]) + (known and 0 or 1)
 local stock, flow = room(report.cost)
 local pot = min(flow + stock, P.rate + P.level)
-local mine = share(pot)
+local dues, mine, earning, sure = find_dues(pot), 0, 0, 0
+for _, due in ipairs(dues) do
+  mine = mine + due.rate
+  if due.fits then sure = sure + due.count else earning = earning + due.rate end
+end
 local part = pot > 0 and min(1, mine / pot) or 0
-member.credit = min(member.credit + mine * (known and min(2, now - known.at) or 0), max(1, mine))
+member.credit = min(member.credit + earning * (known and min(2, now - known.at) or 0), max(1, earning))
 local passing = gate_room()
 local grant = floor(min(report.queued, stock, passing))
 local scarce = S.queued > stock
-if scarce then grant = min(grant, floor(member.credit + 0.000001)) end
+if scarce then grant = min(grant, in_turn(dues, stock, member)) end
 local spare = 0
 if not scarce and passing > 1 then
   spare = min(report.spare, floor((stock - S.queued) / (2 * members)))
@@ -345,7 +373,7 @@ if slots >= 0 then
   grant = min(grant, max(0, slots - report.live))
   spare = min(spare, max(0, slots - report.live - grant))
 end
-member.credit = max(0, member.credit - grant)
+member.credit = max(0, member.credit - max(0, grant - sure))
 local granted = {calls = grant + spare}
 P.level = P.level - grant - spare
 for name, each in pairs(report.cost) do
@@ -377,18 +405,16 @@ if S.publisher == '' then S.publisher = report.id end
 -- When to ask again: when its next call should be due, or when room for one should have come.
 local again = S.dims.requests and 1 or 0.25       -- what is learnt from deliveries has to hear of them
 if report.queued > grant then
-  local earned = (1 - member.credit) / max(mine, 0.001)
-  local refilled = stock < 1 and (flow > 0 and flow < math.huge and (1 - stock) / flow or 1) or 0
-  again = max(slots >= 0 and 0.1 or 0.05, min(again, max(scarce and earned or 0, refilled)))
+  again = max(slots >= 0 and 0.1 or 0.05, min(again, turn_seconds(dues, stock, flow, member)))
 end
 local held, corrected = estimates()
 save()
 local rate = min(fleet_rate(), flow)
 local reply = {
-  granted = granted, slots = slots, own_slots = slots >= 0 and 0.2 * S.cap / members + 0.8 * slots or -1, held = held, corrected = corrected, elsewhere = elsewhere,
+  granted = granted, slots = slots, held = held, corrected = corrected, elsewhere = elsewhere, again = again,
+  own_slots = slots >= 0 and 0.2 * S.cap / members + 0.8 * slots or -1,
   gate = max(0, S.gate - now), parked = max(0, S.parked - now), cap = S.cap, cap_epoch = S.cap_epoch,
   members = members, live = S.busy, tight = S.queued > 0,
-  again = again,
   rate = rate * (0.2 / members + 0.8 * (S.queued > 0 and part or 1 / members)),
 }
 if S.publisher == report.id then

@@ -1,52 +1,14 @@
 """A real Redis; a fleet in virtual time over it, by the production script; a proxy that breaks."""
 
-import contextlib
 import dataclasses
 import json
-import shutil
-import socket
-import subprocess
-import threading
-import time
 from importlib.resources import files
 
 import pytest
-import redis
 
+from benchmarks.fleet.servers import Proxy, Redis
 from penstock.limiter.fleet import Fleet, RedisStore, StoreError
 from tests.limiter.conftest import Fleet as Agents
-
-
-class Redis:
-    """One server on a socket file. It can be killed, and started again with nothing in it."""
-
-    def __init__(self, folder, *options):
-        self.folder = folder
-        self.socket = folder / "redis.sock"
-        self.url = f"unix://{self.socket}"
-        self.process = None
-        self._options = ["--port", "0", "--save", "", "--dir", folder, "--unixsocket", self.socket, *options]
-
-    def start(self):
-        server = shutil.which("redis-server")
-        assert server, "redis-server is missing: apt-get install redis-server"
-        command = [server, *map(str, self._options)]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        self.client = redis.Redis(unix_socket_path=str(self.socket))
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                self.client.ping()
-                return self
-            except redis.ConnectionError:
-                assert self.process.poll() is None, "redis-server ended at its start"
-                assert time.monotonic() < deadline, "redis-server did not start"
-                time.sleep(0.02)
-
-    def stop(self):
-        self.client.close()
-        self.process.kill()
-        self.process.wait()
 
 
 @pytest.fixture(scope="session")
@@ -150,73 +112,6 @@ def world(redis_server):
         return World(redis_server, pools, **options)
 
     return make
-
-
-class Proxy:
-    """A door to the server that breaks on demand: its `fault` names how, for new and for open connections."""
-
-    def __init__(self, path, target):
-        self.fault = None
-        self.delay = 0.0
-        self._target = str(target)
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(path))
-        self._listener.listen(64)
-        self.url = f"unix://{path}"
-        self._open = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self):
-        self._listener.close()
-        self._drop()
-
-    def break_(self, fault, delay=0.0):
-        self.fault, self.delay = fault, delay
-        if fault in {"refused", "reset"}:
-            self._drop()
-
-    def heal(self):
-        self.fault, self.delay = None, 0.0
-        self._drop()
-
-    def _drop(self):
-        for end in self._open:
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
-        self._open = []
-
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            if self.fault == "refused":
-                client.close()
-                continue
-            server = socket.socket(socket.AF_UNIX)
-            server.connect(self._target)
-            self._open += [client, server]
-            for source, sink, replies in ((client, server, False), (server, client, True)):
-                threading.Thread(target=self._pass, args=(source, sink, replies), daemon=True).start()
-
-    def _pass(self, source, sink, replies):
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                time.sleep(self.delay if replies else 0.0)
-                if self.fault == "black hole":
-                    continue
-                if replies and self.fault in {"reset", "truncated", "half-closed"}:
-                    sink.sendall(data[: len(data) // 2])
-                    if self.fault == "half-closed":
-                        sink.shutdown(socket.SHUT_WR)
-                        continue
-                    if self.fault == "reset":
-                        sink.shutdown(socket.SHUT_RDWR)
-                    return
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ import time
 
 import pytest
 
+from benchmarks.fleet.servers import Redis
 from penstock.errors import UsageError
 from penstock.limiter import Limiter
 from penstock.limiter.fleet import Fleet, RedisStore, Standing, StoreError
 from penstock.telemetry.interceptor import Answer, Call, Granted, Settlement
-from tests.fleet.conftest import Redis
 
 POOL = "openai:m"
 CALL = Call(provider="openai", host="h", pool=POOL, model="m", operation="chat")
@@ -91,9 +91,9 @@ def test_a_store_that_breaks_itself(tmp_path):
     member = Member(server.url)
     try:
         member.becomes(Standing.HELD)
-        server.process.send_signal(signal.SIGSTOP)
+        server.send(signal.SIGSTOP)
         member.becomes(Standing.LOST)
-        server.process.send_signal(signal.SIGCONT)
+        server.send(signal.SIGCONT)
         member.becomes(Standing.HELD)
         server.client.client_pause(3000)
         member.becomes(Standing.LOST)

@@ -10,10 +10,10 @@ from contextlib import ExitStack, closing
 import pytest
 import trustme
 
+from benchmarks.fleet.servers import Redis
 from penstock.limiter import Limiter, LimiterSettings, PoolSettings
 from penstock.limiter.fleet import Fleet, RedisStore, Standing
 from penstock.telemetry.interceptor import Granted
-from tests.fleet.conftest import Redis
 from tests.fleet.test_broken_stores import CALL, POOL, Member
 
 FORKS = """
