@@ -7,13 +7,34 @@ import sys
 import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from penstock.errors import UsageError
 
 if TYPE_CHECKING:
     from penstock.analysis import Answer, Table
 
 FORMATS: Final = ("table", "json", "csv", "md")
+SHORT_FORMATS: Final = ("table", "json")
+FormatOption = Annotated[
+    str, typer.Option("--format", "-f", metavar="|".join(FORMATS), help="How to print it.")
+]
+ShortFormatOption = Annotated[
+    str, typer.Option("--format", "-f", metavar="|".join(SHORT_FORMATS), help="How to print it.")
+]
 _UNPRINTABLE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def check_format(form: str, formats: Sequence[str] = FORMATS) -> None:
+    """Refuse an unknown format.
+
+    Raises:
+        UsageError: it is none of `formats`.
+    """
+    if form not in formats:
+        raise UsageError(f"unknown format {form!r}; choose from {', '.join(formats)}")
 
 
 def show(answer: "Answer", form: str) -> None:

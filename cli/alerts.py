@@ -7,30 +7,42 @@ from typing import Annotated
 import typer
 
 from penstock import alerts
+from penstock.cli._help import Commands
+from penstock.cli._output import SHORT_FORMATS, ShortFormatOption, check_format
 from penstock.errors import UsageError
 
-FolderArgument = Annotated[Path | None, typer.Argument(help="Folder to write to; without it, to stdout.")]
+FolderArgument = Annotated[
+    Path | None, typer.Argument(metavar="FOLDER", help="Folder to write to; without it, to stdout.")
+]
 FormatOption = Annotated[
-    str, typer.Option("--format", help="prometheus, kubernetes or grafana; a folder gets all by default.")
+    str,
+    typer.Option(
+        "--format",
+        "-f",
+        metavar="prometheus|kubernetes|grafana",
+        help="By default a folder gets all, stdout the first.",
+    ),
 ]
 ScaleOption = Annotated[
     float, typer.Option(help="Multiply every window and hold time: 0.0167 turns hours into minutes.")
 ]
-RunbooksOption = Annotated[str, typer.Option(help="Folder or URL of the runbook pages.")]
-GrafanaOption = Annotated[str, typer.Option(help="URL of your Grafana, for links to dashboards.")]
-JsonOption = Annotated[str, typer.Option("--format", help="text or json.")]
+RunbooksOption = Annotated[str, typer.Option(metavar="URL", help="Folder or URL of the runbook pages.")]
+GrafanaOption = Annotated[
+    str, typer.Option(metavar="URL", help="URL of your Grafana, for links to dashboards.")
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    group = typer.Typer(help="Prometheus rules and alerts: list, export, check, test.", no_args_is_help=True)
+    group = Commands(help="Prometheus rules and alerts: list, export, check, test.")
     for command in (_list, _export, _check, _test):
         group.command(command.__name__.removeprefix("_"))(command)
     app.add_typer(group, name="alerts")
 
 
-def _list(output: JsonOption = "text") -> None:
+def _list(output: ShortFormatOption = "table") -> None:
     """List every alert with its severity and what it says."""
+    check_format(output, SHORT_FORMATS)
     rules = alerts.rule_set()
     if output == "json":
         rows = [
@@ -46,11 +58,9 @@ def _list(output: JsonOption = "text") -> None:
             for alert in rules.alerts
         ]
         typer.echo(json.dumps(rows, indent=2))
-    elif output == "text":
-        for alert in rules.alerts:
-            typer.echo(f"{alert.name:<30} {alert.severity:<9} {alert.description}")
-    else:
-        raise UsageError(f"unknown format {output!r}; choose text or json")
+        return
+    for alert in rules.alerts:
+        typer.echo(f"{alert.name:<30} {alert.severity:<9} {alert.description}")
 
 
 def _export(
@@ -60,7 +70,10 @@ def _export(
     runbooks: RunbooksOption = "docs/runbooks",
     grafana: GrafanaOption = "",
 ) -> None:
-    """Write the rules as a Prometheus rule file, a PrometheusRule resource, or Grafana provisioning."""
+    """Write the rules for Prometheus, Kubernetes or Grafana.
+
+    A rule file, a PrometheusRule resource for the operator, or provisioning of Grafana-managed rules.
+    """
     if output and output not in alerts.FORMATS:
         raise UsageError(f"unknown format {output!r}; choose {', '.join(alerts.FORMATS)}")
     files = alerts.rule_files(alerts.rule_set(time_scale, runbooks=runbooks, grafana=grafana))
@@ -79,12 +92,18 @@ def _export(
 
 
 def _check() -> None:
-    """Run promtool's checks, every lint on, over the rules. Exit 1 if they fail."""
+    """Check the rules by promtool, every lint on.
+
+    Exit 1 if it finds fault.
+    """
     _report(*alerts.check_rules(alerts.rule_set()))
 
 
 def _test() -> None:
-    """Run every alert's firing, quiet, no-data and recovery case by promtool. Exit 1 if one fails."""
+    """Try every alert by promtool: firing, quiet, no data, recovery.
+
+    Exit 1 if one fails.
+    """
     _report(*alerts.test_rules())
 
 

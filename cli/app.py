@@ -2,10 +2,12 @@
 
 import importlib
 import sys
-from typing import Final
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
 
+from penstock.cli._help import Commands
 from penstock.errors import PenstockError
 
 # Command -> module below penstock.cli that registers it.
@@ -23,6 +25,13 @@ COMMANDS: Final[dict[str, str]] = {
     "stack": "stack",
 }
 
+_START: Final = """\b
+Start here:
+  penstock run python app.py                     see every attempt of your app
+  penstock traces summary penstock-spans.jsonl   what failed, and which layer to fix
+  penstock run --limit python app.py             queue before sending, absorb 429s
+  penstock dashboards export grafana/            see it in Grafana"""
+
 USAGE_EXIT: Final = 2
 INTERRUPTED_EXIT: Final = 130
 
@@ -32,13 +41,11 @@ _ClickUsageError: Final[type[Exception]] = typer.BadParameter.__bases__[0]
 
 def build(argv: list[str]) -> typer.Typer:
     """Build the app with the commands that `argv` needs: one, or all for help."""
-    app = typer.Typer(
+    app = Commands(
         name="penstock",
-        help="Capacity engineering for LLM applications.",
-        no_args_is_help=True,
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        rich_markup_mode=None,
+        cls=_InOrder,
+        help="See every LLM attempt, queue before sending, know which answers to trust.",
+        epilog=_START,
     )
     app.callback()(_root)
     wanted = [argv[0]] if argv and argv[0] in COMMANDS else list(COMMANDS)
@@ -47,8 +54,28 @@ def build(argv: list[str]) -> typer.Typer:
     return app
 
 
-def _root() -> None:
-    """See every attempt, queue before sending, know which answers to trust."""
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Stand in help for what `main` takes off the words before a command is looked for."""
+
+
+class _InOrder(TyperGroup):
+    """Lists the commands in the order of this module, not groups last."""
+
+    # Typer's click is its own from 0.17 on, so the context's type has no one name.
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [name for name in COMMANDS if name in self.commands]
+
+
+def _told(error: Exception) -> str:
+    """Say what was wrong in one line; of words that were typed wrong, also where to read how."""
+    said = str(getattr(error, "format_message", error.__str__)())
+    where = getattr(getattr(error, "ctx", None), "command_path", None)
+    if "\n" in said:  # the help page of a group that was called without a command
+        return said
+    return f"penstock: {said.rstrip('.')}; see {where} --help" if where else f"penstock: {said}"
 
 
 def main() -> None:
@@ -67,9 +94,7 @@ def main() -> None:
     except (PenstockError, _ClickUsageError) as error:
         if debug:
             raise
-        said = str(getattr(error, "format_message", error.__str__)())
-        help_page = "\n" in said
-        print(said if help_page else f"penstock: {said}", file=sys.stderr)  # noqa: T201
+        print(_told(error), file=sys.stderr)  # noqa: T201
         sys.exit(USAGE_EXIT)
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED_EXIT)

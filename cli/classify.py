@@ -23,18 +23,25 @@ from penstock.classifiers import (
     register_rules,
     row_of_verdict,
 )
+from penstock.cli._output import check_format
 from penstock.errors import UsageError
 
 _FORMATS: Final = ("auto", "table", "json")
 _PEEK: Final = 64
 ErrorArgument = Annotated[
-    str | None, typer.Argument(help="An error text, a JSON row, a JSONL file, or - for stdin.")
+    str | None,
+    typer.Argument(metavar="ERROR", help="An error text, a JSON row, a JSONL file, or - for stdin."),
 ]
 ExplainOption = Annotated[bool, typer.Option("--explain", help="Show which rules were tried and which held.")]
-FormatOption = Annotated[str, typer.Option("--format", help="auto, table or json. JSONL in is JSONL out.")]
-RulesOption = Annotated[Path | None, typer.Option("--rules", help="A TOML file with rules of your own.")]
+FormatOption = Annotated[
+    str, typer.Option("--format", "-f", metavar="auto|table|json", help="By default, JSONL in is JSONL out.")
+]
+RulesOption = Annotated[
+    Path | None, typer.Option("--rules", metavar="FILE", help="A TOML file with rules of your own.")
+]
 UnknownOption = Annotated[
-    Path | None, typer.Option("--export-unknown", help="Write what stayed unknown to this file, scrubbed.")
+    Path | None,
+    typer.Option("--export-unknown", metavar="FILE", help="Write there what stayed unknown, scrubbed."),
 ]
 
 
@@ -50,14 +57,13 @@ def run(
     rules: RulesOption = None,
     export_unknown: UnknownOption = None,
 ) -> None:
-    """Tell what an error was: its class, whose fault, whether to retry and when.
+    """Tell what an error was, whose fault, and whether to retry.
 
     Reads an error text, a JSON row (any of id, framework, provider, exception_type, status_code,
     message, body, headers, span_kind), or JSONL on stdin; one JSON object a line comes out. An object
     with none of these is taken for the body of an error response.
     """
-    if format_ not in _FORMATS:
-        raise UsageError(f"--format is one of {', '.join(_FORMATS)}, not {format_!r}")
+    check_format(format_, _FORMATS)
     if rules is not None:
         register_rules(load_rules(rules))
     if export_unknown is None:

@@ -11,20 +11,29 @@ from typing import Annotated, Final
 import typer
 
 from penstock import dashboards
+from penstock.cli._help import Commands
+from penstock.cli._output import SHORT_FORMATS, ShortFormatOption, check_format
 from penstock.errors import UsageError
 
 TOKEN_VARIABLE: Final = "GRAFANA_TOKEN"  # noqa: S105 - the name of a variable
 
-FolderArgument = Annotated[Path, typer.Argument(help="Folder to write to.")]
-FormatOption = Annotated[str, typer.Option("--format", help="text or json.")]
-OnlyOption = Annotated[list[str] | None, typer.Option("--only", help="Only this uid; repeat for more.")]
-PrometheusOption = Annotated[str, typer.Option("--prometheus", help="URL of your Prometheus.")]
-SinceOption = Annotated[str, typer.Option(help="How far back to look, such as 15m.")]
-ScrapeOption = Annotated[str, typer.Option(help="Your scrape interval; rates are taken over four of them.")]
-JobOption = Annotated[str, typer.Option(help="Regular expression of jobs to look at.")]
-UrlOption = Annotated[str, typer.Option("--url", envvar="GRAFANA_URL", help="URL of your Grafana.")]
-FolderOption = Annotated[str, typer.Option("--folder", help="Title of the folder to save in.")]
-FolderUidOption = Annotated[str, typer.Option(help="The folder's uid.")]
+FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder to write to.")]
+OnlyOption = Annotated[
+    list[str] | None, typer.Option("--only", metavar="UID", help="Only this one; repeatable.")
+]
+PrometheusOption = Annotated[str, typer.Option("--prometheus", metavar="URL", help="URL of your Prometheus.")]
+SinceOption = Annotated[str, typer.Option(metavar="DURATION", help="How far back to look, such as 15m.")]
+ScrapeOption = Annotated[
+    str, typer.Option(metavar="DURATION", help="Your scrape interval; rates are taken over four of them.")
+]
+JobOption = Annotated[str, typer.Option(metavar="REGEX", help="Jobs to look at.")]
+UrlOption = Annotated[
+    str, typer.Option("--url", envvar="GRAFANA_URL", metavar="URL", help="URL of your Grafana.")
+]
+FolderOption = Annotated[
+    str, typer.Option("--folder", metavar="TITLE", help="Title of the folder to save in.")
+]
+FolderUidOption = Annotated[str, typer.Option(metavar="UID", help="The folder's uid.")]
 ApplyOption = Annotated[bool, typer.Option("--apply", help="Save; without it the difference is shown.")]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Save although somebody else saved meanwhile.")
@@ -33,15 +42,15 @@ OverwriteOption = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    group = typer.Typer(help="Grafana dashboards: list, export, push, check.", no_args_is_help=True)
+    group = Commands(help="Grafana dashboards: list, export, push, check.")
     for command in (_list, _export, _push, _check):
         group.command(command.__name__.removeprefix("_"))(command)
     app.add_typer(group, name="dashboards")
 
 
-def _list(output: FormatOption = "text") -> None:
+def _list(output: ShortFormatOption = "table") -> None:
     """List every dashboard with the question it answers."""
-    _known_format(output)
+    check_format(output, SHORT_FORMATS)
     boards = dashboards.shipped()
     if output == "json":
         rows = [{"uid": b.uid, "title": b.title, "description": b.description} for b in boards]
@@ -52,7 +61,7 @@ def _list(output: FormatOption = "text") -> None:
 
 
 def _export(folder: FolderArgument, only: OnlyOption = None) -> None:
-    """Write the dashboards as JSON, ready for provisioning or Grafana's import page."""
+    """Write them as JSON, ready to import or provision."""
     written = {f"{board.uid}.json": board.text for board in _chosen(only)}
     if not only:
         written |= dashboards.provisioning()
@@ -72,10 +81,10 @@ def _check(
     since: SinceOption = "15m",
     scrape_interval: ScrapeOption = "15s",
     job: JobOption = ".+",
-    output: FormatOption = "text",
+    output: ShortFormatOption = "table",
 ) -> None:
     """Say which panels would be empty on your data. Exit 1 if any would."""
-    _known_format(output)
+    check_format(output, SHORT_FORMATS)
     scrape = _seconds(scrape_interval)
     filling = dashboards.Filling(f"{int(4000 * scrape)}ms", f"{int(1000 * scrape)}ms", job)
     asked = [e for board in _chosen(only) for e in dashboards.expressions(board.model)]
@@ -99,7 +108,7 @@ def _push(
     apply: ApplyOption = False,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Show what saving the dashboards in a Grafana would change; save with --apply.
+    """Show what saving them would change; save with --apply.
 
     The token of a service account with the Editor role is read from GRAFANA_TOKEN.
     """
@@ -173,11 +182,6 @@ def _line(finding: dashboards.Finding) -> str:
     if finding.expression.needs:
         why += f" (needs {finding.expression.needs})"
     return f"{finding.expression.dashboard}  {finding.expression.where}  {why}"
-
-
-def _known_format(output: str) -> None:
-    if output not in ("text", "json"):
-        raise UsageError(f"unknown format {output!r}; choose text or json")
 
 
 def _seconds(text: str) -> float:

@@ -36,15 +36,18 @@ def demo(
     tasks: Annotated[int, typer.Option(min=1, help="Agent tasks an arm.")] = 30,
     calls: Annotated[int, typer.Option(min=1, help="Model calls a task.")] = 20,
     rpm: Annotated[int, typer.Option(min=2, help="Each arm's quota, requests per minute.")] = 500,
-    out: Annotated[Path | None, typer.Option(help="Folder for the span files.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where the span files go. [default: a new one]")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Run 30 agents against one quota in three habits, live: naive, handmade, guarded.
+    """Watch thirty agents share one quota, in three habits.
 
-    Uses the real openai and anthropic clients against simulators on loopback: no key, no cost.
+    Naive, handmade and guarded run at once, each on a quota of its own. Uses the real openai and
+    anthropic clients against simulators on loopback: no key, no cost.
     """
     _need_clients()
-    folder = out or Path(tempfile.mkdtemp(prefix="penstock-demo-"))
+    folder = _folder(out)
     options = Options(folder=folder, tasks=tasks, calls=calls, seed=seed, requests_per_minute=rpm)
     if as_json:
         results = asyncio.run(race(options, _reporter(sys.stderr)))
@@ -65,6 +68,16 @@ def _need_clients() -> None:
         raise UsageError(
             f"the demo drives the real SDKs; {missing.name} is missing: pip install openai anthropic"
         ) from missing
+
+
+def _folder(wanted: Path | None) -> Path:
+    if wanted is None:
+        return Path(tempfile.mkdtemp(prefix="penstock-demo-"))
+    try:
+        wanted.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make the folder {wanted}: {error.strerror}") from error
+    return wanted
 
 
 def _watch(console: Console, options: Options) -> dict[str, Result]:

@@ -1,21 +1,15 @@
 """`penstock doctor`: what would be seen here, what not, and who retries."""
 
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from penstock.cli._output import SHORT_FORMATS, ShortFormatOption, check_format
+
 if TYPE_CHECKING:
     from penstock.telemetry.doctor import Report
-
-
-class Format(StrEnum):
-    """How to print."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 def register(app: typer.Typer) -> None:
@@ -24,12 +18,13 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(
-    format: Annotated[Format, typer.Option(help="table or json")] = Format.TABLE,
+    format: ShortFormatOption = "table",
 ) -> None:
-    """Tell what Penstock would see in this Python, and which layers retry.
+    """Tell what would be seen in this Python, and who retries.
 
     Run it with the interpreter of your app: `python -m penstock doctor`. Exit code 0, also with findings.
     """
+    check_format(format, SHORT_FORMATS)
     from penstock._config import load
     from penstock.telemetry.doctor import examine
 
@@ -41,7 +36,7 @@ def doctor(
         limit=settings.limit,
         disabled=settings.disabled,
     )
-    if format is Format.JSON:
+    if format == "json":
         import orjson
 
         typer.echo(orjson.dumps(asdict(report), option=orjson.OPT_INDENT_2).decode())

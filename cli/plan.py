@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from penstock.cli._output import FORMATS, show
-from penstock.errors import UsageError
+from penstock.cli._output import FormatOption, check_format, show
 
 
 def register(app: typer.Typer) -> None:
@@ -24,11 +23,13 @@ def plan(
     tasks: Annotated[float | None, typer.Option(min=1, help="Tasks you want to run at once.")] = None,
     instances: Annotated[int, typer.Option(min=1, help="Processes that share the quota.")] = 1,
     headroom: Annotated[float, typer.Option(help="Share of the quota to leave unused.")] = 0.1,
-    format: Annotated[str, typer.Option("--format", "-f", help="table, json, csv or md.")] = "table",
+    format: FormatOption = "table",
 ) -> None:
-    """How many tasks fit a quota, which cap to set, and the share of each instance."""
-    if format not in FORMATS:
-        raise UsageError(f"--format {format!r} is unknown; choose from {', '.join(FORMATS)}")
+    """Say how many tasks fit a quota, and which cap to set.
+
+    The arithmetic before any trace exists; with --instances also the share of each.
+    """
+    check_format(format)
     from penstock.analysis import Load
     from penstock.analysis import plan as ask
 

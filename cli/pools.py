@@ -7,9 +7,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from penstock.cli._output import SHORT_FORMATS, ShortFormatOption, cell, check_format, printable
 from penstock.errors import UsageError
 
-FORMATS: Final = ("table", "json")
 COLUMNS: Final = ("pool", "cap", "rate/s", "live", "queued", "members", "last 429", "gate", "left")
 
 
@@ -23,14 +23,16 @@ def pools(
         str | None, typer.Option(metavar="URL", help="The store; default PENSTOCK_STORE or penstock.toml.")
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Show anew every second, until Ctrl-C.")] = False,
-    format: Annotated[str, typer.Option("--format", "-f", help="table or json.")] = "table",
+    format: ShortFormatOption = "table",
 ) -> None:
-    """Show what a fleet shares: cap, rate, calls in flight and queued, members, the last 429, the gate."""
+    """Show what the processes of a fleet share.
+
+    Of each pool: cap, rate, calls in flight and queued, members, the last 429, the gate, the quota left.
+    """
     from penstock._config import load
     from penstock.limiter.fleet import RedisStore
 
-    if format not in FORMATS:
-        raise UsageError(f"--format {format!r} is unknown; choose from {', '.join(FORMATS)}")
+    check_format(format, SHORT_FORMATS)
     url = store or load().store
     if url is None:
         raise UsageError("no store is named; give --store redis://host:6379/0 or set PENSTOCK_STORE")
@@ -109,8 +111,6 @@ def _table(found: list[dict[str, Any]]) -> Any:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
-
-    from penstock.cli._output import cell, printable
 
     table = Table(box=SIMPLE_HEAD, header_style="bold")
     for column in COLUMNS:

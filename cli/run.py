@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperCommand
 
+from penstock.cli._help import Command
 from penstock.errors import UsageError
 
 _VALUED: Final = ("--spans", "--metrics-port")
@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 def run(
     program: Annotated[
         list[str] | None,
-        typer.Argument(metavar="PROGRAM [ARGS]...", help="python app.py, -m module, gunicorn …"),
+        typer.Argument(metavar="PROGRAM", help="python app.py, -m module, gunicorn …"),
     ] = None,
     limit: Annotated[
         str | None,
@@ -34,17 +34,22 @@ def run(
         str | None, typer.Option(metavar="N", help="Serve Prometheus metrics on 127.0.0.1:N.")
     ] = None,
 ) -> None:
-    """Run a program with every LLM attempt in it seen, and with --limit queued.
+    """Run a program, see every LLM attempt in it; limit it too.
 
     The program needs no change. Its exit code and its stdout are its own; the span file is named in one
     line on stderr at its end (penstock-spans.jsonl unless --spans says otherwise).
     """
     from penstock._config import find_file, load
     from penstock.limiter import parse_settings
+    from penstock.limiter.fleet import RedisStore
     from penstock.telemetry import launcher
 
     settings = load({"limit": limit, "spans": spans, "metrics_port": metrics_port})
     parse_settings(settings.limiter)
+    if settings.store is not None and settings.limit == "enforce":
+        RedisStore(
+            settings.store
+        ).close()  # connects to nothing: a wrong address is an error before the start
     prepared = launcher.prepare(program or [])
     env = {"PENSTOCK_SPANS": str(settings.spans or "off")}
     if settings.disabled:
@@ -62,7 +67,7 @@ def run(
     launcher.launch(prepared, launcher.environment(env))
 
 
-class _RunCommand(TyperCommand):
+class _RunCommand(Command):
     """Our options stop where the program begins, and `--limit` alone means enforce."""
 
     # Typer's click is its own from 0.17 on, so the context's type has no one name.
@@ -74,7 +79,7 @@ def spell_out(args: list[str]) -> list[str]:
     """Give `--limit` its value and mark where the program begins.
 
     Raises:
-        UsageError: an option that is not ours stands before the program.
+        UsageError: an option that is not ours stands before the program, or one of ours has no value.
     """
     ours: list[str] = []
     rest = list(args)
@@ -85,9 +90,11 @@ def spell_out(args: list[str]) -> list[str]:
             ours.append("--limit=enforce" if option == "--limit" else option)
         elif name in _VALUED:
             ours.append(option)
-            if "=" not in option and rest:
+            if "=" not in option:
+                if not rest:
+                    raise UsageError(f"{option} needs a value; see penstock run --help")
                 ours.append(rest.pop(0))
-        elif name == "--help":
+        elif name in ("-h", "--help"):
             return ["--help"]
         else:
             raise UsageError(f"unknown option {name!r}; options of the program go after it")

@@ -32,8 +32,9 @@ def simulate(
     profile: Annotated[
         list[str] | None,
         typer.Option(
+            metavar="PROVIDER",
             help="Whose wire, quota and headers: openai, anthropic, azure, groq, deepseek, mistral, gemini, "
-            "bedrock, cohere, vllm, ollama. Repeat to serve several."
+            "bedrock, cohere, vllm, ollama. Repeat to serve several.",
         ),
     ] = None,
     rpm: Annotated[
@@ -45,17 +46,23 @@ def simulate(
     concurrency: Annotated[
         int | None, typer.Option(min=0, help="Most live calls; 0: no limit. [default: 0]")
     ] = None,
-    latency: Annotated[float | None, typer.Option(min=0, help="Mean seconds of a call. [default: 2]")] = None,
-    scenario: Annotated[Path | None, typer.Option(help="Serve the pools of a scenario file instead.")] = None,
+    latency: Annotated[
+        float | None, typer.Option(min=0, metavar="SECONDS", help="Mean length of a call. [default: 2]")
+    ] = None,
+    scenario: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Serve the pools of a scenario instead.")
+    ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 0,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
     seed: Annotated[int, typer.Option(help="Seed of latencies, answers and faults.")] = 0,
     truth: Annotated[
-        Path | None, typer.Option(help="Write every request to this file, one JSON object a line.")
+        Path | None, typer.Option(metavar="FILE", help="Write every request there, one JSON object a line.")
     ] = None,
-    format: Annotated[Format, typer.Option(help="How the address is printed.")] = Format.TEXT,
+    format: Annotated[
+        Format, typer.Option("--format", "-f", help="How the address is printed.")
+    ] = Format.TEXT,
 ) -> None:
-    """Serve the providers' APIs over a real quota, until Ctrl-C.
+    """Serve the providers' APIs over a quota, until Ctrl-C.
 
     Prints its base URL once it takes requests: OpenAI clients take URL/v1, all others take URL.
     GET URL/_sim/truth tells what happened; docs/simulator.md has the rest.

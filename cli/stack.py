@@ -25,7 +25,10 @@ SCRAPE_INTERVAL: Final = "2s"
 
 PortOption = Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port.")]
 FolderOption = Annotated[
-    Path | None, typer.Option("--folder", help="Where data, logs and dashboards go. [default: a new one]")
+    Path | None,
+    typer.Option(
+        "--folder", metavar="FOLDER", help="Where data, logs and dashboards go. [default: a new one]"
+    ),
 ]
 
 
@@ -40,13 +43,17 @@ def stack(
     rpm: Annotated[int, typer.Option(min=2, help="Each app's quota, requests per minute.")] = 500,
     folder: FolderOption = None,
 ) -> None:
-    """Run a naive and a guarded app against simulators, with Prometheus and Alertmanager, until Ctrl-C.
+    """Run two apps, Prometheus and Alertmanager, to look around.
 
-    Needs the two servers (apt-get install prometheus prometheus-alertmanager) and the openai and
-    anthropic packages. Everything listens on loopback.
+    The apps are the demo's, a naive and a guarded one, at work against simulators until Ctrl-C. Needs
+    the two servers (apt-get install prometheus prometheus-alertmanager) and the openai and anthropic
+    packages. Everything listens on loopback.
     """
     place = folder or Path(tempfile.mkdtemp(prefix="penstock-stack-"))
-    place.mkdir(parents=True, exist_ok=True)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make the folder {place}: {error.strerror}") from error
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ExitStack() as running:
         try:

@@ -12,26 +12,42 @@ from typing import Annotated, Final
 import typer
 
 from penstock.analysis import Answer, Selection, Spans, open_spans
-from penstock.cli._output import FORMATS, printable, show
+from penstock.cli._help import Commands
+from penstock.cli._output import FormatOption as Format
+from penstock.cli._output import check_format, printable, show
 from penstock.errors import UsageError
 
 Files = Annotated[
     list[str],
-    typer.Argument(metavar="FILE…", help="Span files, globs or folders, of any format; - reads stdin."),
+    typer.Argument(metavar="FILE", help="Span files, globs or folders, of any format; - reads stdin."),
 ]
-Format = Annotated[str, typer.Option("--format", "-f", help="table, json, csv or md.")]
-Where = Annotated[str | None, typer.Option(help="SQL condition on spans, such as \"model = 'gpt-5'\".")]
+Where = Annotated[
+    str | None, typer.Option(metavar="SQL", help="Condition on spans, such as \"model = 'gpt-5'\".")
+]
 Since = Annotated[
-    str | None, typer.Option(help="Spans from this time on: ISO 8601 (UTC) or seconds since 1970.")
+    str | None,
+    typer.Option(metavar="TIME", help="Spans from this time on: ISO 8601 (UTC) or seconds since 1970."),
 ]
-Until = Annotated[str | None, typer.Option(help="Spans that start before this time.")]
-By = Annotated[str | None, typer.Option(help="Group by these columns, comma separated.")]
+Until = Annotated[str | None, typer.Option(metavar="TIME", help="Spans that start before this time.")]
+By = Annotated[str | None, typer.Option(metavar="COLUMNS", help="Group by these, as service,minute.")]
 FailIf = Annotated[
-    list[str] | None, typer.Option(help="Exit 1 when this holds, such as 'p99_live>180'; repeatable.")
+    list[str] | None,
+    typer.Option(metavar="CONDITION", help="Exit 1 when this holds, such as 'p99_live>180'; repeatable."),
 ]
 Store = Annotated[
-    Path | None, typer.Option(help="Where read files are kept; default $XDG_CACHE_HOME/penstock.")
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Where read files are kept; default $XDG_CACHE_HOME/penstock."),
 ]
+
+Page = Annotated[Path, typer.Option("--to", "-o", metavar="FILE", help="The page to write.")]
+Query = Annotated[
+    str, typer.Argument(metavar="QUERY", help='One SELECT on spans, as "SELECT count(*) FROM spans".')
+]
+Timeout = Annotated[
+    float, typer.Option(min=0.1, metavar="SECONDS", help="How long before the query is stopped.")
+]
+Exported = Annotated[Path, typer.Option(metavar="FILE", help="The file to write: .parquet, .csv or .jsonl.")]
+Kind = Annotated[str | None, typer.Option("--as", metavar="parquet|csv|jsonl", help="Whatever its name.")]
 
 FAILED_GATE: Final = 1
 
@@ -46,33 +62,31 @@ class Verb:
 
 
 VERBS: Final = (
-    Verb("summary", "What failed, which layer to fix, how many calls were live: the page to read first."),
-    Verb(
-        "errors", "Which class, reason, provider, model and pool failed; operations and attempts apart.", True
-    ),
+    Verb("summary", "What failed, which layer to fix: the page to read first."),
+    Verb("errors", "Which class, reason, provider, model and pool failed.", True),
     Verb("concurrency", "Exact, time-weighted percentiles of live attempts per pool.", True),
-    Verb("storms", "Retry amplification: attempts per call, chains after a 429, wasted time and tokens."),
-    Verb("fanout", "Calls per task, calls at once per task, and the arithmetic that saturates a quota."),
+    Verb("storms", "Retry amplification: attempts per call, time and tokens lost."),
+    Verb("fanout", "Calls per task, calls at once, and what saturates a quota."),
     Verb("bursts", "Bursts of prompt-cache misses against the pool's baseline."),
-    Verb("quota", "The limits that headers told or refusals betray, with confidence, and the headroom."),
-    Verb("trust", "Answers that did not come from the primary, and the work that followed them."),
-    Verb("quality", "The data quality box alone: duplicates, orphans, unfinished, skew, truncation."),
+    Verb("quota", "The limits that headers told or refusals betray; headroom."),
+    Verb("trust", "Answers that came from elsewhere, and the work that followed."),
+    Verb("quality", "What is wrong with the data: duplicates, orphans, skew …"),
 )
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
-    traces = typer.Typer(help="Look back over recorded spans.", no_args_is_help=True, rich_markup_mode=None)
+    traces = Commands(help="Ask recorded spans what happened, what failed, what would help.")
     for verb in VERBS:
         traces.command(verb.name, help=verb.help)(_grouped(verb) if verb.grouped else _plain(verb))
     for command in (report, replay, sql, export, compare):
         traces.command()(command)
-    app.add_typer(traces, name="traces")
+    app.add_typer(traces, name="traces", short_help="Ask recorded spans: what failed, what would help?")
 
 
 def report(
     files: Files,
-    to: Annotated[Path, typer.Option("--to", "-o", help="The page to write.")] = Path("penstock-report.html"),
+    to: Page = Path("penstock-report.html"),
     title: Annotated[str, typer.Option(help="Its heading.")] = "Penstock trace report",
     format: Format = "table", where: Where = None, since: Since = None, until: Until = None,
     store: Store = None,
@@ -91,7 +105,10 @@ def replay(
     seed: Annotated[int, typer.Option(help="Another one shows another course.")] = 0,
     fail_if: FailIf = None, store: Store = None,
 ) -> None:  # fmt: skip
-    """What if: this demand against the limiter and the inferred or a given quota."""
+    """What if: this demand against the limiter and some quota.
+
+    Without --rpm, --tpm or --concurrency it is the quota that the recording betrays.
+    """
     from penstock.analysis import WhatIf
     from penstock.analysis import replay as ask
 
@@ -102,9 +119,9 @@ def replay(
 
 
 def sql(
-    query: Annotated[str, typer.Argument(help='One SELECT on spans, as "SELECT count(*) FROM spans".')],
+    query: Query,
     files: Files, format: Format = "table", where: Where = None, since: Since = None, until: Until = None,
-    timeout: Annotated[float, typer.Option(help="Seconds before the query is stopped.")] = 30.0,
+    timeout: Timeout = 30.0,
     store: Store = None,
 ) -> None:  # fmt: skip
     """Read-only SQL over the normalised spans."""
@@ -116,8 +133,8 @@ def sql(
 
 def export(
     files: Files,
-    to: Annotated[Path, typer.Option(help="The file to write: .parquet, .csv or .jsonl.")],
-    kind: Annotated[str | None, typer.Option("--as", help="parquet, csv or jsonl.")] = None,
+    to: Exported,
+    kind: Kind = None,
     format: Format = "table", where: Where = None, since: Since = None, until: Until = None,
     store: Store = None,
 ) -> None:  # fmt: skip
@@ -128,11 +145,11 @@ def export(
 
 
 def compare(
-    before: Annotated[str, typer.Argument(help="A file, glob or folder: before the change.")],
-    after: Annotated[str, typer.Argument(help="The same after it.")],
+    before: Annotated[str, typer.Argument(metavar="BEFORE", help="A file, glob or folder, of earlier.")],
+    after: Annotated[str, typer.Argument(metavar="AFTER", help="The same, of later.")],
     format: Format = "table", where: Where = None, fail_if: FailIf = None, store: Store = None,
 ) -> None:  # fmt: skip
-    """What changed between two recordings, and whether it could be chance."""
+    """What changed between two recordings; could it be chance?"""
     from penstock.analysis import compare as ask
 
     with _harmless(), open_spans([before], store=store, selection=Selection(where=where)) as earlier:
@@ -187,8 +204,7 @@ def answer(ask: Callable[[Spans], Answer], files: Sequence[str], form: str, requ
         UsageError: a flag or a file cannot be used.
         Exit: a gate holds.
     """
-    if form not in FORMATS:
-        raise UsageError(f"--format {form!r} is unknown; choose from {', '.join(FORMATS)}")
+    check_format(form)
     from penstock.analysis.gate import Gate
 
     gates = [Gate.parse(text) for text in request.fail_if or ()]

@@ -196,7 +196,7 @@ def test_what_stayed_unknown_is_exported_scrubbed(run: Run, tmp_path: Path) -> N
     ("args", "said"),
     [
         (("nowhere.jsonl",), "no such file: nowhere.jsonl"),
-        (("x", "--format", "xml"), "--format is one of"),
+        (("x", "--format", "xml"), "unknown format 'xml'"),
         (("x", "--rules", "/nowhere/rules.toml"), "cannot read rules"),
         (("x", "--export-unknown", "/nowhere/out.jsonl"), "cannot write"),
     ],
