@@ -166,9 +166,11 @@ class Fleet:
         return max(0.0, at - now)
 
     def _exchange(self, host: Host, share: Share) -> bool:
-        with host.lock:
-            report = share.report(host.clock())
         try:
+            if self._lost:
+                self._sound_out(host, share)
+            with host.lock:
+                report = share.report(host.clock())
             reply = self._store.exchange(share.pool.name, report)
             with host.lock:
                 share.take(reply, host.clock())
@@ -181,6 +183,13 @@ class Fleet:
             _log.warning("penstock: the store is back; sharing the quota again")
         host.exchanged(share.pool.name)
         return True
+
+    def _sound_out(self, host: Host, share: Share) -> None:
+        """Come back to a store that is quick, not to one at the edge of being lost again."""
+        began = host.clock()
+        self._store.exchange(share.pool.name, {"look": True})
+        if host.clock() - began > PATIENCE_SECONDS / 2:
+            raise StoreError("it answers too slowly to come back to")
 
     def _lose(self, host: Host, error: Exception) -> None:
         self.operations["failed"] += 1

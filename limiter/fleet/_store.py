@@ -71,7 +71,9 @@ class RedisStore:
             StoreError: no answer, or none that can be read.
         """
         reply = self._ask(pool, report)
-        if pool not in self._named and not report.get("leave"):
+        if reply.get("new"):
+            self._named.discard(pool)
+        if pool not in self._named and "leave" not in report:
             self._command(lambda: self._redis.sadd(_NAMES, pool))
             self._named.add(pool)
         return reply

@@ -295,7 +295,7 @@ local function fleet_rate()
 end
 
 if report.look then
-  save()
+  if packed then save() end
   local quota = {}
   for name, dim in pairs(S.dims) do quota[name] = {dim.rate, dim.depth, dim.level + dim.held} end
   return cjson.encode({
@@ -414,7 +414,7 @@ local reply = {
   granted = granted, slots = slots, held = held, corrected = corrected, elsewhere = elsewhere, again = again,
   own_slots = slots >= 0 and 0.2 * S.cap / members + 0.8 * slots or -1,
   gate = max(0, S.gate - now), parked = max(0, S.parked - now), cap = S.cap, cap_epoch = S.cap_epoch,
-  members = members, live = S.busy, tight = S.queued > 0,
+  members = members, live = S.busy, tight = S.queued > 0, new = not packed,
   rate = rate * (0.2 / members + 0.8 * (S.queued > 0 and part or 1 / members)),
 }
 if S.publisher == report.id then
