@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger("penstock")
 _REJOIN_SECONDS: Final = (0.5, 4.5)
 _PAUSE_SECONDS: Final = 1.0
+_QUICK: Final = 0.8
 
 
 class Host(Protocol):
@@ -188,7 +189,7 @@ class Fleet:
         """Come back to a store that is quick, not to one at the edge of being lost again."""
         began = host.clock()
         self._store.exchange(share.pool.name, {"look": True})
-        if host.clock() - began > PATIENCE_SECONDS / 2:
+        if host.clock() - began > _QUICK * PATIENCE_SECONDS:
             raise StoreError("it answers too slowly to come back to")
 
     def _lose(self, host: Host, error: Exception) -> None:

@@ -75,6 +75,7 @@ class Share:
         self._asked = 0
         self._alone: Bucket | None = None
         self._alone_slots = inf
+        self._alone_since = now
         self._calls = self._refused = self._admitted = 0
         self._refused_sent_at = -inf
         self._spent: defaultdict[str, float] = defaultdict(float)
@@ -113,9 +114,11 @@ class Share:
         return self.when(now)
 
     def _when_alone(self, now: float) -> float:
-        if len(self.pool.live) >= self._alone_slots:
-            return inf
-        return self._alone.when(1.0, now) if self._alone is not None else now
+        live = len(self.pool.live)
+        if self._alone is not None:
+            return self._alone.when(1.0, now) if live < self._alone_slots else inf
+        # Who never had a share knows neither it nor the number of others: one call, and one more each second.
+        return now if live < 1 + int(now - self._alone_since) else self._alone_since + live
 
     def live(self) -> int:
         """Count the fleet's live calls, as last told."""
@@ -263,7 +266,7 @@ class Share:
             rate = ALONE * self.rate_per_second
             self._alone = Bucket(rate, max(1.0, rate), now)
             self._alone_slots = max(1, floor(ALONE * self._own_slots)) if self._own_slots < inf else inf
-        self.standing = Standing.LOST
+        self.standing, self._alone_since = Standing.LOST, now
         self.pool.went_alone(now)
         self._lent, self._each, self._slots, self._elsewhere = 0, {}, inf, 0
         self.levels = None

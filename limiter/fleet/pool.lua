@@ -76,6 +76,19 @@ local function expire()
   end
 end
 
+-- After a failover to a server whose clock is behind: what was to come in ten seconds still is; members come anew.
+local function turn_back(by)
+  for part, names in pairs({
+    [S] = {'at', 'gate', 'parked', 'probe_at', 'refused_at', 'short_at'}, [P] = {'anchor', 'busy', 'cut'},
+  }) do
+    for _, name in ipairs(names) do
+      if part[name] > 0 then part[name] = part[name] + by end
+    end
+  end
+  for _, dim in pairs(S.dims) do dim.reset = dim.period > 0 and dim.reset + by or 0 end
+  redis.call('DEL', KEYS[2], KEYS[3])
+end
+
 -- The fleet's level over time, as long as members told it.
 local function weigh_level(dt)
   local index = 1
@@ -154,7 +167,7 @@ local function refused(count, age)
 end
 
 local function pace(pressed, admitted)
-  local seconds = min(1, now - P.busy)
+  local seconds = max(0, min(1, now - P.busy))
   P.busy = now
   local requests = S.dims.requests
   if requests then
@@ -281,6 +294,7 @@ local function save()
   redis.call('EXPIRE', KEYS[3], KEEP)
 end
 
+if S.at > now + 1 then turn_back(now - S.at) end
 local dt = max(0, min(now - S.at, 3600))
 expire()
 weigh_level(min(dt, TTL))
@@ -359,7 +373,7 @@ for _, due in ipairs(dues) do
   if due.fits then sure = sure + due.count else earning = earning + due.rate end
 end
 local part = pot > 0 and min(1, mine / pot) or 0
-member.credit = min(member.credit + earning * (known and min(2, now - known.at) or 0), max(1, earning))
+member.credit = min(member.credit + earning * (known and max(0, min(2, now - known.at)) or 0), max(1, earning))
 local passing = gate_room()
 local grant = floor(min(report.queued, stock, passing))
 local scarce = S.queued > stock

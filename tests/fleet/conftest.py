@@ -29,6 +29,8 @@ class ToldStore(RedisStore):
         self._told = self._redis.register_script(told)
         self._clock = clock
         self.down = False
+        self.ahead = 0.0
+        """Seconds by which the server's clock is ahead of what it was at first."""
         self.asked = 0
 
     def _ask(self, pool, report):
@@ -37,7 +39,7 @@ class ToldStore(RedisStore):
             raise StoreError("down")
         tag = f"fleet:{{{pool}}}"
         keys = [f"{tag}:state", f"{tag}:members", f"{tag}:seen"]
-        return json.loads(self._told(keys, [json.dumps(report), repr(1e6 + self._clock())]))
+        return json.loads(self._told(keys, [json.dumps(report), repr(1e6 + self.ahead + self._clock())]))
 
 
 class ToldFleet(Fleet):

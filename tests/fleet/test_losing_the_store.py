@@ -1,5 +1,7 @@
 """The store goes, comes back empty, or with old writes: never open, never closed, soon together again."""
 
+import pytest
+
 from penstock.limiter.fleet import Standing
 from penstock.simulator.scenario import Pool
 
@@ -71,6 +73,20 @@ def test_a_failover_that_lost_writes_does_little(world, redis_server):
     sent = sends_between(crowd.tally, 70.0, 120.0)
     assert sent >= 0.95 * RATE * 50
     assert crowd.tally.refused - before <= 60 * sent / 1000
+
+
+@pytest.mark.parametrize("seconds", [-300.0, 300.0])
+def test_a_failover_to_a_server_with_another_clock_does_little(world, seconds):
+    crowd = world([Pool()], agents=60)
+    crowd.run(60.0)
+    before = crowd.tally.refused
+    crowd.store.ahead = seconds
+    crowd.run(50.0)
+    sent = sends_between(crowd.tally, 60.0, 110.0)
+    assert sent >= 0.95 * RATE * 50
+    assert crowd.tally.refused - before <= 60 * sent / 1000
+    assert crowd.look()["members"] == 20
+    assert standings(crowd) == {Standing.HELD}
 
 
 def test_slots_of_the_dead_come_back_and_are_never_negative(world):
