@@ -96,7 +96,8 @@ class JsonReader:
         try:
             value = orjson.loads(self._buffer)
         except orjson.JSONDecodeError:
-            self._notes.complete = not self._buffer.lstrip().startswith((b"{", b"["))
+            begins = self._buffer.lstrip().startswith((b"{", b"["))
+            self._notes.complete = not begins or self._buffer.rstrip().endswith((b"}", b"]"))
             return
         self._notes.complete = True
         for item in value if isinstance(value, list) else (value,):  # Gemini streams one array

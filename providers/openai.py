@@ -58,6 +58,8 @@ _MARKERS: Final = (
     b'"usage":{',
     b'"usage": {',
     b'"error":',
+    b'"object":"error"',
+    b'"object": "error"',
     b'"finish_reason":"',
     b'"finish_reason": "',
     b'"type":"error"',
@@ -118,8 +120,8 @@ def read_openai(value: Mapping[str, object], notes: Notes) -> None:
         notes.error = error
     elif isinstance(error, str):
         notes.error = {"message": error}
-    elif kind == "error":
-        notes.error = value  # Responses API: {"type":"error","code":…,"message":…}
+    elif kind == "error" or value.get("object") == "error":
+        notes.error = value  # flat: Responses API by its type, Mistral and vLLM by their object
     notes.model = text(value, "model") or notes.model
     notes.response_id = text(value, "id") or notes.response_id
     if value.get("object") == "response":

@@ -182,7 +182,8 @@ class Provider:
             text = isinstance(outcome.body, str)
             reply.chunks = [outcome.body.encode() if text else orjson.dumps(outcome.body)]
         reply.headers |= outcome.headers or {}
-        reply.head_seconds = reply.seconds = outcome.delay_seconds or 0.0
+        reply.head_seconds = outcome.delay_seconds or 0.0
+        reply.seconds = reply.head_seconds + outcome.stream_seconds
         if outcome.fault is not None:
             self._spoil(call, reply, outcome)
         return reply

@@ -30,6 +30,7 @@ class Outcome:
     from 400 makes an error: `kind` chooses its words, `body` replaces them. `fault`: hang (never
     answers), reset (connection reset before the head), broken_stream (cut after `after_chunks`),
     in_band_error (an error event after `after_chunks` of a 200 stream, worded by `kind`).
+    `delay_seconds` pass before the head, `stream_seconds` between the first chunk and the last.
     `retry_after_seconds` is told where and as the pool tells it: a header, or Gemini's RetryInfo.
     """
 
@@ -41,6 +42,7 @@ class Outcome:
     retry_after_seconds: Annotated[float | None, number(finite=True)] = None
     after_chunks: Annotated[int, integer(0)] = 1
     delay_seconds: Annotated[float | None, number(finite=True)] = None
+    stream_seconds: Annotated[float, number(finite=True)] = 0.0
     text: Annotated[str | None, string] = None
     output_tokens: Annotated[int | None, integer(0)] = None
     tool: Annotated[bool, flag] = False

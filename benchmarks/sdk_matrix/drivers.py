@@ -1,109 +1,96 @@
-"""One model call by each SDK, in its four manners: sync or async, plain or streamed.
+"""One model call by each SDK, in its manners: sync or async, plain or streamed.
 
-Streams are iterators of chunks, so that a cell can stop in the middle. What is not installed is left out.
+Streams are generators of chunks that close what they read, so that a cell can stop in the middle. What is
+not installed is left out. How long an SDK sleeps before it tries again is cut short: it is not what a cell
+is about.
 """
 
+import importlib
+import importlib.metadata
 import importlib.util
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Protocol
+from typing import Any, Final
 
-MESSAGES = [{"role": "user", "content": "Say where the water goes."}]
+from benchmarks.sdk_matrix.outcomes import Settings
+
+SAY: Final = "Say where the water goes."
+ASK: Final[Any] = [{"role": "user", "content": SAY}]
 
 
-class Driver(Protocol):
-    """One SDK. `retries` is what the cell asks the SDK to do by itself."""
+class Driver(ABC):
+    """One SDK. A manner that it does not have is missing from `manners`."""
 
     name: str
+    package: str
+    """On PyPI."""
     module: str
+    manners: tuple[str, ...] = ("sync", "sync stream", "async", "async stream")
+    app_tries_again: tuple[str, ...] = ()
+    """In these manners the SDK never tries again, so the app does: each of its tries is an operation."""
+    limited = "rate_limit"
+    """What its provider means by a 429."""
+    left = {"class": (None,), "end": ("closed",)}  # noqa: RUF012
+    """What becomes of a stream that the app leaves."""
+    speaks_openai_or_anthropic = True
 
-    def plain(self, url: str, retries: int, timeout_seconds: float) -> None: ...
+    def __init__(self) -> None:
+        self._clients: dict[tuple[str, Settings], Any] = {}
 
-    def stream(self, url: str, retries: int, timeout_seconds: float) -> Iterator[object]: ...
+    @property
+    def version(self) -> str:
+        return importlib.metadata.version(self.package)
 
-    async def plain_async(self, url: str, retries: int, timeout_seconds: float) -> None: ...
+    def client(self, kind: str, settings: Settings) -> Any:
+        """Make a client, once for all cells with the same settings: making one costs more than a call."""
+        key = (kind, settings)
+        if key not in self._clients:
+            self._clients[key] = self.connect(kind, settings)
+        return self._clients[key]
 
-    def stream_async(self, url: str, retries: int, timeout_seconds: float) -> AsyncIterator[object]: ...
+    @abstractmethod
+    def connect(self, kind: str, settings: Settings) -> Any:
+        """Make a client; `kind` is `sync` or `async`."""
 
+    async def close(self) -> None:
+        """Close what was made for asyncio."""
+        for (kind, _), client in self._clients.items():
+            if kind == "async":
+                await self.disconnect(client)
 
-def impatient(client: Any) -> Any:
-    """Shorten the SDK's own back-off: how long it sleeps is not what a cell is about."""
-    client._calculate_retry_timeout = lambda *args, **kwargs: 0.005
-    return client
+    async def disconnect(self, client: Any) -> None:
+        await client.close()
 
+    def plain(self, client: Any) -> object:
+        raise NotImplementedError
 
-class OpenAI:
-    name, module = "openai", "openai"
+    def stream(self, client: Any) -> Iterator[object]:
+        raise NotImplementedError
 
-    def _client(self, kind: str, url: str, retries: int, timeout_seconds: float) -> Any:
-        import openai
+    async def plain_async(self, client: Any) -> object:
+        raise NotImplementedError
 
-        client = getattr(openai, kind)(
-            base_url=f"{url}/v1", api_key="sk-matrix", max_retries=retries, timeout=timeout_seconds
-        )
-        return impatient(client)
-
-    def plain(self, url: str, retries: int, timeout_seconds: float) -> None:
-        with self._client("OpenAI", url, retries, timeout_seconds) as client:
-            client.chat.completions.create(model="gpt-5", messages=MESSAGES)
-
-    def stream(self, url: str, retries: int, timeout_seconds: float) -> Iterator[object]:
-        with (
-            self._client("OpenAI", url, retries, timeout_seconds) as client,
-            client.chat.completions.create(model="gpt-5", messages=MESSAGES, stream=True) as chunks,
-        ):
-            yield from chunks
-
-    async def plain_async(self, url: str, retries: int, timeout_seconds: float) -> None:
-        async with self._client("AsyncOpenAI", url, retries, timeout_seconds) as client:
-            await client.chat.completions.create(model="gpt-5", messages=MESSAGES)
-
-    async def stream_async(self, url: str, retries: int, timeout_seconds: float) -> AsyncIterator[object]:
-        async with (
-            self._client("AsyncOpenAI", url, retries, timeout_seconds) as client,
-            await client.chat.completions.create(model="gpt-5", messages=MESSAGES, stream=True) as chunks,
-        ):
-            async for chunk in chunks:
-                yield chunk
+    def stream_async(self, client: Any) -> AsyncIterator[object]:
+        raise NotImplementedError
 
 
-class Anthropic:
-    name, module = "anthropic", "anthropic"
-
-    def _client(self, kind: str, url: str, retries: int, timeout_seconds: float) -> Any:
-        import anthropic
-
-        client = getattr(anthropic, kind)(
-            base_url=url, api_key="sk-matrix", max_retries=retries, timeout=timeout_seconds
-        )
-        return impatient(client)
-
-    def plain(self, url: str, retries: int, timeout_seconds: float) -> None:
-        with self._client("Anthropic", url, retries, timeout_seconds) as client:
-            client.messages.create(model="claude-x", max_tokens=64, messages=MESSAGES)
-
-    def stream(self, url: str, retries: int, timeout_seconds: float) -> Iterator[object]:
-        with (
-            self._client("Anthropic", url, retries, timeout_seconds) as client,
-            client.messages.create(model="claude-x", max_tokens=64, messages=MESSAGES, stream=True) as chunks,
-        ):
-            yield from chunks
-
-    async def plain_async(self, url: str, retries: int, timeout_seconds: float) -> None:
-        async with self._client("AsyncAnthropic", url, retries, timeout_seconds) as client:
-            await client.messages.create(model="claude-x", max_tokens=64, messages=MESSAGES)
-
-    async def stream_async(self, url: str, retries: int, timeout_seconds: float) -> AsyncIterator[object]:
-        async with (
-            self._client("AsyncAnthropic", url, retries, timeout_seconds) as client,
-            await client.messages.create(
-                model="claude-x", max_tokens=64, messages=MESSAGES, stream=True
-            ) as chunks,
-        ):
-            async for chunk in chunks:
-                yield chunk
+def soon(*modules: str) -> None:
+    """Let the Stainless SDKs that are installed try again at once."""
+    for name in modules:
+        module = importlib.import_module(f"{name}._base_client")
+        module.BaseClient._calculate_retry_timeout = lambda *args, **kwargs: 0.005
 
 
 def installed() -> list[Driver]:
     """List the drivers whose SDK this environment has."""
-    every: tuple[Driver, ...] = (OpenAI(), Anthropic())
-    return [driver for driver in every if importlib.util.find_spec(driver.module) is not None]
+    from benchmarks.sdk_matrix import frameworks, stainless, vendors
+
+    every = (*stainless.DRIVERS, *vendors.DRIVERS, *frameworks.DRIVERS)
+    return [driver() for driver in every if _found(driver.module)]
+
+
+def _found(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # its parent is missing
+        return False

@@ -192,8 +192,8 @@ class LiveAttempt:
         self.attempt.usage = outcome.usage
         if how == CLOSED and outcome.complete and self._streams:
             self.attempt.end = EOF  # SDKs stop at [DONE] and close: nothing was cut off
-        elif how == EOF and not outcome.complete and self._streams:
-            self.attempt.end = BROKEN
+        elif how == EOF and not outcome.complete:
+            self.attempt.end = BROKEN  # botocore, for one, takes half a document for an answer
         return outcome
 
     def _verdict(
@@ -250,11 +250,11 @@ class LiveAttempt:
 
 
 def _cut_short(provider: str) -> Evidence:
-    """A stream that ended without its last event, although the connection closed cleanly."""
+    """A body that ended before its last event or brace, although nothing was raised."""
     return Evidence(
         provider=provider,
         span_kind=SpanKind.LLM,
         exception_types=("IncompleteRead", "RemoteProtocolError"),
-        message="the stream ended before its last event",
+        message="the answer ended before its end",
         stream_started=True,
     )

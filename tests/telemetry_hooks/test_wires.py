@@ -171,6 +171,20 @@ def test_an_error_inside_a_stream_is_found():
     assert outcome.error["code"] == "server_is_overloaded"
 
 
+def test_a_flat_error_inside_a_stream_is_found():
+    error = {"object": "error", "message": "Service busy", "type": "service_unavailable", "code": "3505"}
+    outcome = read(OPENAI, "/v1/chat/completions", "text/event-stream", sse(CHUNK, error))
+    assert outcome.error["code"] == "3505"
+    assert outcome.complete
+
+
+@pytest.mark.parametrize(
+    ("document", "complete"), [(b'{"id":"c","choi', False), (b'{"a":1}\n{"b":2}', True), (b"busy", True)]
+)
+def test_a_document_that_stops_in_the_middle_is_incomplete(document, complete):
+    assert read(OPENAI, "/v1/chat/completions", "application/json", document).complete is complete
+
+
 def test_text_that_looks_like_a_marker_is_only_text():
     tricky = {
         **CHUNK,
