@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from penstock.limiter._pool import Pool
 
 _log: Final = logging.getLogger("penstock")
-_REJOIN_SECONDS: Final = (0.5, 4.5)
+_REJOIN_SECONDS: Final = (0.3, 2.2)
+"""Two tries fit into five seconds."""
 _PAUSE_SECONDS: Final = 1.0
 _QUICK: Final = 0.8
 

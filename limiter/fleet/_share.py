@@ -208,6 +208,7 @@ class Share:
         seen, self._seen = self._seen, {}
         told = {
             "id": self.member,
+            "of": self.members,
             "calls": self._calls,
             "refused": self._refused,
             "refused_age": now - self._refused_sent_at if self._refused else 0.0,

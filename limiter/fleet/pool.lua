@@ -23,7 +23,7 @@ local function fresh()
   return {
     at = now, dims = {}, live = 0, busy = 0, slots = 0, cap = -1, cap_epoch = 0, short_at = 0, short = '',
     gate = 0, gate_open = true, probe_at = 0, parked = 0, refused_at = 0, demand = {}, queued = 0,
-    calls = 0, publisher = '', levels = {}, level_seconds = 0, call_seconds = 0,
+    expect = 0, expect_until = 0, calls = 0, publisher = '', levels = {}, level_seconds = 0, call_seconds = 0,
     pace = {rate = START, level = 1, w = 0, grown = 0, busy = now, cut = 0, anchor = 0, delivered = 0,
             refused = 0, burst = BURST_MOST},
   }
@@ -79,7 +79,7 @@ end
 -- After a failover to a server whose clock is behind: what was to come in ten seconds still is; members come anew.
 local function turn_back(by)
   for part, names in pairs({
-    [S] = {'at', 'gate', 'parked', 'probe_at', 'refused_at', 'short_at'}, [P] = {'anchor', 'busy', 'cut'},
+    [S] = {'at', 'expect_until', 'gate', 'parked', 'probe_at', 'refused_at', 'short_at'}, [P] = {'anchor', 'busy', 'cut'},
   }) do
     for _, name in ipairs(names) do
       if part[name] > 0 then part[name] = part[name] + by end
@@ -265,12 +265,14 @@ local function turn_seconds(dues, stock, flow, member)
   return 0
 end
 
--- Slots of the cap: what lives keeps its slot; more than a fair part only while nobody is short.
+-- Slots of the cap: what lives keeps its slot; more than a fair part only while nobody is short, and while none
+-- are expected who were members, may have live calls, and have not told.
 local function lend_slots(member, wanted, part)
   if S.cap < 0 then return -1 end
   local mine = report.live
   local fair = max(1, floor(S.cap * part))
   local limit = (now - S.short_at < 2 and S.short ~= report.id) and fair or S.cap
+  if now < S.expect_until then limit = min(limit, max(1, floor(S.cap / S.expect))) end
   local free = S.cap - S.slots
   local slots = max(mine, min(mine + wanted, limit, mine + max(0, free - mine)))
   if slots < min(mine + wanted, fair) then S.short_at, S.short = now, report.id end
@@ -345,6 +347,7 @@ if known then
   P.level = P.level + (report.back.calls or 0) - (known.back.calls or 0)
   if report.refused > known.refused then refused(report.refused - known.refused, report.refused_age) end
 end
+if not known and report.of > 1 then S.expect, S.expect_until = report.of, now + TTL end
 S.calls = S.calls + sent
 for name, dim in pairs(S.dims) do member.totals[name] = dim.total end
 for name, seen in pairs(report.seen) do correct(name, seen) end

@@ -1,7 +1,10 @@
 """The store goes, comes back empty, or with old writes: never open, never closed, soon together again."""
 
+import math
+
 import pytest
 
+from penstock.limiter import PoolSettings
 from penstock.limiter.fleet import Standing
 from penstock.simulator.scenario import Pool
 
@@ -105,3 +108,29 @@ def test_slots_of_the_dead_come_back_and_are_never_negative(world):
             fleet._wake()
         crowd.run(3.0)
         assert crowd.look()["members"] == 20
+
+
+@pytest.mark.parametrize("seconds", [0.0, 20.0])
+def test_the_cap_holds_when_the_store_forgets_who_has_slots(world, redis_server, seconds):
+    stated = {"primary": PoolSettings(max_concurrency=20, max_wait_seconds=math.inf)}
+    crowd = world([Pool(name="primary", requests_per_minute=0)], agents=60, settings=stated)
+    crowd.run(30.0)
+    live = []
+
+    def look():
+        live.append(sum(len(limiter._pool("primary").live) for limiter in crowd.limiters))
+        crowd.time.after(0.05, look)
+
+    look()
+    crowd.run(10.0)
+    assert max(live) <= 20
+    crowd.store.down = bool(seconds)
+    crowd.run(seconds)
+    crowd.store.down = False
+    redis_server.client.flushall()
+    crowd.run(8.0)
+    assert max(live) <= 20 + 20
+    live.clear()
+    crowd.run(20.0)
+    assert sum(live) / len(live) >= 18
+    assert max(live) <= 20
