@@ -129,7 +129,7 @@ def test_the_cap_holds_when_the_store_forgets_who_has_slots(world, redis_server,
     crowd.store.down = False
     redis_server.client.flushall()
     crowd.run(8.0)
-    assert max(live) <= 20 + 20
+    assert max(live) <= 20 + 4
     live.clear()
     crowd.run(20.0)
     assert sum(live) / len(live) >= 18
