@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,12 +41,13 @@ class Runtime:
         self.trust: TrustRoom | None = None
         self.telemetry: Telemetry | None = None
         self._forget_exits: list[Callable[[], None]] = []
+        self.would: Counter[str] = Counter()
         if settings.disabled:
             return
         from penstock._wiring import start
 
         finished = _note_file if os.environ.get(LAUNCHED) else None
-        self.limiter, self.trust, self.telemetry = start(settings, finished)
+        self.limiter, self.trust, self.telemetry = start(settings, finished, self.would)
         if settings.state is not None and settings.limit == "enforce":
             self._forget_exits.append(on_exit(self._remember))
         if self.limiter is not None and self.limiter.fleet is not None:
@@ -224,7 +226,16 @@ def _end_run() -> None:
             _say(f"{noted.spans} spans in {_short(path)}{lost}")
         elif len(_written) == 1:
             _say(f"no LLM calls seen; nothing written to {_short(path)}")
+        if noted.spans and _current is not None and _current.settings.limit == "observe":
+            _say(_observed(_current.would))
     _written.clear()
+
+
+def _observed(would: Counter[str]) -> str:
+    """Say what the limiter would have done, had it been told to."""
+    words = {"waited": "waited", "moved": "been moved", "refused": "been refused"}
+    counts = [f"{would[action]} sends would have {said}" for action, said in words.items() if would[action]]
+    return f"observed only: {', '.join(counts) or 'nothing would have waited'}"
 
 
 def _say(text: str) -> None:

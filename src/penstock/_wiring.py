@@ -21,9 +21,9 @@ from penstock.trust import TrustRoom
 
 
 def start(
-    settings: Settings, finished: Callable[[SpanFile], None] | None
+    settings: Settings, finished: Callable[[SpanFile], None] | None, would: Counter[str]
 ) -> tuple[Limiter | None, TrustRoom, Telemetry]:
-    """Start what the settings ask for.
+    """Start what the settings ask for; `would` counts what an observing limiter would have done.
 
     Raises:
         UsageError: an option of a pool or of the trust room is wrong, or the metrics port cannot be served.
@@ -33,7 +33,7 @@ def start(
     limiter: Limiter | None = None
     events: _Events | None = None
     if settings.limit != "off":
-        events = _Events()
+        events = _Events(would)
         mode = cast("Literal['enforce', 'observe']", settings.limit)
         limiter = Limiter(pools, mode=mode, on_event=events, fleet=_fleet(settings))
         if settings.state is not None and mode == "enforce":
@@ -80,8 +80,9 @@ def _packaged_rules() -> None:
 class _Events:
     """Count the limiter's decisions, and note them on the span whose call brought them about."""
 
-    def __init__(self) -> None:
+    def __init__(self, would: Counter[str]) -> None:
         self.registry: Registry | None = None
+        self._would = would
         self._pool, self._reason = Bound(), Bound()
 
     def __call__(self, event: Event) -> None:
@@ -96,6 +97,7 @@ class _Events:
                      "penstock.limiter.value": event.value}  # fmt: skip
             trace.get_current_span().add_event("penstock.limiter.change", noted)
         else:
+            self._would[event.action] += 1
             registry.inc(m.WOULD, (pool, event.action))
 
 

@@ -114,6 +114,7 @@ def test_each_call_is_one_operation_with_its_attempts(shell, simulator, code, pr
     status, out, err = shell.run(*flags, "--spans", "s.jsonl", sys.executable, shell.script(code))
     assert (status, out) == (0, "done\n"), err
     assert err.count("s.jsonl") == 1
+    assert ("penstock: observed only: " in err) == ("--limit=observe" in flags)
     assert len(simulator.entries()) - served == 12
     spans = shell.spans("s.jsonl")
     ours = [s for s in spans if "penstock.span.kind" in s["attributes"]]
