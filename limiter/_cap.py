@@ -8,7 +8,7 @@ _CUT: Final = 0.3
 _NOISE: Final = 0.2
 _LATENCIES: Final = 128
 _ENOUGH: Final = 20
-_RETAKE: Final = 8
+_RETAKE: Final = 16
 _SLACK: Final = 1.5
 _LEAST_IMPLIED: Final = 8
 _PROBE_SECONDS: Final = (10.0, 320.0)
@@ -106,8 +106,8 @@ class Cap:
         return self._cut(max(1, int((1 - min(_CUT, share)) * min(live, self.limit))), now)
 
     def succeeded(self, now: float, live: int) -> bool:
-        """Grow by one after a quiet while, if the cap was in the way. True if it moved."""
-        if now < self._grow_at or self.learned == inf or live < self.learned - 1:
+        """Grow a cap that was learnt by one after a quiet while, if it was in the way. True if it moved."""
+        if now < self._grow_at or live < self.learned - 1:
             return False
         self.learned += 1 if self._exact else max(1, self.learned // 8)
         self._grow_at = now + self._pause

@@ -44,12 +44,11 @@ class Gate:
             return now
         return self._opens_at
 
-    def sent(self, call: object, now: float) -> None:
-        """The first call after the closure is the probe."""
-        if self.state is GateState.CLOSED:
-            self.state = GateState.HALF_OPEN
-            self._probe = call
-            self._opens_at = inf
+    def sent(self, call: object) -> None:
+        """Take the first call after the closure for the probe."""
+        self.state = GateState.HALF_OPEN
+        self._probe = call
+        self._opens_at = inf
 
     def quiet(self, after: float) -> None:
         """Let the others follow at `after` if nothing is heard of the probe until then."""

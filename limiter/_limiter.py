@@ -7,6 +7,7 @@ import random
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import inf
@@ -82,7 +83,7 @@ class Limiter:
         self._own_scheduler = scheduler is None
         self._wall = wall
         self._on_event = on_event
-        self._events: list[Event] = []
+        self._events: deque[Event] = deque()
         self._judge = judge or verdict_of_exception
         self._rng = random.Random(seed)
         self._numbers = itertools.count(1)
@@ -118,23 +119,15 @@ class Limiter:
 
     def answer(self, ticket: AnyTicket, answer: Answer) -> Next:
         """Learn from an answer; say whether the app may see it."""
-        return self._hear(cast("Ticket", ticket), answer, repeat=self.mode == "enforce")
-
-    def answered(self, ticket: AnyTicket, answer: Answer) -> None:
-        """Learn from an answer that is its owner's to keep or repeat."""
-        self._hear(cast("Ticket", ticket), answer, repeat=False)
-
-    def _hear(self, mine: Ticket, answer: Answer, *, repeat: bool) -> Next:
+        mine = cast("Ticket", ticket)
         now = self.clock()
         with self.lock:
             if mine.stage is not Stage.DECIDED or mine.number not in mine.pool.live:
                 return Next.PASS
-            kind = mine.pool.heard(mine, answer.quota, answer.verdict, now)
+            kind, verdict = self._hear(mine, answer, now), answer.verdict
             again = False
-            if kind is None:
-                self._budget.earn()
-            elif repeat and answer.verdict is not None:
-                again = self._again(mine, kind, answer.verdict, now)
+            if kind is not None and verdict is not None and self.mode == "enforce":
+                again = self._again(mine, kind, verdict, now)
             wakes = self._pump_after(mine, now)
         self._finish(wakes)
         return Next.RETRY if again else Next.PASS
@@ -146,14 +139,17 @@ class Limiter:
         with self.lock:
             if mine.stage is Stage.OVER:
                 return
-            pool = mine.pool
-            if mine.queued:
-                mine.home.queue.remove(mine, served=False)
-            if settlement.verdict is not None and mine.number in pool.live and mine.attempts:
-                pool.broke(mine, settlement.verdict, now)
-            pool.settle(mine, settlement.usage, now, finished=settlement.end == "eof")
-            mine.stage = Stage.OVER
-            wakes = self._pump_after(mine, now)
+            wakes = self._pump_after(mine, now) if self._close(mine, settlement, now) else []
+        self._finish(wakes)
+
+    def end(self, ticket: Ticket, answer: Answer, settlement: Settlement) -> None:
+        """Learn from an answer that is its owner's to keep or repeat, and close its call."""
+        now = self.clock()
+        with self.lock:
+            if ticket.stage is Stage.DECIDED and ticket.number in ticket.pool.live:
+                self._hear(ticket, answer, now)
+            self._close(ticket, settlement, now)
+            wakes = self._pump_after(ticket, now)
         self._finish(wakes)
 
     def abandon(self, ticket: Ticket) -> None:
@@ -235,6 +231,23 @@ class Limiter:
 
     # Under the lock
 
+    def _hear(self, ticket: Ticket, answer: Answer, now: float) -> Kind | None:
+        kind = ticket.pool.heard(ticket, answer.quota, answer.verdict, now)
+        if kind is None:
+            self._budget.earn()
+        return kind
+
+    def _close(self, ticket: Ticket, settlement: Settlement, now: float) -> bool:
+        """Close a call; say whether somebody may go sooner for it."""
+        pool, waited = ticket.pool, ticket.queued
+        if waited:
+            ticket.home.queue.remove(ticket, served=False)
+        if settlement.verdict is not None and ticket.number in pool.live and ticket.attempts:
+            pool.broke(ticket, settlement.verdict, now)
+        room = pool.settle(ticket, settlement.usage, now, finished=settlement.end == "eof")
+        ticket.stage = Stage.OVER
+        return room or waited or bool(self._spilling)
+
     def _pool(self, name: str) -> Pool:
         pool = self._pools.get(name)
         if pool is None:
@@ -254,7 +267,7 @@ class Limiter:
             return self._refuse(ticket, "too_large", 0.0, now)
         if self._outgrown(ticket, now):
             return self._refuse(ticket, "too_large", 0.0, now)
-        if not len(pool.queue) and pool.when(ticket, now) <= now:
+        if not pool.queue.waiting and pool.when(ticket, now) <= now:
             self._grant(ticket, pool, now)
             return []
         if len(pool.queue) >= settings.queue_limit:
@@ -266,7 +279,11 @@ class Limiter:
         if ticket.number % _SAMPLED == 0:
             ahead, queued = pool.queue.ahead_of(ticket), len(pool.queue)
             ticket.foretold = (ahead, queued, pool.expected_wait(ticket, ahead, now))
-        wakes = self._pump(pool, now)
+        if pool.queue.head(now) is ticket or settings.fallback or self.fleet is not None:
+            wakes = self._pump(pool, now)
+        else:  # whoever is before it keeps it, and is waited for already
+            wakes = []
+            self._wake_pool(pool.name, min(self._wake_at.get(pool.name, inf), pool.queue.next_event()), now)
         if ticket.queued and self._hopeless(ticket, now):
             pool.queue.remove(ticket, served=False)
             wakes += self._refuse(ticket, _why(ticket), self._eta(ticket, now), now)
@@ -291,9 +308,9 @@ class Limiter:
                 break
             queue.remove(ticket, served=True)
             wakes += self._grant(ticket, pool, now)
-        if len(queue) and pool.settings.fallback:
+        if queue.waiting and pool.settings.fallback:
             wakes += self._spill(pool, now)
-        if len(queue):
+        if queue.waiting:
             if self.fleet is not None:
                 self.fleet.wanted(pool, now)
             self._wake_pool(pool.name, min(at, queue.next_event()), now)
@@ -404,8 +421,10 @@ class Limiter:
             return True
         if home.rate(now) == inf:
             return False  # nothing is known of the quota yet: the first answers will tell
-        wait = home.expected_wait(ticket, home.queue.ahead_of(ticket), now)
-        return wait > _HOPELESS * (ticket.give_up_at - now)
+        allowed = _HOPELESS * (ticket.give_up_at - now)
+        if home.expected_wait(ticket, home.queue.waiting, now) <= allowed:
+            return False  # not even at the end of the queue, so that its place does not matter
+        return home.expected_wait(ticket, home.queue.ahead_of(ticket), now) > allowed
 
     def _eta(self, ticket: Ticket, now: float) -> float:
         home = ticket.home
@@ -415,7 +434,7 @@ class Limiter:
     def _pump_after(self, ticket: Ticket, now: float) -> Wakes:
         """Look again at whoever this call's end can let go: its pool's queue, and those that spill."""
         pool = ticket.pool
-        wakes = self._pump(pool, now) if len(pool.queue) else []
+        wakes = self._pump(pool, now) if pool.queue.waiting else []
         if self._spilling:
             for home in self._spilling:
                 if home is not pool and len(home.queue):
@@ -463,7 +482,10 @@ class Limiter:
         for wake in wakes:
             wake()
         while self._events:
-            event = self._events.pop(0)
+            try:
+                event = self._events.popleft()
+            except IndexError:  # another thread tells it
+                return
             if self._on_event is not None:
                 try:
                     self._on_event(event)

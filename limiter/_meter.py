@@ -32,14 +32,8 @@ _STEADY_SECONDS: Final = 5.0
 _SHALLOW_SECONDS: Final = 2.0
 """A bucket or slice this shallow is paced evenly, whatever refills it."""
 _MOST_RESERVE: Final = 0.25
-_CROWDED: Final = 0.6
-"""Others who seem to take more of the rate may only take what we leave: then claim a share, and see."""
-_MOST_RESERVE_CROWDED: Final = 0.5
-_CLAIM: Final = (0.01, 0.95)
-_FIRST_CLAIM: Final = 0.5
-_CLAIM_GROWTH: Final = 1.01
-_CLAIM_CUT: Final = 0.5
-"""Twenty who claim at once settle near 40 refusals in 1000; at 0.7 near 70, and no fuller."""
+_CROWDED: Final = (0.4, 0.6)
+"""Others who seem to take more than the second part of the rate may only take what we leave."""
 
 
 class Mark(NamedTuple):
@@ -58,14 +52,14 @@ class Mark(NamedTuple):
 class Meter:
     """One dimension of a pool's quota, as far as headers, errors and own sends tell.
 
-    `drain` is what others take, per second. `claim` is the share of the rate that we take all the same where
-    they seem to take nearly all: it grows with every answer, and halves when refused.
+    `drain` is what others take, per second. Where that is most of the rate the quota is `crowded`: what its
+    headers leave us is then what others have left, and sending less would only leave them more.
     """
 
     __slots__ = (
         "_at", "_charged", "_corrected", "_epoch", "_grain", "_grains", "_heard_at", "_last", "_order",
-        "_other_depth", "_pending_drain", "_seen_order", "_sent_at", "_spilled", "_steady_since", "_voter",
-        "_votes", "claim", "depth", "drain", "error", "fit", "level", "limit", "period", "rate", "reset_at",
+        "_other_depth", "_pending_drain", "_seen_order", "_spilled", "_steady_since", "_voter",
+        "_votes", "crowded", "depth", "drain", "error", "fit", "level", "limit", "period", "rate", "reset_at",
         "sliced", "windowed",
     )  # fmt: skip
 
@@ -76,13 +70,13 @@ class Meter:
         self.depth = max(1.0, remaining + 1)
         self.level = remaining
         self.drain = 0.0
-        self.claim = _FIRST_CLAIM
+        self.crowded = False
         self.error = 0.0
         self.fit = 0.0
         self.windowed = False
         self.sliced = False
         self.reset_at = inf
-        self._at = self._heard_at = self._sent_at = now
+        self._at = self._heard_at = now
         self._order = 0
         self._seen_order = -1
         self._charged = 0.0
@@ -100,19 +94,13 @@ class Meter:
 
     @property
     def net_rate(self) -> float:
-        """What is ours per second on average: the quota less what others drain, or what we may claim."""
-        left = self.rate - self.drain
-        return max(left, self.claim * self.rate) if self._crowded else left
+        """What is ours per second on average: the quota less what others drain."""
+        return self.rate - self.drain
 
     @property
     def reserve(self) -> float:
         """What is left untouched for what the shadow cannot know, learnt from its own errors."""
-        most = _MOST_RESERVE_CROWDED if self._crowded else _MOST_RESERVE
-        return min(most * self.depth, 0.1 + 2.0 * self.error)
-
-    @property
-    def _crowded(self) -> bool:
-        return self.drain >= _CROWDED * self.rate
+        return min(_MOST_RESERVE * self.depth, 0.1 + 2.0 * self.error)
 
     def when(self, cost: float, now: float) -> float:
         """Say when `cost` may be sent: `now` or later."""
@@ -122,10 +110,7 @@ class Meter:
             return now
         if self.windowed:
             return max(now + 1e-3, self.reset_at) if self.reset_at < inf else now + self.period / 10
-        at = self._left_over(missing, now)
-        if self._crowded:
-            at = min(at, max(now, self._sent_at + cost / (self.claim * self.rate)))
-        return at
+        return self._left_over(missing, now)
 
     def _left_over(self, missing: float, now: float) -> float:
         """Say when others will have left that much, if what they drain fades once nothing is heard."""
@@ -138,7 +123,6 @@ class Meter:
     def charge(self, cost: float, now: float) -> Mark:
         """Count a send; the mark goes with the call and comes back with its answer."""
         self._move(now)
-        self._sent_at = now
         self._order += 1
         self.level -= cost
         self._charged += cost
@@ -149,7 +133,6 @@ class Meter:
     def refused(self, mark: Mark) -> None:
         """Give back what a refused call was charged: the provider never took it."""
         self._charged -= mark.cost
-        self.claim = max(_CLAIM[0], self.claim * _CLAIM_CUT)
         if self.sliced:
             # Even pacing at the right rate fits the slices at some phase: move towards it.
             self.level -= _PHASE_STEP * mark.cost
@@ -171,18 +154,16 @@ class Meter:
 
     def observe(self, mark: Mark | None, window: Window, now: float, *, refused: bool) -> None:
         """Learn from the headers of the answer to the call that carries `mark`."""
-        if window.limit is not None:
-            self._learn_limit(window.limit, window.period_seconds, now)
-        if window.remaining is None or mark is None:
+        limit, period, remaining = window.limit, window.period_seconds, window.remaining
+        if limit is not None and (limit != self.limit or period != self.period):
+            self._learn_limit(limit, period, now)
+        if remaining is None or mark is None:
             return
         self._move(now)
         if mark.order <= self._seen_order or mark.epoch != self._epoch:
             return
         self._seen_order = mark.order
         self._heard_at = now
-        if self._crowded and not refused:
-            self.claim = min(_CLAIM[1], self.claim * _CLAIM_GROWTH)
-        remaining = window.remaining
         if refused:
             # The level needs no such care: what was given back is among the corrections since the mark.
             mark = mark._replace(charged=mark.charged - mark.cost)
@@ -216,7 +197,7 @@ class Meter:
         else:
             fading = now - max(self._at, self._heard_at + _DRAIN_SILENCE_SECONDS)
             if fading > 0 and self.drain:
-                self.drain *= exp(-fading / _DRAIN_SILENCE_SECONDS)
+                self._drained(self.drain * exp(-fading / _DRAIN_SILENCE_SECONDS))
             level = self.level + (self.rate - self.drain) * (now - self._at)
             if level > self.depth:
                 self._spilled += level - self.depth
@@ -225,18 +206,16 @@ class Meter:
         self._at = now
 
     def _learn_limit(self, limit: float, period: float, now: float) -> None:
-        if limit == self.limit and period == self.period:
-            return
         self._move(now)
         old = self.rate
         self.limit, self.period, self.rate = limit, period, limit / period
         self.depth = max(1.0, self.depth * self.rate / old)
         self._other_depth = max(1.0, self._other_depth * self.rate / old)
         self.level = min(self.level, self.depth)
-        self.drain = min(self.drain, _MOST_DRAIN * self.rate)
+        self._drained(self.drain)
 
     def _learn_depth(self, remaining: float, reset_seconds: float | None) -> None:
-        if self.sliced:
+        if self.sliced or (self.depth >= self.limit and self.depth > remaining):
             return
         depth = max(self.depth, remaining + 1)
         # A continuous bucket is full after (depth - level) / rate. Whole seconds are too coarse to tell.
@@ -283,13 +262,14 @@ class Meter:
         self.sliced = True
         self.depth = 1.0
         self.level = min(self.level, 1.0)
-        self.drain = self.error = 0.0
+        self.error = 0.0
+        self._drained(0.0)
 
     def _become(self, *, windowed: bool) -> None:
         self.windowed = windowed
-        self.drain = 0.0
         self._votes = 0
         self.error = 0.0
+        self._drained(0.0)
         self.depth, self._other_depth = self._other_depth, self.depth
 
     def _learn_reset(self, mark: Mark, reset_seconds: float, now: float) -> None:
@@ -311,6 +291,8 @@ class Meter:
 
     def _spread(self, remaining: float) -> tuple[float, float]:
         """Say what a header's number may stand for: whole units, or rounded to tens or thousands."""
+        if self._grain == 1:
+            return remaining, remaining + 1
         if remaining > 0:
             self._grain = gcd(self._grain, int(remaining))
             self._grains += 1
@@ -332,7 +314,11 @@ class Meter:
             return
         gain = 1 - exp(-since / _DRAIN_MEMORY_SECONDS)
         drain = self.drain - gain * total / since
+        self._drained(drain)
+
+    def _drained(self, drain: float) -> None:
         self.drain = min(_MOST_DRAIN * self.rate, max(0.0, drain))
+        self.crowded = self.drain > _CROWDED[not self.crowded] * self.rate
 
     def _shift(self, error: float, mark: Mark) -> None:
         spilled = self._spilled - mark.spilled

@@ -129,7 +129,12 @@ class Mirror:
 
     def when_request(self, now: float) -> float:
         """Say when there is room for one request, whatever its tokens."""
-        return self.requests.when(1.0, now) if self.requests is not None else now
+        return self.requests.when(1.0, now) if self.requests is not None and not self.crowded else now
+
+    @property
+    def crowded(self) -> bool:
+        """Whether others take so much that only refusals tell what we may take."""
+        return self.requests is not None and self.requests.crowded
 
     def windows(self, call: Charged) -> float:
         """Say how many whole token windows a call needs: what is above 1 can never fit."""

@@ -28,6 +28,10 @@ class Oversize:
         self._never_until = -inf
         self._trial: int | None = None
 
+    def refuses(self, now: float) -> bool:
+        """Whether any size is refused now."""
+        return now < self._never_until
+
     def hopeless(self, size: float, now: float) -> bool:
         """Whether the provider refused for good what was no larger."""
         return size >= self._never and now < self._never_until

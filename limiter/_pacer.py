@@ -14,7 +14,11 @@ from penstock.limiter._bucket import Bucket
 _START: Final = 10.0
 _DOUBLING_SECONDS: Final = 0.5
 _K_SECONDS: Final = 10.0
+_K_CALLS: Final = 40.0
+"""A refusal each so many calls, or each 2 K seconds, whichever is rarer."""
+_LONGEST_K_SECONDS: Final = 60.0
 _DIP: Final = 0.1
+_SWING: Final = 1.2
 _HURRY: Final = 3.0
 _BASELINE_SECONDS: Final = 2.0
 _HASTE: Final = 0.7
@@ -33,12 +37,11 @@ class Pacer:
     __slots__ = (
         "_anchor",
         "_bucket",
-        "_busy_at",
         "_cut_at",
         "_grown",
-        "_pressed",
+        "_measured",
+        "_pressed_at",
         "_refused",
-        "_sent",
         "_w",
         "lifted",
         "rate",
@@ -49,66 +52,86 @@ class Pacer:
         self._bucket = Bucket(self.rate, self._depth(), now)
         self._w: float | None = None
         self._grown = 0.0
-        self._busy_at = now
         self._cut_at = -inf
         self._anchor: tuple[float, int] | None = None
-        self._sent = 0
+        self._measured = False
         self._refused = 0
         self.lifted = False
-        self._pressed = False
+        self._pressed_at = inf
 
     @property
     def learned(self) -> float | None:
         """The quota's rate as deliveries told it, if they did."""
         return self._w
 
+    @property
+    def mean(self) -> float:
+        """The rate over one swing of the curve: what was learnt, unless it grew beyond that."""
+        return self.rate if self._w is None or self.rate > _SWING * self._w else self._w
+
     def when(self, now: float) -> float:
         """Say when the next send may go."""
         at = self._bucket.when(1.0, now)
-        if at > now:
-            self._pressed = True
+        if at > now and self._pressed_at == inf:
+            self._pressed_at = now
         return at
 
     def sent(self, now: float) -> None:
         """Count a send, and grow over the time in which a call waited for this pacer and nothing else."""
-        seconds, self._busy_at = min(1.0, now - self._busy_at), now
-        if self._pressed and not self.lifted and seconds > 0:
-            self._grow(seconds, now)
-        self._pressed = False
+        if self._pressed_at < inf:
+            seconds, self._pressed_at = now - self._pressed_at, inf
+            if not self.lifted and seconds > 0:
+                self._grow(min(seconds, 1 / self.rate), now)
         self._bucket.refill(now)
         self._bucket.take(1.0)
-        self._sent += 1
 
     def acknowledged(self) -> None:
         """Let the next call follow an admitted one: slow start spaces only what is sent on trust."""
         if self._w is None and not self.lifted:
             self._bucket.give(1.0)
 
-    def refused(self, sent_at: float, now: float) -> bool:
-        """Learn of a refusal for rate. True when it opened a new epoch and moved the rate."""
+    def refused(self, sent_at: float, order: int, now: float) -> bool:
+        """Learn of a refusal for rate. True when it opened a new epoch and moved the rate.
+
+        `order`: the refused call was the so-maniest that was sent.
+        """
         self._refused += 1
         if sent_at <= self._cut_at:
             return False
-        delivered = self._sent - self._refused
+        # Calls sent since then may yet be refused: only those before are known to be delivered.
+        delivered = order - self._refused
         if self._anchor is None:
             self._anchor = (sent_at, delivered)
-            self._w = self.rate / 2
+            self._w = self.rate / 2 if self._w is None else max(_LEAST, _HASTE * self._w)
         else:
             seconds = sent_at - self._anchor[0]
+            least = max(_LEAST, _HASTE * (self._w or self.rate))
             if seconds >= _BASELINE_SECONDS:
-                self._w = max(_LEAST, (delivered - self._anchor[1]) / seconds)
+                refilled = (delivered - self._anchor[1]) / seconds
+                # Others may have taken what we left: what was delivered is no bound then.
+                self._w = max(least, refilled) if self._measured else max(_LEAST, refilled)
                 self._anchor = (sent_at, delivered)
+                self._measured = True
             else:
-                self._w = max(_LEAST, (self._w or self.rate) * _HASTE)
+                self._w = least
         self._cut_at = now
         self._grown = 0.0
         self._set(self._curve(self._w), now)
+        self._bucket.level = min(self._bucket.level, 0.0)
         return True
 
     def lift(self, rate: float, now: float) -> None:
         """Take a rate that something better than deliveries told."""
         self.lifted = True
+        self._anchor = None
         self._set(rate, now)
+
+    def drop(self, rate: float, now: float) -> None:
+        """Learn from refusals again, from the rate that they told last, or else from this one."""
+        self.lifted = False
+        self._grown = 0.0
+        self._w = self._w if self._measured and self._w is not None else rate
+        self._set(self._w, now)
 
     def start(self, rate: float, now: float) -> None:
         """Begin at a remembered rate instead of slow start's."""
@@ -122,7 +145,7 @@ class Pacer:
         self._set(min(_MOST, self._curve(self._w)), now)
 
     def _curve(self, w: float) -> float:
-        x = self._grown / _K_SECONDS
+        x = self._grown / max(_K_SECONDS, min(_LONGEST_K_SECONDS, _K_CALLS / w))
         # A steady quota refuses again near 2 K. Silence after that means that it grew: hurry.
         hurry = 1 + _HURRY * max(0.0, x - 2)
         return w * (1 + _DIP * hurry * (x - 1) ** 3)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from penstock.classifiers import Verdict
 from penstock.errors import Backpressure, LimiterError, WouldExceedDeadline
+from penstock.limiter._ticket import Ticket
 from penstock.providers import Quota, Usage
 from penstock.telemetry.interceptor import (
     Admission,
@@ -15,7 +16,6 @@ from penstock.telemetry.interceptor import (
     Refused,
     Route,
     Settlement,
-    Ticket,
 )
 
 if TYPE_CHECKING:
@@ -139,9 +139,8 @@ class Permit:
             quota=self._quota,
             verdict=verdict,
         )
-        self._limiter.answered(self._ticket, answer)
         end = "eof" if error is None else "broken"
-        self._limiter.settle(self._ticket, Settlement(at=now, end=end, usage=self._usage))
+        self._limiter.end(self._ticket, answer, Settlement(at=now, end=end, usage=self._usage))
 
     def _error(self, refused: Refused) -> LimiterError:
         pool, eta = self._call.pool, refused.eta_seconds

@@ -35,6 +35,8 @@ _DOUBT_SECONDS: Final = 10.0
 _STREAK: Final = 4
 """So many sends refused in a row: the window is exhausted, and a lower rate would not help."""
 _ROUNDED_SECONDS: Final = 1.0
+_CLAIM: Final = 0.5
+"""Where others take most of a quota: the share of it to try first."""
 _LONGEST_BACKOFF: Final = 10.0
 _LONGEST_RATE_BACKOFF: Final = 8.0
 
@@ -98,7 +100,7 @@ class Pool:
         self.parked_until = -inf
         self.attempts = 0
         self.refusals = 0
-        self._static: list[tuple[str, Bucket]] = _static_buckets(settings, now)
+        self._static: list[tuple[str, Bucket]] = []
         self._rng = rng
         self._emit = emit
         self._burst = _BURST[1]
@@ -112,6 +114,7 @@ class Pool:
         self._streak = 0
         self._refused_order = -1
         self._served = _Served(now)
+        self._state(settings, now)
 
     # Asking
 
@@ -119,8 +122,7 @@ class Pool:
         """Say when this call could be sent if it were next: `now`, later, or inf until something ends."""
         if self.parked_until > now:
             return self._stop("parked", self.parked_until)
-        at = self.gate.when(now)
-        if at > now:
+        if self.gate.state is not GateState.OPEN and (at := self.gate.when(now)) > now:
             return self._stop("gate", at)
         if len(self.live) >= self.cap.limit:
             return self._stop("cap", inf)
@@ -140,8 +142,7 @@ class Pool:
             at = self.mirror.when_request(now)
         if at > now:
             return self._stop("mirror", self._believed(at, now))
-        at = self.ramp.when(now)
-        if at > now:
+        if self.ramp.engaged and (at := self.ramp.when(now)) > now:
             return self._stop("ramp", at)
         at = self.pacer.when(now)
         if at > now:
@@ -156,6 +157,10 @@ class Pool:
     def _stop(self, why: str, at: float) -> float:
         self._blocked = why
         return at
+
+    @property
+    def _counts_tokens(self) -> bool:
+        return self.mirror.counts_tokens or self.settings.tokens_per_minute is not None
 
     def _may_try(self, entry: Entry) -> bool:
         """Whether a call that no amount of waiting makes fit may go, so that the provider says so."""
@@ -173,7 +178,7 @@ class Pool:
 
     def outgrown(self, entry: Entry, now: float) -> bool:
         """Whether the provider has lately refused for good what was no larger than this call."""
-        return self.mirror.counts_tokens and self.oversize.hopeless(self.mirror.windows(entry), now)
+        return self.oversize.refuses(now) and self.oversize.hopeless(self.mirror.windows(entry), now)
 
     # Sending and hearing
 
@@ -188,7 +193,8 @@ class Pool:
             self.share.sent(entry, now)
         self.live[entry.number] = entry
         self.attempts += 1
-        self.gate.sent(entry, now)
+        if self.gate.state is GateState.CLOSED:
+            self.gate.sent(entry)
         self.pacer.sent(now)
         self._doubt_at = inf
         self.mirror.charge(entry, now)
@@ -224,10 +230,10 @@ class Pool:
             entry.marks = None
         return kind
 
-    def settle(self, entry: Entry, usage: Usage | None, now: float, *, finished: bool) -> None:
-        """End a call that was sent and not refused."""
+    def settle(self, entry: Entry, usage: Usage | None, now: float, *, finished: bool) -> bool:
+        """End a call that was sent and not refused. False if that lets nobody go sooner."""
         if entry.number not in self.live:
-            return
+            return False
         if self.share is not None:
             self.share.ended(entry, usage, now)
         del self.live[entry.number]
@@ -241,6 +247,7 @@ class Pool:
             oldest = next(iter(self.live.values())).sent_at if self.live else now
             if self.cap.finished(now - entry.sent_at, now - oldest):
                 self.cap.imply(self.rate(now))
+        return self._blocked not in _TIMED or self._counts_tokens
 
     def broke(self, entry: Entry, verdict: Verdict, now: float) -> None:
         """Learn of a failure after the head, such as an overload in mid-stream."""
@@ -319,7 +326,13 @@ class Pool:
         """Take other knobs; what was learnt stays."""
         self.settings = settings
         self.cap.bind(settings.max_concurrency)
+        self._state(settings, now)
+
+    def _state(self, settings: PoolSettings, now: float) -> None:
+        """Hold to the stated quotas from the next call on; a rate that is known needs no slow start."""
         self._static = _static_buckets(settings, now)
+        if settings.requests_per_minute is not None and self.pacer.learned is None:
+            self.pacer.start(settings.requests_per_minute / 60, now)
 
     def forget_calls(self) -> None:
         """Drop every call: a forked child owns none of its parent's."""
@@ -395,24 +408,27 @@ class Pool:
             self.mirror.exhausted(entry, verdict.limit_dimension, now)
         self._doubt_at = now + (_DOUBT_SECONDS if verdict.retry_after is None else verdict.retry_after)
         before = self.pacer.rate
+        soon = verdict.retry_after is not None and verdict.retry_after <= _ROUNDED_SECONDS
         if not self.pacer.lifted:
             if (
                 quota is not None
                 and self.mirror.counts_tokens
                 and "tokens" in (verdict.limit_dimension or "")
             ):
-                self.pacer.refused(-inf, now)  # the mirror knows the tokens: calls a second are not the cause
-            elif self._streak < _STREAK and self.pacer.refused(entry.sent_at, now):
+                self.pacer.refused(
+                    -inf, entry.order, now
+                )  # the mirror knows the tokens: calls a second are not the cause
+            elif self._streak >= _STREAK and not soon:
+                self.pacer.refused(-inf, entry.order, now)
+            elif self.pacer.refused(entry.sent_at, entry.order, now):
                 self._moved("rate", before, self.pacer.rate, verdict.limit_dimension or "rate", now)
-            elif self._streak >= _STREAK:
-                self.pacer.refused(-inf, now)
         else:
-            self.pacer.refused(entry.sent_at, now)
+            self.pacer.refused(entry.sent_at, entry.order, now)
             self._burst = max(_BURST[0], self._burst * _BURST_CUT)
             self._lift(now, force=True)
             self._moved("rate", before, self.pacer.rate, verdict.limit_dimension or "rate", now)
         if verdict.retry_after is not None:
-            if verdict.retry_after > _ROUNDED_SECONDS:
+            if not soon:
                 self._close(verdict.retry_after, "retry_after", now)
         elif self._streak >= _STREAK and self.gate.back_off(
             now, entry.sent_at, self._rng.random(), longest=_LONGEST_RATE_BACKOFF
@@ -458,7 +474,7 @@ class Pool:
         if self.gate.succeeded(entry):
             self._tell("gate", "up", "probe", 0.0, now)
         before = self.cap.limit
-        if self.cap.succeeded(now, entry.live_before + 1):
+        if self.cap.learned < inf and self.cap.succeeded(now, entry.live_before + 1):
             self._moved("cap", before, self.cap.limit, "growth", now)
 
     def _close(self, seconds: float | None, reason: str, now: float) -> None:
@@ -469,6 +485,12 @@ class Pool:
         """Headers told the rate: pace at a multiple of it, so that a full bucket is used but not at once."""
         meter = self.mirror.requests
         if meter is None:
+            return
+        if meter.crowded:
+            if self.pacer.lifted:
+                self._lifted = 0.0
+                self.pacer.drop(_CLAIM * meter.rate, now)
+                self._tell("rate", "down", "crowded", self.pacer.rate, now)
             return
         self._burst = min(_BURST[1], self._burst * (1 + (_BURST_GROWTH - 1) / 8))
         rate = self._burst * (3 * meter.rate if meter.windowed else meter.net_rate)
@@ -491,7 +513,7 @@ class Pool:
         self.live.pop(entry.number, None)
 
     def _service_rate(self, now: float) -> float:
-        rates = [self.rate(now)]
+        rates = [self.rate(now) if self.pacer.lifted else min(self.rate(now), self.pacer.mean)]
         if self.share is not None:
             rates.append(self.share.rate_per_second)
         if self.cap.limit < inf and self.cap.p90_seconds:
@@ -532,6 +554,8 @@ class _Served:
         return self._rate * float(0.9 ** max(0.0, now - self._at))
 
 
+_TIMED: Final = frozenset({"mirror", "pacer", "ramp", "static"})
+"""What lets a call go at a time, whoever ends before. Tokens that are given back are another matter."""
 _REFUSED: Final = frozenset(
     {Kind.RATE, Kind.CONCURRENCY, Kind.SLOPE, Kind.OVERLOAD, Kind.EXHAUSTED, Kind.TOO_LARGE}
 )

@@ -105,24 +105,26 @@ class _Class:
 
 
 class Queue:
-    """The calls that wait for one pool. Bounded by its owner, who asks `len`."""
+    """The calls that wait for one pool. Bounded by its owner, who asks how many are `waiting`."""
 
-    __slots__ = ("_classes", "_delayed", "_expiry", "_live", "_promote")
+    __slots__ = ("_classes", "_delayed", "_expiry", "_head", "_promote", "waiting")
 
     def __init__(self) -> None:
         self._classes = [_Class() for _ in range(_CLASSES)]
         self._expiry: list[tuple[float, int, Waiter]] = []
         self._promote: list[tuple[float, int, Waiter]] = []
         self._delayed: list[tuple[float, int, Waiter]] = []
-        self._live = 0
+        self.waiting = 0
+        self._head: Waiter | None = None
+        """Whom `head` found last, until the queue changes."""
 
     def __len__(self) -> int:
-        return self._live
+        return self.waiting
 
     def add(self, waiter: Waiter, now: float) -> None:
         """Queue a call, or put it back where it was."""
         waiter.queued = True
-        self._live += 1
+        self.waiting += 1
         if waiter.give_up_at < inf:
             heappush(self._expiry, (waiter.give_up_at, waiter.number, waiter))
         if waiter.not_before > now:
@@ -134,20 +136,20 @@ class Queue:
         """Take a call out; if it is `served` its tenant pays."""
         if waiter.queued:
             waiter.queued = False
-            self._live -= 1
+            self.waiting -= 1
+            self._head = None
             if served:
                 self._classes[waiter.rank].served(waiter)
 
     def head(self, now: float) -> Waiter | None:
         """Say who goes next."""
-        if not self._live:
+        if not self.waiting:
             return None
         self._ripen(now)
-        for rank, members in enumerate(self._classes):
-            waiter = members.head(rank)
-            if waiter is not None:
-                return waiter
-        return None
+        if self._head is None:
+            heads = (members.head(rank) for rank, members in enumerate(self._classes))
+            self._head = next((waiter for waiter in heads if waiter is not None), None)
+        return self._head
 
     def expired(self, now: float) -> list[Waiter]:
         """Take out those whose wait is over."""
@@ -173,7 +175,7 @@ class Queue:
             members.ahead_of(inf if rank < waiter.rank else _seniority(waiter), waiter.number, rank)
             for rank, members in classes
         )
-        return min(ahead, self._live)
+        return min(ahead, self.waiting)
 
     def waiters(self, most: int) -> list[Waiter]:
         """List up to `most` waiting calls in the order in which they would go within their tenants."""
@@ -188,12 +190,13 @@ class Queue:
 
     def drain(self) -> list[Waiter]:
         """Take out everyone."""
-        everyone = self.waiters(self._live) + [w for _, _, w in self._delayed if w.queued]
+        everyone = self.waiters(self.waiting) + [w for _, _, w in self._delayed if w.queued]
         for waiter in everyone:
             self.remove(waiter, served=False)
         return everyone
 
     def _place(self, waiter: Waiter) -> None:
+        self._head = None
         self._classes[waiter.rank].add(waiter, _seniority(waiter))
         if waiter.rank:
             heappush(self._promote, (waiter.promote_at, waiter.number, waiter))

@@ -34,9 +34,7 @@ class Ramp:
         self._eased_at = -inf
 
     def when(self, now: float) -> float:
-        """Say when the next send may go."""
-        if not self.engaged:
-            return now
+        """Say when the next send may go, where growth was refused before (`engaged`)."""
         self._slide(now)
         self._ease(now)
         if len(self._recent) + 1 <= self._bound():

@@ -66,27 +66,29 @@ def test_a_refusal_without_headers_says_that_there_was_less_than_the_cost(meter)
     assert 0 <= meter.level < 3000
 
 
-@pytest.fixture
-def crowded(meter):
-    """The bucket with next to nothing left by others, as far as headers tell."""
-    meter.drain, meter.level = 150.0, -5000.0
-    return meter
+def taken(meter, share, seconds):
+    """Let others take a share of the refill for so long, as headers of calls of 150 tokens tell it."""
+    left = meter.level
+    for second in range(seconds):
+        mark = meter.charge(150.0, float(second))
+        left += (1 - share) * meter.rate * (second > 0) - 150.0
+        meter.observe(mark, told(left), second + 0.5, refused=False)
 
 
-def test_where_others_take_nearly_all_a_share_is_claimed(crowded):
-    crowded.charge(100.0, 0.0)
-    assert crowded.when(100.0, 0.0) == pytest.approx(100 / (crowded.claim * crowded.rate))
+def test_a_quota_of_which_others_take_most_is_crowded_until_nothing_is_heard_of_them(meter):
+    taken(meter, 0.9, 30)
+    assert meter.crowded
+    meter.when(1.0, 300.0)
+    assert not meter.crowded
 
 
-def test_a_claim_grows_with_answers_and_halves_when_refused(crowded):
-    before = crowded.claim
-    crowded.refused(crowded.charge(100.0, 0.0))
-    halved = crowded.claim
-    crowded.observe(crowded.charge(100.0, 0.1), told(0.0), 0.5, refused=False)
-    assert halved == before / 2 < crowded.claim < before
+def test_a_quota_of_which_others_take_half_is_not_crowded(meter):
+    taken(meter, 0.5, 30)
+    assert meter.drain > 0.3 * meter.rate
+    assert not meter.crowded
 
 
-def test_no_share_is_claimed_while_others_leave_enough(meter):
-    meter.drain, meter.level = 0.5 * meter.rate, 0.0
-    meter.charge(100.0, 0.0)
-    assert meter.when(100.0, 0.0) == pytest.approx((200 + meter.reserve) / (0.5 * meter.rate))
+def test_a_window_is_not_taken_for_others_use(meter):
+    taken(meter, 1.0, 30)
+    assert meter.windowed
+    assert not meter.crowded
