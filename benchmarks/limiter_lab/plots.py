@@ -1,5 +1,6 @@
 """One SVG a run: cap, in-flight, rate, 429s and fallback over time. By hand: nothing to install."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,9 @@ GREY: Final = "#57606a"
 GAP: Final = 34
 POINTS: Final = 600
 COLOURS: Final = ("#1f6feb", "#d1242f", "#8250df", "#1a7f37")
+
+PLOT: Final = 300
+"""The height of a plot that stands alone."""
 
 Series = Sequence[tuple[str, Mapping[int, float]]]
 
@@ -32,19 +36,52 @@ def draw(folder: Path, row: Mapping[str, Any], result: Result) -> Path:
         ("on a fallback, a second", [("fallback", seconds.moved)]),
     ]
     title = f"{row['scenario']} · {row['policy']} · seed {row['seed']}"
-    height = 30 + len(panels) * (PANEL + GAP)
-    parts = [
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{row['scenario']}.{row['policy']}.{row['seed']}.svg".replace("/", "-")
+    path.write_text(over_time(title, panels, end))
+    return path
+
+
+def over_time(title: str, panels: Sequence[tuple[str, Series]], end: int) -> str:
+    """Draw panels of per-second series, one below the other."""
+    parts: list[str] = []
+    for index, (name, series) in enumerate(panels):
+        parts += _panel(30 + index * (PANEL + GAP), name, series, end)
+    return _sheet(title, 30 + len(panels) * (PANEL + GAP), parts)
+
+
+def curves(title: str, lines: Mapping[str, Mapping[int, float]]) -> str:
+    """Draw values over a logarithmic axis of counts."""
+    most = math.log10(max(max(line) for line in lines.values())) or 1.0
+    highest = max(max(line.values()) for line in lines.values())
+    bottom = PLOT - GAP
+    parts = [f'<path d="M{LEFT} {bottom}H{RIGHT}" stroke="#d0d7de"/>', _text(LEFT - 6, bottom, "0", GREY)]
+    parts.append(_text(LEFT - 6, 50, f"{highest:.3g}", GREY))
+    for number, (label, line) in enumerate(lines.items()):
+        colour = COLOURS[number]
+        spots = [
+            (LEFT + (RIGHT - LEFT) * math.log10(count) / most, bottom - (bottom - 46) * value / highest)
+            for count, value in sorted(line.items())
+        ]
+        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in spots)
+        parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}"/>')
+        parts.append(_text(RIGHT - 160 * number, 36, label, colour))
+    for count in sorted({count for line in lines.values() for count in line}):
+        at = int(LEFT + (RIGHT - LEFT) * math.log10(count) / most)
+        parts.append(
+            _text(at, bottom + 14, str(count), GREY, "middle" if 0 < math.log10(count) < most else "end")
+        )
+    return _sheet(title, PLOT, parts)
+
+
+def _sheet(title: str, height: int, parts: Sequence[str]) -> str:
+    head = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
         'font-family="system-ui, sans-serif" font-size="12">',
         f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
         f'<text x="{LEFT}" y="20" font-size="15">{_escaped(title)}</text>',
     ]
-    for index, (name, series) in enumerate(panels):
-        parts += _panel(30 + index * (PANEL + GAP), name, series, end)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{row['scenario']}.{row['policy']}.{row['seed']}.svg".replace("/", "-")
-    path.write_text("\n".join([*parts, "</svg>"]) + "\n")
-    return path
+    return "\n".join([*head, *parts, "</svg>"]) + "\n"
 
 
 def _panel(top: int, name: str, series: Series, end: int) -> list[str]:
