@@ -84,7 +84,12 @@ def too_slow(timeout_seconds: float) -> UsageError:
 
 def parquet(path: Path) -> str:
     """Give what stands for a Parquet file in FROM."""
-    return "read_parquet('" + str(path).replace("'", "''") + "')"
+    return f"read_parquet({text(path)})"
+
+
+def text(value: object) -> str:
+    """Quote text."""
+    return "'" + str(value).replace("'", "''") + "'"
 
 
 def connect(spill: Path) -> "duckdb.DuckDBPyConnection":
@@ -107,7 +112,7 @@ def connect(spill: Path) -> "duckdb.DuckDBPyConnection":
 
 def lock(con: "duckdb.DuckDBPyConnection", readable: Iterable[Path]) -> None:
     """Shut the doors before anyone's SQL runs: only `readable` files, no settings, no extensions."""
-    paths = ", ".join("'" + str(path).replace("'", "''") + "'" for path in readable)
+    paths = ", ".join(map(text, readable))
     con.execute(f"SET allowed_paths = [{paths}]")
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")

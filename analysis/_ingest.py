@@ -18,54 +18,57 @@ from penstock.analysis.formats import Shape, Sink, Source, decode_range, read_fi
 from penstock.errors import UsageError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
 Progress = Callable[[int, int, int | None], None]
 """Told of bytes and spans read since the last call, and of the bytes there are."""
 
-PART_ROWS: Final = 1 << 32
-"""Row ids of one part begin at part × PART_ROWS; a set's file numbers come far above them."""
 RANGE: Final = 32 << 20
 PARALLEL_FROM: Final = 2 * RANGE
 
 
 class PartWriter:
-    """Writes the spans of one part as Parquet, each with its row id, in groups that are worth their head."""
+    """Writes the spans of one part as Parquet, in groups that are worth their head."""
 
-    _GROUP: Final = 10_000
+    _FEW: Final = 2_000
+    """So many spans are laid out together: few enough for a processor's cache."""
+    _GROUP: Final = 20_000
 
-    def __init__(self, path: Path, number: int) -> None:
-        self._path, self._next = path, number * PART_ROWS
+    def __init__(self, path: Path) -> None:
+        self._path = path
         self._file: pq.ParquetWriter | None = None
         self._held = Sink(0)
+        self._ready: list[pa.Table] = []
 
     def write(self, sink: Sink) -> None:
         """Take a chunk's rows."""
         self._held.take(sink)
-        if self._held.count >= self._GROUP:
+        if self._held.count >= self._FEW:
+            self._lay_out()
+        if sum(table.num_rows for table in self._ready) >= self._GROUP:
             self._flush()
 
     def close(self) -> None:
         """Finish the part, an empty one too."""
-        if self._held.count or self._file is None:
-            self._flush()
+        self._lay_out()
+        self._flush()
         assert self._file is not None
         self._file.close()
+
+    def _lay_out(self) -> None:
+        self._ready.append(self._held.table())
+        self._held = Sink(0)
 
     def _flush(self) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        table = self._held.table()
-        self._held = Sink(0)
-        ids = pa.array(range(self._next, self._next + table.num_rows), pa.int64())
-        self._next += table.num_rows
-        whole = table.append_column("row_id", ids)
+        table = pa.concat_tables(self._ready)
+        self._ready = []
         if self._file is None:  # parts live for seconds: quick beats small
-            self._file = pq.ParquetWriter(
-                self._path, whole.schema, compression="lz4", write_statistics=["row_id"]
-            )
-        self._file.write_table(whole)
+            self._file = pq.ParquetWriter(self._path, table.schema, compression="lz4", write_statistics=False)
+        self._file.write_table(table)
 
 
 def ingest(path: Path, store: Path, progress: Progress) -> tuple[Path, _store.Manifest]:
@@ -89,16 +92,16 @@ def ingest_stream(stream: BinaryIO, name: str, folder: Path, progress: Progress)
     """Read a stream that cannot be read twice into a folder of its own."""
     told = Decoded()
     part = folder / "part-0.parquet"
-    _write(read_file(stream, name, None, 0, told), PartWriter(part, 0), progress, told, None)
+    _write(read_file(stream, name, None, 0, told), PartWriter(part), progress, told, None)
     return _finish(folder, [part], _blank(Path(name)), told)
 
 
-def relate(parts: list[Path], target: Path, spill: Path, *, files: bool = True) -> dict[str, object]:
+def relate(parts: list[Path], target: Path, spill: Path) -> dict[str, object]:
     """Write the spans of several files, or of one file's parts, as one, and measure it."""
     fresh = target.with_suffix(f".{os.getpid()}.tmp")
     con = _engine.connect(spill)
     try:
-        resolve(con, parts, fresh, apart=files)
+        resolve(con, parts, fresh)
         counts = measure(_engine.DuckDB(con), _engine.parquet(fresh))
     finally:
         con.close()
@@ -127,14 +130,13 @@ def _read_anew(folder: Path, path: Path, size: int, progress: Progress) -> _stor
             first = stream.read(4)
             stream.seek(0)
             if size >= PARALLEL_FROM and _is_lines(path):
-                parts = _in_processes(path, 0, size, folder, 0, progress, told)
+                parts = _in_processes(path, 0, size, folder, progress, told)
             else:
                 part = folder / "part-0.parquet"
                 parts = [part]
-                _write(read_file(stream, str(path), size, 0, told), PartWriter(part, 0), progress, told, size)
+                _write(read_file(stream, str(path), size, 0, told), PartWriter(part), progress, told, size)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-    manifest.parts = len(parts)
     manifest.resumable = first[:1] == b"{" and told.consumed > 0
     return _finish(folder, parts, manifest, told)
 
@@ -144,11 +146,10 @@ def _read_on(
 ) -> _store.Manifest:
     told = Decoded(consumed=known.consumed)
     manifest = _blank(path)
-    parts = _in_processes(path, known.consumed, size, folder, known.parts, progress, told)
+    parts = _in_processes(path, known.consumed, size, folder, progress, told)
     before = Decoded.of(known.reading)
     before.truncated_at = None
     before.merge(told)
-    manifest.parts = known.parts + len(parts)
     manifest.resumable = True
     return _finish(folder, [folder / "spans.parquet", *parts], manifest, before)
 
@@ -156,7 +157,7 @@ def _read_on(
 def _finish(folder: Path, parts: list[Path], manifest: _store.Manifest, told: Decoded) -> _store.Manifest:
     """Relate the spans, measure their quality, and put the result in place in one step."""
     with _engine.spill_folder() as spill:
-        manifest.quality = relate(parts, folder / "spans.parquet", Path(spill), files=False)
+        manifest.quality = relate(parts, folder / "spans.parquet", Path(spill))
     for part in folder.glob("part-*.parquet"):
         part.unlink()
     manifest.reading = asdict(told)
@@ -178,13 +179,12 @@ def _write(
 
 
 def _in_processes(
-    path: Path, start: int, stop: int, folder: Path, first: int, progress: Progress, told: Decoded
+    path: Path, start: int, stop: int, folder: Path, progress: Progress, told: Decoded
 ) -> list[Path]:
     """Decode byte ranges of a file of lines, in processes when there is enough of it."""
     ranges = list(_ranges(path, start, stop))
     jobs = [
-        (str(path), begin, end, str(folder / f"part-{first + i}.parquet"), first + i)
-        for i, (begin, end) in enumerate(ranges)
+        (str(path), begin, end, str(folder / f"part-{i}.parquet")) for i, (begin, end) in enumerate(ranges)
     ]
     workers = min(len(jobs), len(os.sched_getaffinity(0)))
     with ExitStack() as stack:
@@ -213,10 +213,10 @@ def _few_collections() -> Iterator[None]:
             gc.enable()
 
 
-def _decode_job(job: tuple[str, int, int, str, int]) -> Decoded:
-    path, start, stop, target, number = job
+def _decode_job(job: tuple[str, int, int, str]) -> Decoded:
+    path, start, stop, target = job
     told = Decoded()
-    writer = PartWriter(Path(target), number)
+    writer = PartWriter(Path(target))
     with _few_collections():
         for sink in decode_range(path, start, stop, 0, told):
             told.add(sink)
@@ -257,7 +257,7 @@ def _blank(path: Path) -> _store.Manifest:
         size, mtime_ns, inode, head, tail = 0, 0, 0, "", ""
     return _store.Manifest(
         path=str(path), size=size, mtime_ns=mtime_ns, inode=inode, head=head, tail=tail,
-        consumed=0, resumable=False, parts=1,
+        consumed=0, resumable=False,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ type tells, are read one by one, which is also the reference: both ways give the
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -16,7 +16,7 @@ import msgspec
 from penstock.analysis._columns import INDEX
 from penstock.analysis._dialect import dialects
 from penstock.analysis._ids import SPAN_DIGITS, TRACE_DIGITS, hex_ids
-from penstock.analysis._raw import Attributes, Column, RawSpan
+from penstock.analysis._raw import Attributes, Column, Event, RawSpan, Rows, Told, rows_of
 from penstock.analysis._values import READERS, as_json_lines, read_all
 
 BASE: Final = tuple(
@@ -42,38 +42,48 @@ _Found = tuple[float, int, object, str, object]
 class Block:
     """Spans laid out by column. A column that none of them fills may be absent.
 
-    `said` gives the values of an attribute by its name, None when no span has it.
+    `said` gives the values of an attribute by its name, None when no span has it; `span` one whole span.
     """
 
-    spans: Sequence[RawSpan]
+    told: Told
+    events: Mapping[int, Sequence[Event]]
     columns: dict[int, Column]
     said: Callable[[str], Column | None]
+    span: Callable[[int], RawSpan]
+
+    def __len__(self) -> int:
+        """Say how many spans there are."""
+        return len(self.told.origins)
 
     def column(self, index: int) -> Column:
         """Give a column, blank when it is absent."""
         found = self.columns.get(index)
-        return [None] * len(self.spans) if found is None else found
+        return [None] * len(self) if found is None else found
 
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """Which attribute (by position) fills which column, and which ones have no column."""
+    """Which attribute (by position) fills which column, and which ones have no column.
+
+    `rest` is made of their values to be written as JSON.
+    """
 
     columns: tuple[tuple[int, int], ...]
-    rest: tuple[int, ...]
+    others: tuple[int, ...]
+    rest: type[msgspec.Struct]
 
 
-def lay_out(spans: Sequence[RawSpan]) -> list[Block]:
+def lay_out(groups: Iterable[Rows], others: Sequence[RawSpan]) -> list[Block]:
     """Lay out spans, those of one shape together."""
-    groups: dict[tuple[str, ...], list[RawSpan]] = defaultdict(list)
-    for span in spans:
-        groups[span.keys].append(span)
+    shapes: dict[tuple[str, ...], list[RawSpan]] = defaultdict(list)
+    for span in others:
+        shapes[span.keys].append(span)
     blocks: list[Block] = []
     single: list[RawSpan] = []
-    for keys, held in groups.items():
-        shape = _shape(keys) if len(held) >= FEWEST else None
-        block, odd = (None, held) if shape is None else _together(shape, held)
-        single += odd
+    for rows in (*groups, *map(rows_of, shapes.values())):
+        shape = _shape(rows.keys) if len(rows) >= FEWEST else None
+        block, odd = (None, range(len(rows))) if shape is None else _together(rows, shape)
+        single += map(rows.span, odd)
         if block is not None:
             blocks.append(block)
     return [*blocks, one_by_one(single)] if single else blocks
@@ -82,65 +92,67 @@ def lay_out(spans: Sequence[RawSpan]) -> list[Block]:
 def one_by_one(spans: Sequence[RawSpan]) -> Block:
     """Lay out spans of any shape."""
     attributes = [span.attributes for span in spans]
-    rows = [_promote(held) for held in attributes]
-    filled = {index for row, _ in rows for index in row}
-    columns: dict[int, Column] = {index: [row.get(index) for row, _ in rows] for index in filled}
-    texts = as_json_lines([rest for _, rest in rows])
-    columns[_ATTRS] = [text if rest else None for text, (_, rest) in zip(texts, rows, strict=True)]
-    return Block(spans, columns | _base(spans), lambda name: [held.get(name) for held in attributes])
+    found = [_promote(held) for held in attributes]
+    filled = {index for row, _ in found for index in row}
+    columns: dict[int, Column] = {index: [row.get(index) for row, _ in found] for index in filled}
+    texts = as_json_lines([rest for _, rest in found])
+    columns[_ATTRS] = [text if rest else None for text, (_, rest) in zip(texts, found, strict=True)]
+    rows = rows_of([msgspec.structs.replace(span, keys=(), values=()) for span in spans])
+
+    def said(name: str) -> Column:
+        return [held.get(name) for held in attributes]
+
+    return Block(rows.told, rows.events, columns | _base(rows.told), said, spans.__getitem__)
 
 
-def _base(spans: Sequence[RawSpan]) -> dict[int, Column]:
-    traces, ids, parents = zip(*[span.ids for span in spans], strict=True)
-    told: list[Column] = [
-        hex_ids(traces, TRACE_DIGITS),
-        hex_ids(ids, SPAN_DIGITS),
-        hex_ids(parents, SPAN_DIGITS),
-        [span.name for span in spans],
-        [span.kind for span in spans],
-        [span.start_ns for span in spans],
-        [span.end_ns for span in spans],
-        [span.status for span in spans],
-        [span.message for span in spans],
-        *zip(*[span.origin for span in spans], strict=True),
-    ]
-    return dict(zip(BASE, told, strict=True))
+def _base(told: Told) -> dict[int, Column]:
+    trace_ids = hex_ids(told.traces, TRACE_DIGITS)
+    return dict(zip(BASE, (
+        trace_ids, hex_ids(told.ids, SPAN_DIGITS), hex_ids(told.parents, SPAN_DIGITS),
+        told.names, told.kinds, told.starts, told.ends, told.statuses, told.messages,
+        *zip(*told.origins, strict=True),
+    ), strict=True))  # fmt: skip
 
 
 @lru_cache(maxsize=4096)
 def _shape(keys: tuple[str, ...]) -> _Shape | None:
-    """Work out a shape; None for those that hold JSON, need arithmetic or repeat a name."""
+    """Work out a shape; None for those that hold JSON, need arithmetic, repeat a name or have an odd one."""
     if len(set(keys)) < len(keys) or any(key in _DIALECTS.json or key in _MILLISECONDS for key in keys):
         return None
+    if any(mark in key or not key.isprintable() for key in keys for mark in ('"', "\\")):
+        return None  # no name for a field
     best: dict[int, tuple[int, int]] = {}
     for position, key in enumerate(keys):
         if rule := _DIALECTS.columns.get(key):
             index, rank = rule
             best[index] = min(best.get(index, (rank, position)), (rank, position))
     taken = {position for _, position in best.values()}
-    return _Shape(
-        columns=tuple((index, position) for index, (_, position) in best.items()),
-        rest=tuple(position for position in range(len(keys)) if position not in taken),
+    others = tuple(position for position in range(len(keys)) if position not in taken)
+    rest = msgspec.defstruct(
+        "Rest", [f"value_{i}" for i in others], rename={f"value_{i}": keys[i] for i in others}, gc=False
     )
+    return _Shape(tuple((index, position) for index, (_, position) in best.items()), others, rest)
 
 
-def _together(shape: _Shape, spans: Sequence[RawSpan]) -> tuple[Block | None, list[RawSpan]]:
+def _together(rows: Rows, shape: _Shape) -> tuple[Block | None, Iterable[int]]:
     """Lay out spans of one shape; return those too whose values need a closer look."""
-    keys = spans[0].keys
-    told: list[Column] = list(zip(*[span.values for span in spans], strict=True))
-    columns: dict[int, Column] = {index: read_all(index, told[place]) for index, place in shape.columns}
-    read = [columns[index] for index, place in shape.columns if columns[index] is not told[place]]
-    doubtful = [column for column in (*read, *(told[place] for place in shape.rest)) if None in column]
-    if doubtful:
+    columns: dict[int, Column] = {
+        index: read_all(index, rows.values[place]) for index, place in shape.columns
+    }
+    read = [columns[index] for index, place in shape.columns if columns[index] is not rows.values[place]]
+    rest = [rows.values[place] for place in shape.others]
+    if doubtful := [column for column in (*read, *rest) if _has_none(column)]:
         odd = {row for column in doubtful for row, value in enumerate(column) if value is None}
-        plain = [span for row, span in enumerate(spans) if row not in odd]
-        block = _together(shape, plain)[0] if plain else None
-        return block, [span for row, span in enumerate(spans) if row in odd]
-    if shape.rest:
-        names = [keys[place] for place in shape.rest]
-        rests = zip(*[told[place] for place in shape.rest], strict=True)
-        columns[_ATTRS] = as_json_lines([dict(zip(names, rest, strict=True)) for rest in rests])
-    return Block(spans, columns | _base(spans), dict(zip(keys, told, strict=True)).get), []
+        plain = [row for row in range(len(rows)) if row not in odd]
+        return (_together(rows.pick(plain), shape)[0] if plain else None), odd
+    if rest:
+        columns[_ATTRS] = as_json_lines(list(map(shape.rest, *rest)))
+    said = dict(zip(rows.keys, rows.values, strict=True)).get
+    return Block(rows.told, rows.events, columns | _base(rows.told), said, rows.span), ()
+
+
+def _has_none(column: Column) -> bool:
+    return type(None) in set(map(type, column))  # quicker than `in`, which compares
 
 
 def _promote(attributes: Attributes) -> tuple[dict[int, object], dict[str, object]]:

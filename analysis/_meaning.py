@@ -1,12 +1,11 @@
 """What the columns of a span say together: its role, whose call it was, whether it failed, and why."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from penstock.analysis._columns import INDEX
 from penstock.analysis._dialect import dialects
 from penstock.analysis._layout import Block
-from penstock.analysis._raw import RawSpan
 from penstock.analysis._values import as_text
 from penstock.analysis._verdicts import judge
 
@@ -39,7 +38,7 @@ def conclude(block: Block) -> None:
         _judge(block, blamed, roles)
 
 
-def _editable(block: Block, *indexes: int) -> list[list[object]]:
+def _editable(block: Block, *indexes: int) -> list[list[Any]]:
     """Give columns that may be written to."""
     found = [list(block.column(index)) for index in indexes]
     block.columns.update(zip(indexes, found, strict=True))
@@ -47,13 +46,12 @@ def _editable(block: Block, *indexes: int) -> list[list[object]]:
 
 
 def _read_events(block: Block) -> None:
-    eventful = [(row, span) for row, span in enumerate(block.spans) if span.events]
-    if not eventful:
+    if not block.events:
         return
     types, messages, first_tokens = _editable(block, _EXC_TYPE, _EXC_MESSAGE, _FIRST_TOKEN)
-    for row, span in eventful:
-        start = span.start_ns
-        for name, when, attributes in span.events:
+    for row, events in block.events.items():
+        start = block.told.starts[row]
+        for name, when, attributes in events:
             if name == "exception":
                 types[row] = as_text(attributes.get("exception.type")) or types[row]
                 messages[row] = as_text(attributes.get("exception.message")) or messages[row]
@@ -62,7 +60,7 @@ def _read_events(block: Block) -> None:
 
 
 def _sampling(block: Block) -> None:
-    states = [span.trace_state for span in block.spans]
+    states = block.told.trace_states
     if any(states):
         block.columns[_SAMPLED] = [_one_in(state) if state else None for state in states]
 
@@ -87,7 +85,8 @@ def _roles(block: Block) -> list[str]:
     if None not in told:
         return told  # type: ignore[return-value]
     columns = zip(
-        block.spans,
+        block.told.names,
+        block.told.kinds,
         *(block.column(index) for index in (_REQUEST_MODEL, _AGENT, _INPUT, _METHOD, _HTTP)),
         strict=True,
     )
@@ -95,7 +94,7 @@ def _roles(block: Block) -> list[str]:
 
 
 def _told_roles(block: Block) -> list[str | None]:
-    told: list[str | None] = [None] * len(block.spans)
+    told: list[str | None] = [None] * len(block)
     for attribute, values in _ROLES:
         said = block.said(attribute)
         if said is None:
@@ -111,11 +110,12 @@ def _role_of(word: str, values: Mapping[str, str]) -> str | None:
 
 
 def _likely_role(
-    span: RawSpan, request_model: object, agent: object, tokens: object, method: object, status: object
-) -> str:
-    if request_model is not None and span.name != "raw_gen_ai_request":
+    name: object, kind: object,
+    request_model: object, agent: object, tokens: object, method: object, status: object,
+) -> str:  # fmt: skip
+    if request_model is not None and name != "raw_gen_ai_request":
         return "task" if agent is not None and tokens is None else "operation"
-    client = span.kind == KIND_CLIENT
+    client = kind == KIND_CLIENT
     if method is not None or (status is not None and client):
         return "http" if client else "other"
     return "task" if agent is not None else "other"
@@ -155,16 +155,16 @@ def _tokens(block: Block, roles: Sequence[str]) -> None:
     services = block.said("rpc.service") or [None] * len(inputs)
     cached = zip(block.column(_READ), block.column(_WRITE), strict=True)
     for row, (read, write) in enumerate(cached):
-        given, more = inputs[row], (read or 0) + (write or 0)  # type: ignore[operator]
+        given, more = inputs[row], (read or 0) + (write or 0)
         if given is None or not more or roles[row] == "other":
             continue
-        by_botocore = services[row] is not None and "botocore" in (block.spans[row].origin.scope or "")
+        by_botocore = services[row] is not None and "botocore" in (block.told.origins[row].scope or "")
         if by_botocore or more > given:
             inputs[row], rules[row] = given + more, "cached_added"
 
 
 def _failures(block: Block) -> list[bool]:
-    levels = block.said("langfuse.observation.level") or [None] * len(block.spans)
+    levels = block.said("langfuse.observation.level") or [None] * len(block)
     columns = (block.column(index) for index in (_CLASS, _STATUS, _HTTP, _ERROR_TYPE))
     return [_is_failure(*row) for row in zip(*columns, levels, strict=True)]
 
@@ -185,7 +185,7 @@ def _judge(block: Block, rows: Sequence[int], roles: Sequence[str]) -> None:
         block, _FAILED, _CLASS, _REASON, _RETRYABLE, _DIMENSION, _RETRY_AFTER
     )
     for row in rows:
-        span = block.spans[row]
+        span = block.span(row)
         verdict = judge(roles[row], span.attributes, as_text(span.message), span.events, span.name)
         classes[row], reasons[row] = verdict.error_class.value, verdict.reason
         retryable[row] = verdict.retryable

@@ -1,13 +1,15 @@
-"""One span as its format tells it, before anyone knows what its attributes mean."""
+"""Spans as their format tells them, before anyone knows what their attributes mean."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 Attributes = Mapping[str, object]
 Event = tuple[str, int | None, Attributes]
-Column = Sequence[object]
+Column = Sequence[Any]
 
 
 class Origin(NamedTuple):
@@ -44,6 +46,80 @@ class RawSpan(msgspec.Struct, gc=False):
     def attributes(self) -> Attributes:
         """Give attributes by name; the first of a repeated key wins."""
         return dict(zip(reversed(self.keys), reversed(self.values), strict=True))
+
+
+class Told(NamedTuple):
+    """What spans tell besides attributes, by column."""
+
+    origins: list[Origin]
+    traces: list[object]
+    ids: list[object]
+    parents: list[object]
+    names: list[str | None]
+    kinds: list[int]
+    starts: list[int | None]
+    ends: list[int | None]
+    statuses: list[int]
+    messages: list[str | None]
+    trace_states: list[str | None]
+
+
+@dataclass(slots=True)
+class Rows:
+    """Spans with the same attribute names, by column. `events` has only the rows with events."""
+
+    keys: tuple[str, ...]
+    values: list[list[Any]]
+    told: Told
+    events: dict[int, Sequence[Event]]
+
+    def __len__(self) -> int:
+        """Say how many spans there are."""
+        return len(self.told.origins)
+
+    def extend(self, other: "Rows") -> None:
+        """Add spans with the same attribute names."""
+        count = len(self)
+        for mine, more in zip((*self.values, *self.told), (*other.values, *other.told), strict=True):
+            mine += more
+        self.events.update({count + row: events for row, events in other.events.items()})
+
+    def pick(self, rows: Sequence[int]) -> "Rows":
+        """Give some of the spans."""
+        return Rows(
+            self.keys,
+            [[column[row] for row in rows] for column in self.values],
+            Told._make([column[row] for row in rows] for column in self.told),
+            {at: self.events[row] for at, row in enumerate(rows) if row in self.events},
+        )
+
+    def span(self, row: int) -> RawSpan:
+        """Give one span."""
+        told = self.told
+        return RawSpan(
+            told.origins[row], (told.traces[row], told.ids[row], told.parents[row]), told.names[row],
+            told.kinds[row], told.starts[row], told.ends[row], told.statuses[row], told.messages[row],
+            self.keys, [column[row] for column in self.values], self.events.get(row, ()),
+            told.trace_states[row],
+        )  # fmt: skip
+
+
+def rows_of(spans: Sequence[RawSpan]) -> Rows:
+    """Turn spans with the same attribute names into columns."""
+    columns = [list(map(part, spans)) for part in _PARTS]
+    columns[1:2] = map(list, zip(*columns[1], strict=True))  # ids
+    return Rows(
+        spans[0].keys,
+        [list(column) for column in zip(*[span.values for span in spans], strict=True)],
+        Told._make(columns),
+        {row: span.events for row, span in enumerate(spans) if span.events},
+    )
+
+
+_PARTS: Final = tuple(
+    attrgetter(part)
+    for part in ("origin", "ids", "name", "kind", "start_ns", "end_ns", "status", "message", "trace_state")
+)
 
 
 def raw_span(

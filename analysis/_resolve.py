@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 DEEPEST: Final = 64
 
-FILE_ROWS: Final = 1 << 50
+PART_ROWS: Final = 1 << 32
+"""Row ids of one part begin at its number times this."""
 
 Run = Callable[[str], Sequence[Sequence[Any]]]
 """Executes a statement and gives its rows."""
@@ -161,8 +162,8 @@ SELECT {same},
        d.via IS NOT NULL AS is_attempt, d.via AS attempt_from,
        coalesce(d.is_tool, false) AS is_tool, coalesce(d.owns_tokens, false) AS owns_tokens,
        d.call_id AS call_id, coalesce(r.task_id, k.task, r.trace_id) AS task
-FROM (SELECT * FROM raw WHERE row_id BETWEEN {low} AND {high}) r
-LEFT JOIN (SELECT * FROM derived WHERE row_id BETWEEN {low} AND {high}) d ON d.row_id = r.row_id
+FROM raw r
+LEFT JOIN derived d ON d.row_id = r.row_id
 LEFT JOIN tasks k ON k.trace_id = r.trace_id
 """
 DERIVED: Final = (
@@ -171,14 +172,13 @@ DERIVED: Final = (
 )  # fmt: skip
 """What relating adds to the columns of a span, besides `row_id` and `duplicate`."""
 _CHANGED: Final = frozenset({"provider", "model", "pool", "error_class", "error_reason"})
-_SLICE: Final = 1 << 16
-"""Rows that are joined and written together: memory stays the same whatever the file."""
+_GROUP: Final = 1 << 16
 
 
-def resolved(low: int = 0, high: int = 1 << 62) -> str:
-    """Give the SELECT of `raw` spans with the columns that `derive` found, for a range of row ids."""
+def resolved() -> str:
+    """Give the SELECT of `raw` spans with the columns that `derive` found."""
     same = ", ".join(f"r.{name} AS {name}" for name in (*COLUMNS, "row_id") if name not in _CHANGED)
-    return _RESOLVED.format(same=same, low=low, high=high)
+    return _RESOLVED.format(same=same)
 
 
 def derive(run: Run) -> None:
@@ -202,33 +202,17 @@ def derive(run: Run) -> None:
         run(f"DROP TABLE {table}")
 
 
-def resolve(con: "duckdb.DuckDBPyConnection", parts: list[Path], target: Path, *, apart: bool) -> None:
-    """Write `target`: every span of `parts`, with the derived columns. No span is dropped.
-
-    `apart`: the parts are files of their own, whose row ids must be kept apart.
-    """
-    shift = FILE_ROWS if apart else 0
+def resolve(con: "duckdb.DuckDBPyConnection", parts: list[Path], target: Path) -> None:
+    """Write `target`: every span of `parts`, with the derived columns. No span is dropped."""
     columns = ", ".join(COLUMNS)
     selects = (
-        f"SELECT {columns}, row_id + {i * shift} AS row_id FROM {_engine.parquet(part)}"  # noqa: S608
+        f"SELECT {columns}, file_row_number + {i * PART_ROWS} AS row_id "  # noqa: S608
+        f"FROM read_parquet({_engine.text(part)}, file_row_number = true)"
         for i, part in enumerate(parts)
     )
     con.execute(f"CREATE TEMPORARY VIEW raw AS {' UNION ALL '.join(selects)}")
     derive(lambda statement: con.execute(statement).fetchall())
-    _write(con, target)
-
-
-def _write(con: "duckdb.DuckDBPyConnection", target: Path) -> None:
-    import pyarrow.parquet as pq
-
-    slices = con.execute(f"SELECT DISTINCT row_id // {_SLICE} AS slice FROM raw ORDER BY slice").fetchall()  # noqa: S608
-    writer: pq.ParquetWriter | None = None
-    for (number,) in slices or [(0,)]:
-        low = number * _SLICE
-        reader = con.sql(resolved(low, low + _SLICE - 1)).to_arrow_reader(_SLICE)
-        if writer is None:
-            writer = pq.ParquetWriter(target, reader.schema, compression="zstd", compression_level=1)
-        for batch in reader:
-            writer.write_batch(batch)
-    assert writer is not None
-    writer.close()
+    con.execute(
+        f"COPY ({resolved()}) TO {_engine.text(target)} "
+        f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {_GROUP})"
+    )

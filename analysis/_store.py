@@ -36,7 +36,6 @@ class Manifest:
     tail: str
     consumed: int
     resumable: bool
-    parts: int
     reading: dict[str, object] = field(default_factory=dict)
     quality: dict[str, object] = field(default_factory=dict)
 

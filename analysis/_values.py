@@ -26,7 +26,13 @@ def as_json_lines(values: Sequence[object]) -> list[str]:
     try:
         return _ENCODER.encode_lines(values).decode().split("\n")[:-1]
     except (TypeError, UnicodeEncodeError):  # odd keys; lone surrogates: legal JSON and no legal text
-        return [json.dumps(value, default=str, skipkeys=True) for value in values]
+        return [json.dumps(_by_name(value), default=str, skipkeys=True) for value in values]
+
+
+def _by_name(value: object) -> object:
+    if not isinstance(value, msgspec.Struct):
+        return value
+    return {field.encode_name: getattr(value, field.name) for field in msgspec.structs.fields(value)}
 
 
 def _plain(value: object) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from penstock.classifiers import SpanKind, Verdict, classify, evidence_of_span
+from penstock.classifiers import SPAN_KEYS, SpanKind, Verdict, classify, evidence_of_span
 
 _KINDS: Final = {
     "tool": SpanKind.TOOL,
@@ -16,7 +16,7 @@ _KINDS: Final = {
 
 _MOST: Final = 10_000
 _SEEN: Final[dict[object, Verdict]] = {}
-"""Failures repeat: the same words were judged before. (Headers and body come from these words.)"""
+"""Failures repeat: the same words were judged before."""
 
 
 def judge(
@@ -27,19 +27,32 @@ def judge(
     name: str | None,
 ) -> Verdict:
     """Classify one failed span; our reading of its role goes before the classifier's."""
+    exceptions = [
+        (repr(held.get("exception.type")), repr(held.get("exception.message")))
+        for event, _, held in events
+        if event == "exception"
+    ]
+    told = [None if (held := attributes.get(key)) is None else repr(held) for key in SPAN_KEYS]
+    known = (role, name, message, *exceptions, *told)
+    verdict = _SEEN.get(known)
+    if verdict is None:
+        verdict = _judge(role, attributes, message, events, name)
+        if len(_SEEN) < _MOST:
+            _SEEN[known] = verdict
+    return verdict
+
+
+def _judge(
+    role: str,
+    attributes: Mapping[str, object],
+    message: str | None,
+    events: Sequence[tuple[str, int | None, Mapping[str, object]]],
+    name: str | None,
+) -> Verdict:
     evidence = evidence_of_span(
         attributes,
         message,
         [{"name": event, "attributes": held} for event, _, held in events],
         name=name or "",
     )
-    known = (
-        role, evidence.provider, evidence.status, evidence.code, evidence.type, evidence.message,
-        evidence.exception_types, evidence.finish_reason, evidence.stream_started,
-    )  # fmt: skip
-    verdict = _SEEN.get(known)
-    if verdict is None:
-        verdict = classify(replace(evidence, span_kind=_KINDS[role]))
-        if len(_SEEN) < _MOST:
-            _SEEN[known] = verdict
-    return verdict
+    return classify(replace(evidence, span_kind=_KINDS[role]))

@@ -9,7 +9,7 @@ from penstock.classifiers._from_responses import (
     evidence_of_response,
     evidence_of_stream_error,
 )
-from penstock.classifiers._from_spans import evidence_of_span, kind_of_span
+from penstock.classifiers._from_spans import SPAN_KEYS, evidence_of_span, kind_of_span
 from penstock.classifiers._redact import redacted, redacted_row
 from penstock.classifiers._retry_after import retry_after
 from penstock.classifiers._rows import evidence_of_row, is_row, row_of_verdict
@@ -29,6 +29,7 @@ from penstock.classifiers.taxonomy import (
 
 __all__ = [
     "CLASSES",
+    "SPAN_KEYS",
     "TAXONOMY_VERSION",
     "ClassFacts",
     "ErrorClass",

@@ -41,6 +41,15 @@ _FINISH_KEYS: Final = (
     "gen_ai.response.finish_reasons", "llm.response.finish_reason", "ai.response.finishReason",
     "gen_ai.response.finish_reason", "gen_ai.completion.0.finish_reason",
 )  # fmt: skip
+_CODE_KEYS: Final = (
+    "rpc.jsonrpc.error_code", "jsonrpc.error.code", "error.code", "rpc.response.status_code",
+)  # fmt: skip
+SPAN_KEYS: Final = (
+    *_KIND_KEYS, *_PROVIDER_KEYS, *_STATUS_KEYS, *_MESSAGE_KEYS, *_FINISH_KEYS, *_CODE_KEYS, "error.type",
+    "rpc.grpc.status_code", "gen_ai.tool.name", "gen_ai.request.model", "llm.model_name",
+    "gen_ai.response.time_to_first_chunk",
+)  # fmt: skip
+"""Every attribute that is looked at."""
 _GRPC: Final = {
     1: "CANCELLED", 4: "DEADLINE_EXCEEDED", 7: "PERMISSION_DENIED", 8: "RESOURCE_EXHAUSTED",
     9: "FAILED_PRECONDITION", 13: "INTERNAL", 14: "UNAVAILABLE", 16: "UNAUTHENTICATED",
@@ -120,7 +129,7 @@ def _status(attributes: Mapping[str, object], error_type: str | None) -> int | N
 
 
 def _code(attributes: Mapping[str, object]) -> str | None:
-    for key in ("rpc.jsonrpc.error_code", "jsonrpc.error.code", "error.code", "rpc.response.status_code"):
+    for key in _CODE_KEYS:
         if text := _text(attributes.get(key)):
             return text
     grpc = attributes.get("rpc.grpc.status_code")

@@ -27,14 +27,15 @@ def decode_lines(chunk: Chunk, sink: Sink) -> None:
     if chunk.oversized:
         sink.reject(chunk.offset, f"a record of {chunk.oversized} bytes is too large to be read")
         return
-    data, start = chunk.data, 0
+    data, start, typed = chunk.data, 0, _otlp_typed.Typed(sink)
     while start < len(data):
         stop = data.find(b"\n", start)
         stop = len(data) if stop < 0 else stop
         line = data[start:stop].strip(_MARGIN)
-        if line and not _otlp_typed.read_line(line, chunk.offset + start, sink):
+        if line and not typed.read_line(line, chunk.offset + start):
             _decode(line, chunk.offset + start, sink, truncated=chunk.last and stop == len(data))
         start = stop + 1
+    typed.flush()
 
 
 def decode_value(chunk: Chunk, sink: Sink) -> None:

@@ -18,6 +18,7 @@ _SCOPES: Final = (
     "instrumentationLibrarySpans",
     "instrumentation_library_spans",
 )
+_DIGITS: Final = tuple("012345")
 _OTHER_SIGNALS: Final = {"resourceMetrics": "metrics", "resourceLogs": "logs", "resourceProfiles": "profiles"}
 
 
@@ -123,7 +124,7 @@ def _read_span(span: Json, origin: Origin, sink: Sink) -> None:
                 (start or None, end or None),
                 (enum(code, _CODES), _word(message)),
                 attributes(span),
-                _events(_first(span, ("events", "Events"))),
+                events(_first(span, ("events", "Events"))),
                 _word(_first(span, ("traceState", "trace_state", "TraceState"))),
             )
         )
@@ -131,8 +132,9 @@ def _read_span(span: Json, origin: Origin, sink: Sink) -> None:
         sink.reject(origin.record, f"a span is malformed: {error}")
 
 
-def _events(events: object) -> list[Event]:
-    if not isinstance(events, list):
+def events(told: object) -> list[Event]:
+    """Read a list of name, time and attributes."""
+    if not isinstance(told, list):
         return []
     return [
         (
@@ -140,7 +142,7 @@ def _events(events: object) -> list[Event]:
             _integer(_first(event, ("timeUnixNano", "time_unix_nano", "TimeUnixNano"))),
             attributes(event),
         )
-        for event in events
+        for event in told
         if isinstance(event, Mapping)
     ]
 
@@ -153,7 +155,7 @@ def enum(value: object, names: Mapping[str, int]) -> int:
         return 0
     if isinstance(value, str):
         word = value.rsplit("_", 1)[-1].rsplit(".", 1)[-1].lower()
-        return names[word] if word in names else int(value) if value.isdigit() else 0
+        return names.get(word, int(value) if value in _DIGITS else 0)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 5:
         raise ValueError(f"kind or status {value!r}")
     return int(value)

@@ -1,4 +1,4 @@
-"""Write a large OTLP/JSON file as the Collector's file exporter does: 512 spans a line, about 1.5 kB a span.
+"""Write a large OTLP/JSON file as the Collector's file exporter does: 512 spans a line, about 1.5 kB and 19 attributes a span.
 
 python benchmarks/ingest/generate.py --spans 200000 spans.jsonl
 """
@@ -75,7 +75,15 @@ def spans(count: int, seed: int) -> Iterator[dict[str, Any]]:
             None,
             clock,
             at + 6_000_000_000,
-            {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "planner"},
+            {
+                "gen_ai.operation.name": "invoke_agent",
+                "gen_ai.agent.name": "planner",
+                "gen_ai.agent.id": "asst_5j66UpCpwteGg4YSxUnt7lPY",
+                "gen_ai.conversation.id": f"conv-{rng.randrange(5000)}",
+                "app.tenant": f"tenant-{rng.randrange(40)}",
+                "app.release": "2026.01.3",
+                "app.region": "eu-west-1",
+            },
             False,
             root,
         )
@@ -101,6 +109,10 @@ def _call(rng: random.Random, step: int, failed: bool) -> dict[str, object]:
         "app.tenant": f"tenant-{rng.randrange(40)}",
         "app.release": "2026.01.3",
         "app.region": rng.choice(("eu-west-1", "us-east-1")),
+        "gen_ai.request.top_p": 0.95,
+        "gen_ai.output.type": "text",
+        "openai.request.service_tier": "auto",
+        "app.prompt.version": f"v{rng.randrange(12)}",
     }
     if failed:
         return found | {"error.type": "openai.RateLimitError"}
@@ -114,8 +126,21 @@ def _call(rng: random.Random, step: int, failed: bool) -> dict[str, object]:
 
 
 def _tool(rng: random.Random, step: int) -> dict[str, object]:
-    return {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": rng.choice(("search", "sql", "browse")),
-            "gen_ai.tool.call.id": f"call_{rng.getrandbits(64):016x}", "app.step": step}  # fmt: skip
+    name = rng.choice(("search", "sql", "browse"))
+    return {
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.tool.name": name,
+        "gen_ai.tool.type": "function",
+        "gen_ai.tool.description": f"Run {name} for the agent and return what it found as text",
+        "gen_ai.tool.call.id": f"call_{rng.getrandbits(64):016x}",
+        "gen_ai.agent.name": "planner",
+        "app.step": step,
+        "app.tenant": f"tenant-{rng.randrange(40)}",
+        "app.release": "2026.01.3",
+        "app.region": rng.choice(("eu-west-1", "us-east-1")),
+        "app.tool.rows": rng.randrange(500),
+        "app.tool.cached": rng.random() < 0.3,
+    }
 
 
 def _span(

@@ -3,8 +3,6 @@
 from collections import defaultdict
 from itertools import pairwise
 
-import pytest
-
 from penstock.analysis import concurrency, errors, summary
 from penstock.analysis.verbs.concurrency import percentile
 
@@ -69,18 +67,3 @@ def test_several_files_are_one_recording(recorded, opened, formats):
     assert told["operations"] == truth.level("operations")
     assert told["quality"]["files"] == 2
     assert told["quality"]["orphans"] == 0
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_the_quick_decoder_agrees_with_the_reference(seed, recorded, formats):
-    import orjson
-
-    from penstock.analysis.formats import Sink, _json, _otlp_typed
-
-    truth = recorded(seed)
-    quick, slow = Sink(0), Sink(0)
-    for i, line in enumerate(formats.lines(truth.spans, 5).splitlines()):
-        assert _otlp_typed.read_line(line, i, quick)
-        _json.take(orjson.loads(line), i, slow)
-    assert quick.spans == slow.spans
-    assert len(quick.spans) == len(truth.spans)
