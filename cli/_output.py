@@ -74,15 +74,20 @@ def cell(value: object) -> str:
 
 
 def _texts(table: "Table", row: Sequence[object]) -> list[str]:
-    """Give a row as people read it; nanoseconds since 1970 become a time of day."""
-    return [
-        _moment(held) if name.endswith("_ns") and isinstance(held, int) else printable(held)
-        for name, held in zip(table.columns, row, strict=True)
-    ]
+    """Give a row as people read it; times since 1970 become dates."""
+    return [_text(name, held) for name, held in zip(table.columns, row, strict=True)]
 
 
-def _moment(nanoseconds: int) -> str:
-    return datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _text(column: str, held: object) -> str:
+    if isinstance(held, int) and column.endswith("_ns"):
+        return _moment(held // 1_000_000_000)
+    if isinstance(held, int) and column in ("minute", "hour"):
+        return _moment(held)
+    return printable(held)
+
+
+def _moment(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _quality(answer: "Answer") -> list[str]:
@@ -157,7 +162,7 @@ def _markdown(answer: "Answer") -> str:
             f"| {' | '.join(_escaped(name) for name in table.columns)} |",
         ]
         out.append("|" + " --- |" * len(table.columns))
-        out += [f"| {' | '.join(_escaped(held) for held in row)} |" for row in table.rows]
+        out += [f"| {' | '.join(_escaped(text) for text in _texts(table, row))} |" for row in table.rows]
     if notes := _quality(answer):
         out += ["", "### data quality", "", *(f"- {_escaped(note)}" for note in notes)]
     return "\n".join(out) + "\n"
