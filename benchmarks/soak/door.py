@@ -21,6 +21,7 @@ class Door:
         self.mode = "open"
         self._target = target_port
         self._answers = 0
+        self._visits: set[asyncio.Task[None] | None] = set()  # asyncio alone would let go of them
         self._path = asyncio.Event()
         self._path.set()
         self._loop = asyncio.new_event_loop()
@@ -51,6 +52,14 @@ class Door:
         return await asyncio.start_server(self._visit, "127.0.0.1", 0)
 
     async def _visit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        visit: asyncio.Task[None] | None = asyncio.current_task()
+        self._visits.add(visit)
+        try:
+            await self._let_through(reader, writer)
+        finally:
+            self._visits.discard(visit)
+
+    async def _let_through(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             there, back = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:
