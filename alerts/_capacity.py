@@ -189,9 +189,8 @@ def _quota(clock: Clock) -> Iterator[Alert]:
 def _callers(clock: Clock) -> Alert:
     """Fire on the autoscaling trap: more processes on the same quota, and no more answers."""
     recent, back = clock("5m"), clock("30m")
-    seconds = r.QUERY.select(m.LIVE_SECONDS, part="_count")
-    callers = f"max by (job) (sum by (job, pool) (rate({seconds}[{recent}])))"
-    before = f"max by (job) (sum by (job, pool) (rate({seconds}[{recent}] offset {back})))"
+    callers = r.QUERY.total(m.BUILD, by="job")
+    before = f"sum by (job) ({r.QUERY.select(m.BUILD)} offset {back})"
     answered = r.QUERY.select(m.OPERATIONS, r.SUCCEEDED)
     queue = r.QUERY.total(m.QUEUE, by="job")
     refused = r.QUERY.share(m.ATTEMPTS, r.RATE_LIMITED, by="job", window=recent)

@@ -134,7 +134,6 @@ def _capacity() -> Iterator[Case]:
 def _limits() -> Iterator[Case]:
     cap = {
         series(m.CAP): gauge((180, 20)),
-        series(m.LIVE_SECONDS, "_count"): counter((180, 60)),
         series(m.ATTEMPTS, class_="ok"): counter((180, 60)),
     }
     p99 = series(m.LIVE_QUANTILE, quantile="0.99")
@@ -202,9 +201,10 @@ def _quota() -> Iterator[Case]:
         recovered_at=50,
     )  # fmt: skip
     flat = {series(m.OPERATIONS, class_="ok"): counter((180, 60)), series(m.QUEUE): gauge((180, 5))}
-    lived = counter((40, 60))
-    grown = {series(m.LIVE_SECONDS, "_count"): counter((180, 60))} | {
-        series(m.LIVE_SECONDS, "_count", instance=name): f"{gone(60)} {lived} {gone(80)}" for name in "bcd"
+    # One process of one instance; then another instance, whose endpoint serves three.
+    grown = {
+        series(m.BUILD): gauge((180, 1)),
+        series(m.BUILD, instance="b"): f"{gone(60)} {gauge((40, 3))} {gone(80)}",
     }
     answers_grow = {series(m.OPERATIONS, class_="ok"): counter((60, 60), (40, 240), (80, 60))}
     yield Case(

@@ -95,7 +95,7 @@ def _telemetry(clock: Clock) -> Iterator[Alert]:
         hold="1m",
         keep="2m",
         summary="{{ $value | humanize }} instances of {{ $labels.job }} do not reach the shared store",
-        description="It sends its last share of the quota, less a tenth: safe, and slower than allowed.",
+        description="Each sends its last share of the quota, less a tenth: safe, and slower than allowed.",
         board="penstock-telemetry",
     )
     yield Alert(

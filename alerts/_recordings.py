@@ -45,7 +45,7 @@ def recordings(clock: Clock) -> tuple[Recording, ...]:
         Recording(RATE_LIMITED_RATIO, QUERY.share(m.ATTEMPTS, RATE_LIMITED, by=BY, window=recent)),
         Recording(TIMEOUT_RATIO, QUERY.share(m.ATTEMPTS, TIMED_OUT, by=BY, window=recent)),
         Recording(AMPLIFICATION, over(attempts, operations)),
-        Recording(HEADROOM, QUERY.headroom(by=BY, window=recent)),
+        Recording(HEADROOM, QUERY.headroom(by=BY)),
         Recording(LIVE_P99, QUERY.live_quantile(0.99, by=BY, window=recent)),
         Recording(LIVE_MEAN, QUERY.live_mean(by=BY, window=recent)),
         Recording(DEGRADED_RATIO, QUERY.share(m.ANSWERS, DEGRADED, by=BY, window=recent)),

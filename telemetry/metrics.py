@@ -163,7 +163,9 @@ SPANS_DROPPED: Final = Metric(
     "penstock_spans_dropped_total", COUNTER, ("exporter",), "Spans that could not be exported."
 )
 SPANS_DEDUPED: Final = Metric("penstock_spans_deduped_total", COUNTER, ("role",), "LLM spans that do not own their call's tokens.")
-BUILD: Final = Metric("penstock_build_info", GAUGE, ("version",), "Always 1.")
+BUILD: Final = Metric(
+    "penstock_build_info", GAUGE, ("version",), "Processes of this version: 1, or as many as one endpoint serves."
+)
 
 # fmt: on
 

@@ -71,33 +71,21 @@ class PromQL:
         parts = (self.rate(metric, *matchers, by=by, part=p, window=window) for p in ("_sum", "_count"))
         return over(*parts)
 
-    def processes(self, by: str = "job, instance, pool", window: str = "") -> str:
-        """Count processes, as the seconds that they live through in a second.
-
-        Right also where one endpoint serves many, and where some have died.
-        """
-        return self.rate(LIVE_SECONDS, by=by, part="_count", window=window)
-
     def live_mean(self, by: str = "pool", window: str = "") -> str:
-        """Call-seconds a second: the mean of live calls of all processes together, exact."""
+        """Call-seconds a second: the mean of live calls of all instances together, exact."""
         return self.rate(LIVE_SECONDS, by=by, part="_sum", window=window)
 
     def live_quantile(self, q: float, by: str = "pool", window: str = "") -> str:
-        """Each endpoint's quantile of one process, times its processes, added up.
+        """Add up each instance's quantile.
 
-        Right within a bucket for one process; an upper bound for several.
+        Right within a bucket for one instance, whose workers are taken together; an upper bound for several.
         """
-        process = "job, instance, pool"
-        one = self.quantile(q, LIVE_SECONDS, by=process, window=window)
-        many = f"clamp_min({self.processes(window=window)}, 1)"
-        return f"sum by ({by}) ({one} * {many})"
+        return f"sum by ({by}) ({self.quantile(q, LIVE_SECONDS, by='job, instance, pool', window=window)})"
 
-    def headroom(self, by: str = "pool", window: str = "") -> str:
-        """Share of the cap that the last minute's exact p99 leaves free, at the fullest endpoint."""
+    def headroom(self, by: str = "pool") -> str:
+        """Share of the cap that the last minute's exact p99 leaves free, at the fullest instance."""
         p99 = self.select(LIVE_QUANTILE, 'quantile="0.99"')
-        many = f"clamp_min({self.processes(window=window)}, 1)"
-        used = f"{p99} * ignoring (quantile) {many} / ignoring (quantile) {self.select(CAP)}"
-        return f"1 - max by ({by}) ({used})"
+        return f"1 - max by ({by}) ({p99} / ignoring (quantile) {self.select(CAP)})"
 
 
 def over(part: str, whole: str) -> str:

@@ -11,15 +11,15 @@ from penstock.telemetry import objectives as o
 _PERCENTILES = Panel(
     title="Live calls, p50 p95 p99", kind=Kind.LINES, unit="none", width=12,
     queries=tuple(Query(PANEL.live_quantile(p), f"p{p * 100:.0f} {{{{pool}}}}") for p in (0.5, 0.95, 0.99)),
-    meaning="Time-weighted percentiles, right within a bucket. With several processes they are sums of "
-    "each one's: an upper bound.",
+    meaning="Time-weighted percentiles, right within a bucket. Workers that one endpoint serves are "
+    "taken together; of several instances the percentiles are added up: an upper bound.",
     action="p99 far above p50: the load comes in bursts; smooth the fan-out before buying quota.",
 )  # fmt: skip
 _EXACT = Panel(
-    title="Live calls of one process, last minute", kind=Kind.LINES, unit="none", width=12,
+    title="Live calls of the busiest instance, last minute", kind=Kind.LINES, unit="none", width=12,
     queries=(Query(PANEL.total(m.LIVE_QUANTILE, by="pool, quantile", function="max"),
                    "q{{quantile}} {{pool}}"),),
-    meaning="Exact percentiles over 60 s, of the busiest process.",
+    meaning="Exact percentiles over 60 s, of the instance that has most; its workers are taken together.",
     action="Use it to set a hard cap: p99 plus the headroom you want.",
 )  # fmt: skip
 _HEATMAP = Panel(
@@ -118,7 +118,7 @@ _FLEET = Panel(
         Query(PANEL.quantile(0.99, m.FLEET_LIVE_SECONDS, by="pool"), "p99 {{pool}}"),
         Query(PANEL.mean(m.FLEET_LIVE_SECONDS), "mean {{pool}}"),
     ),
-    meaning="Exact level of all processes together, from the shared store.",
+    meaning="Level of all processes together, from the shared store.",
     action="Trust this over the summed percentiles above wherever it has data.",
     needs="a shared store (Redis)",
 )  # fmt: skip

@@ -13,7 +13,7 @@ GATE_STATES: Final = (("0", "open", "green"), ("1", "probing", "yellow"), ("2", 
 _HEADROOM = Panel(
     title="Headroom", kind=Kind.STAT, unit="percentunit", width=4, height=5,
     queries=(Query(q.headroom, "{{pool}}"),),
-    meaning="1 − p99 live calls ÷ cap over the last minute, in the fullest process.",
+    meaning="1 − p99 live calls ÷ cap over the last minute, in the fullest instance.",
     action="Near 0 with a queue: ask for more quota, add a pool, or start fewer tasks.",
     objective=o.HEADROOM_RATIO, alert="PenstockHeadroomLow", needs="the limiter",
 )  # fmt: skip
@@ -61,7 +61,7 @@ _LEVELS = Panel(
         Query(q.queue, "queued {{pool}}"),
     ),
     meaning="Time-weighted p99 and mean of live calls against the cap, and who waits. With several "
-    "processes the p99 is the sum of theirs: an upper bound; the mean is exact.",
+    "instances the p99 is the sum of theirs: an upper bound; the mean is exact.",
     action="Queue above 0 and p99 at the cap: the quota is the limit. Queue above 0 and p99 below the "
     "cap: the rate, the gate or a token budget is.",
     needs="the limiter (cap and queue)",

@@ -64,7 +64,7 @@ _AGE = Panel(
 _PROCESSES = Panel(
     title="Processes and successful calls", kind=Kind.LINES, unit="none", width=12,
     queries=(
-        Query(f"max by (job) ({PANEL.processes(by='job, pool')})", "processes {{job}}"),
+        Query(PANEL.total(m.BUILD, by="job"), "processes {{job}}"),
         Query(PANEL.rate(m.OPERATIONS, q.SUCCEEDED, by="job"), "successful a second {{job}}"),
     ),
     meaning="More processes on the same quota do not make more answers.",

@@ -30,7 +30,7 @@ _SAMPLES = Panel(
 )  # fmt: skip
 _PROCESSES = Panel(
     title="Processes by version", kind=Kind.LINES, unit="none",
-    queries=(Query(f"count by (job, version) ({PANEL.select(m.BUILD)})", "{{job}} {{version}}"),),
+    queries=(Query(PANEL.total(m.BUILD, by="job, version"), "{{job}} {{version}}"),),
     meaning="How many processes report, and what they run.",
     action="Two versions for long: a rollout is stuck.",
     alert="PenstockTelemetryMissing",

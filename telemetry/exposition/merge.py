@@ -12,7 +12,7 @@ from penstock.telemetry.registry import Family, Histogram, Labels, Value
 Snapshot = dict[str, dict[Labels, Value]]
 """Series by metric name."""
 
-_SUMMED: Final = frozenset({m.LIVE.name, m.QUEUE.name, m.CAP.name, m.RATE.name})
+_SUMMED: Final = frozenset({m.LIVE.name, m.QUEUE.name, m.CAP.name, m.RATE.name, m.BUILD.name})
 _QUOTA: Final = frozenset({m.QUOTA_LIMIT.name, m.QUOTA_REMAINING.name, m.QUOTA_RESET.name})
 _METRICS: Final = {metric.name: metric for metric in CATALOGUE}
 

@@ -20,10 +20,15 @@ from penstock.telemetry.metrics import LEVELS
 
 APP = Path(__file__).with_name("app.py")
 SECONDS = 5
+# Workers tell the one that serves them all once a second, and it counts what is two seconds old.
+TOLD_SECONDS = 3.6
+# One process; two endpoints, one of them of two workers, on one store; one process that nothing limits;
+# two such workers of one endpoint.
+LOOKED_AT = {"alone": "gpt-5-mini", "fleet": "gpt-5-mini", "naive": "gpt-5", "workers": "gpt-5-mini"}
 MODELS = ("gpt-5", "gpt-5-mini")
 
 
-def simulated(rpm, second_rpm=1200):
+def simulated(rpm, second_rpm):
     latency = Distribution("lognormal", 0.8, 0.4)
     pools = tuple(
         dataclasses.replace(
@@ -38,10 +43,10 @@ def simulated(rpm, second_rpm=1200):
 
 
 class App:
-    """One process of an app, with its metrics on a port of its own."""
+    """One process of an app. Those that are given the same port are workers of one endpoint."""
 
-    def __init__(self, job, simulator, agents, **given):
-        self.job, self.port = job, free_port()
+    def __init__(self, job, simulator, agents, port=0, **given):
+        self.job, self.port = job, port or free_port()
         options = {"base_url": f"{simulator.url}/v1", "port": self.port, "agents": agents, "seconds": SECONDS}
         self.process = subprocess.Popen(
             [sys.executable, str(APP), json.dumps(options | given)],
@@ -75,10 +80,18 @@ class World:
         """Whole seconds that hold the run."""
         return int(self.ended - self.began) + 2
 
-    def ask(self, job, uid, title, target=0, pool="openai:gpt-5"):
+    def truth(self, job):
+        """Every request that the simulator saw from a job for the model that is looked at."""
+        return [e for e in self.truths[job] if e.model == LOOKED_AT[job]]
+
+    def held(self, job):
+        return levels(self.truth(job), self.ended)
+
+    def ask(self, job, uid, title, target=0):
         """Evaluate a panel's own expression over the whole run, for one pool."""
-        model = next(board.model for board in dashboards.shipped() if board.uid == uid)
-        panel = next(panel for panel in model["panels"] if panel["title"] == title)
+        board = next(board.model for board in dashboards.shipped() if board.uid == uid)
+        panel = next(panel for panel in board["panels"] if panel["title"] == title)
+        pool = f"openai:{LOOKED_AT[job]}"
         filling = dashboards.Filling(rate_interval=f"{self.window}s", job=job, pool=pool)
         expr = filling.fill(panel["targets"][target]["expr"])
         api = dashboards.Prometheus(self.prometheus)
@@ -106,12 +119,17 @@ def world(tmp_path_factory, store):
         for database in (0, 1)
     ]
     running = ExitStack()
-    alone, fleet, tight = (running.enter_context(simulated(rpm)) for rpm in (60, 120, 180))
+    quotas = {"alone": (60, 1200), "fleet": (120, 1200), "tight": (180, 180)}
+    alone, fleet, tight = (running.enter_context(simulated(*quota)) for quota in quotas.values())
+    together, workers = free_port(), free_port()
     apps = [
         App("alone", alone, 8, **enforce[0]),
-        App("fleet", fleet, 5, **enforce[1]),
-        App("fleet", fleet, 5, **enforce[1]),
+        App("fleet", fleet, 3, **enforce[1]),
+        App("fleet", fleet, 3, together, **enforce[1]),
+        App("fleet", fleet, 3, together, **enforce[1]),
         App("naive", tight, 9, models=["gpt-5"], max_retries=2),
+        App("workers", tight, 4, workers, models=["gpt-5-mini"], max_retries=2),
+        App("workers", tight, 4, workers, models=["gpt-5-mini"], max_retries=2),
     ]
     scrapes = [
         {"job_name": job, "static_configs": [{"targets": targets}]}
@@ -126,9 +144,9 @@ def world(tmp_path_factory, store):
             app.go()
         for app in apps:
             app.read()
-        ended = time.time() + 1.2
+        ended = time.time() + TOLD_SECONDS
         wait_until(server.url, "min(timestamp(up))", lambda value: value > ended)
-        simulators = {"alone": alone, "fleet": fleet, "naive": tight}
+        simulators = {"alone": alone, "fleet": fleet, "naive": tight, "workers": tight}
         truths = {job: entries(simulator, began) for job, simulator in simulators.items()}
         yield World(server.url, truths, began, ended)
     for app in apps:
@@ -141,8 +159,8 @@ def world(tmp_path_factory, store):
 def targets_of(apps):
     found = {}
     for app in apps:
-        found.setdefault(app.job, []).append(f"127.0.0.1:{app.port}")
-    return found
+        found.setdefault(app.job, {})[f"127.0.0.1:{app.port}"] = None
+    return {job: list(targets) for job, targets in found.items()}
 
 
 def wait_until(url, expr, good):
@@ -196,16 +214,16 @@ def test_every_expression_has_data_for_one_process_and_for_several(world, job):
     assert [(f.expression.dashboard, f.expression.where, f.expression.expr, f.reason) for f in empty] == []
 
 
-def test_p99_of_live_calls_is_the_simulators_within_a_bucket(world):
-    truth = percentile(levels(world.truths["naive"], world.ended), 0.99)
+@pytest.mark.parametrize("job", ["alone", "naive", "workers"])
+def test_p99_of_live_calls_is_the_simulators_within_a_bucket(world, job):
+    truth = percentile(world.held(job), 0.99)
     low, high = bucket(truth)
-    found = world.ask("naive", "penstock-overview", "Cap, live calls and queue", target=1)
+    found = world.ask(job, "penstock-overview", "Cap, live calls and queue", target=1)
     assert min(low, truth - 1) <= found <= max(high, truth + 1), (truth, found)
 
 
-def test_the_sum_of_p99s_of_several_processes_is_an_upper_bound(world):
-    mine = [e for e in world.truths["fleet"] if e.model == "gpt-5"]
-    truth = percentile(levels(mine, world.ended), 0.99)
+def test_the_sum_of_p99s_of_several_instances_is_an_upper_bound(world):
+    truth = percentile(world.held("fleet"), 0.99)
     found = world.ask("fleet", "penstock-overview", "Cap, live calls and queue", target=1)
     assert found >= bucket(truth)[0]
 
@@ -213,9 +231,9 @@ def test_the_sum_of_p99s_of_several_processes_is_an_upper_bound(world):
 @pytest.mark.parametrize("job", ["alone", "fleet"])
 def test_the_fleets_own_level_from_the_store_is_near_the_simulators(world, job):
     """Members tell their levels about once a second: of a run this short the edges and peaks are lost."""
-    held = levels([e for e in world.truths[job] if e.model == "gpt-5-mini"], world.ended)
+    held = world.held(job)
     panel = ("penstock-concurrency", "Fleet: live calls, p99 and mean")
-    p99, mean = (world.ask(job, *panel, target, "openai:gpt-5-mini") for target in (0, 1))
+    p99, mean = (world.ask(job, *panel, target) for target in (0, 1))
     truth = percentile(held, 0.99)
     low, high = bucket(truth)
     assert truth / 2 <= p99 <= max(high, truth + 1), (truth, p99)
@@ -223,38 +241,44 @@ def test_the_fleets_own_level_from_the_store_is_near_the_simulators(world, job):
     assert mean == pytest.approx(truth, abs=max(1, high - low)), (truth, mean)
 
 
-@pytest.mark.parametrize("job", ["alone", "fleet", "naive"])
+@pytest.mark.parametrize("job", LOOKED_AT)
 def test_mean_live_calls_is_the_simulators(world, job):
-    mine = [e for e in world.truths[job] if e.model == "gpt-5"]
-    held = levels(mine, world.ended)
+    held = world.held(job)
     truth = sum(level * seconds for level, seconds in held.items()) / world.window
     found = world.ask(job, "penstock-overview", "Cap, live calls and queue", target=2)
     low, high = bucket(truth)
     assert found == pytest.approx(truth, abs=max(1, high - low)), (truth, found)
 
 
-@pytest.mark.parametrize("job", ["alone", "fleet", "naive"])
+@pytest.mark.parametrize("job", LOOKED_AT)
 def test_the_429_share_is_the_simulators(world, job):
-    mine = [e for e in world.truths[job] if e.model == "gpt-5"]
+    mine = world.truth(job)
     truth = sum(e.status == 429 for e in mine) / len(mine)
     found = world.ask(job, "penstock-overview", "429 share")
     assert found == pytest.approx(truth, abs=0.03)
 
 
-def test_the_naive_app_is_refused_and_the_guarded_is_not(world):
-    assert world.ask("naive", "penstock-overview", "429 share") > 0.1
-    assert world.ask("fleet", "penstock-overview", "429 share") < 0.05
+def test_the_naive_apps_are_refused_and_the_guarded_are_not(world):
+    shares = {job: world.ask(job, "penstock-overview", "429 share") for job in LOOKED_AT}
+    assert min(shares["naive"], shares["workers"]) > 0.1
+    assert max(shares["alone"], shares["fleet"]) < 0.05
 
 
-def test_retry_amplification_is_the_simulators(world):
-    mine = world.truths["naive"]
+@pytest.mark.parametrize("job", ["naive", "workers"])
+def test_retry_amplification_is_the_simulators(world, job):
+    mine = world.truth(job)
     firsts = sum(e.retry == 0 for e in mine)
-    found = world.ask("naive", "penstock-overview", "Retry amplification")
+    found = world.ask(job, "penstock-overview", "Retry amplification")
     assert found == pytest.approx(len(mine) / firsts, rel=0.06)
     assert found > 1.1
 
 
-def test_a_process_exposes_few_series(world):
+@pytest.mark.parametrize(("job", "processes"), [("alone", 1), ("fleet", 3), ("naive", 1), ("workers", 2)])
+def test_processes_are_counted_wherever_their_figures_are_served(world, job, processes):
+    assert world.ask(job, "penstock-quota", "Processes and successful calls") == processes
+
+
+def test_an_endpoint_exposes_few_series(world):
     api = dashboards.Prometheus(world.prometheus)
     rows = api.query_range("max(scrape_samples_scraped)", world.ended, world.ended + 0.001)
     assert float(rows[0]["values"][-1][1]) < 1500

@@ -238,6 +238,7 @@ def filled(**values):
     registry.set(m.GATE, ("a",), values.get("gate", 0))
     registry.set(m.CAP, ("a",), float("inf"))
     registry.observe(m.WAIT, ("a",), 0.5)
+    registry.set(m.BUILD, ("1.0",), 1)
     registry.set(m.QUOTA_SEEN, ("a",), values.get("seen", 1))
     registry.set(m.QUOTA_REMAINING, ("a", "requests"), values.get("remaining", 1))
     return snapshot(registry.collect())
@@ -248,6 +249,7 @@ def test_what_adds_is_added_and_the_rest_is_not():
     found = {family.metric: family.series for family in families}
     assert found[m.ATTEMPTS][("p", "a", "m", "ok")] == 3
     assert found[m.LIVE][("a",)] == 4
+    assert found[m.BUILD][("1.0",)] == 2
     assert found[m.GATE][("a",)] == 2
     assert found[m.QUOTA_REMAINING][("a", "requests")] == 5
     assert sum(found[m.WAIT][("a",)].buckets) == 2
