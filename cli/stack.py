@@ -22,6 +22,8 @@ from penstock.simulator.demo.arm import AGENT
 # Habit of the demo's app -> how `penstock run` is told to start it.
 HABITS: Final = {"naive": [], "guarded": ["--limit"]}
 SCRAPE_INTERVAL: Final = "2s"
+TOKENS_FOR_A_REQUEST: Final = 4_000
+"""So many that requests run out first; headers tell of both."""
 
 PortOption = Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port.")]
 FolderOption = Annotated[
@@ -105,7 +107,10 @@ def _say(apps: "list[_App]", prometheus: str, place: Path) -> None:
 @contextmanager
 def _app(habit: str, rpm: int, folder: Path) -> "Iterator[_App]":
     """Keep one of the demo's apps at work, half of its quota on each provider."""
-    pools = tuple(profile(name, rpm=rpm / 2) for name in ("openai", "anthropic"))
+    half = rpm / 2
+    pools = tuple(
+        profile(name, rpm=half, tpm=half * TOKENS_FOR_A_REQUEST) for name in ("openai", "anthropic")
+    )
     with serve(Config(pools=pools)) as simulator:
         app = _App(habit, folder, simulator)
         app.keep_going()

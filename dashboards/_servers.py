@@ -1,6 +1,7 @@
 """Prometheus and Alertmanager as child processes on loopback, from whatever the machine has installed."""
 
 import contextlib
+import errno
 import shutil
 import socket
 import subprocess
@@ -24,9 +25,14 @@ class Server:
     """One child process that listens on loopback; port 0 takes a free one.
 
     A context manager: it is stopped at the end.
+
+    Raises:
+        UsageError: if the program is not installed, or the port is taken.
     """
 
     def __init__(self, program: str, arguments: Sequence[str], folder: Path, port: int = 0) -> None:
+        if port:
+            _check_free(port, program)
         self.port = port or free_port()
         self.url = f"http://{LOOPBACK}:{self.port}"
         self._log = folder / f"{program}.log"
@@ -135,6 +141,18 @@ def _find(program: str) -> str:
     if found is None:
         raise UsageError(f"{program} is not installed: apt-get install {package}")
     return found
+
+
+def _check_free(port: int, program: str) -> None:
+    """Whoever holds the port may well be another of these, and would seem to be the one just started."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be opened ({error.strerror})"
+            hint = f"choose another with --{program}-port N (0 picks a free one)"
+            raise UsageError(f"port {port} on {LOOPBACK} {why}; {hint}") from error
 
 
 def free_port() -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from penstock.dashboards import Prometheus, end_process, shipped
+from penstock.dashboards import Filling, Prometheus, check, end_process, expressions, shipped
 
 
 @contextlib.contextmanager
@@ -55,17 +55,39 @@ def test_it_names_what_runs_and_what_to_type_next(stack):
     assert "docker compose -f" in stack["lines"]["Grafana"]
 
 
-def test_prometheus_scrapes_both_apps_and_has_the_rules(stack):
+def test_no_panel_of_the_guarded_demo_is_empty_but_those_of_what_it_does_not_use(stack):
     api = Prometheus(stack["lines"]["Prometheus"])
-    deadline = time.monotonic() + 60
-    rows = []
-    while time.monotonic() < deadline and len(rows) < 2:
-        now = api.now()
-        rows = api.query_range("penstock_build_info", now, now + 0.001)
-        time.sleep(0.2)
+    asked = [e for board in shipped() for e in expressions(board.model)]
+    unused = {e for e in asked if e.needs in ("a shared store (Redis)", "the response cache", "a fallback")}
+    awaited = {e for e in asked if "traced tasks" in e.needs}  # the first task takes its time
+    empty, deadline = set(asked), time.monotonic() + 60
+    while not empty <= unused | awaited and time.monotonic() < deadline:
+        time.sleep(0.5)
+        findings = check(api, asked, Filling("8s", "2s", "guarded"), 60)
+        empty = {finding.expression for finding in findings if finding.empty}
+    assert empty - awaited == unused
+    now = api.now()
+    rows = api.query_range("penstock_build_info", now, now + 0.001)
     assert {row["metric"]["job"] for row in rows} == {"naive", "guarded"}
+
+
+def test_prometheus_has_the_rules(stack):
     with urllib.request.urlopen(f"{stack['lines']['Prometheus']}/api/v1/rules", timeout=5) as answer:
         assert b"PenstockRateLimited" in answer.read()
+
+
+@pytest.mark.parametrize("name", ["Prometheus", "Alertmanager"])
+def test_a_port_that_is_taken_is_one_line_and_exit_2_though_another_stack_answers_there(
+    stack, name, tmp_path
+):
+    port = stack["lines"][name].rsplit(":", 1)[1]
+    ports = {"--prometheus-port": "0", "--alertmanager-port": "0"} | {f"--{name.lower()}-port": port}
+    with started(*(word for option in ports.items() for word in option), folder=tmp_path) as process:
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert f"port {port} on 127.0.0.1 is in use; choose another with --{name.lower()}-port" in err
+    assert len(err.splitlines()) == 1
+    assert "Ctrl-C" not in out
 
 
 def test_grafanas_files_are_ready_beside_it(stack):
