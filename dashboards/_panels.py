@@ -29,13 +29,16 @@ _POOL_LINK: Final = {
     "url": "/d/penstock-concurrency?var-pool=${__value.raw:percentencode}"
     "&${job:queryparam}&${__url_time_range}",
 }
+_BY_IMPORTANCE: Final = 3
 _TARGET_NAMES: Final = "ABCDEFGHIJKLMNOP"
 
 
 def build_panel(panel: Panel) -> Any:
     """Return an SDK builder for the panel, without id and place."""
-    builder = _DRAWN[panel.kind](panel)
-    builder.title(panel.title).description(describe(panel)).datasource(DATASOURCE).unit(panel.unit)
+    builder = _DRAWN[panel.kind](panel).title(panel.title).description(describe(panel))
+    if panel.kind is Kind.ALERTS:
+        return builder
+    builder.datasource(DATASOURCE).unit(panel.unit)
     builder.thresholds(_thresholds(panel.objective))
     if panel.kind is not Kind.HEATMAP:
         builder.min(0)
@@ -143,6 +146,24 @@ def _table(panel: Panel) -> Any:
     return builder.override_by_name("pool", [models.DynamicConfigValue("links", [_POOL_LINK])])
 
 
+def _alerts(_panel: Panel) -> Any:
+    """Grafana's own list, of its rules and of a Prometheus's; the SDK has no builder for it."""
+    shown = {"firing": True, "pending": True, "recovering": True, "error": True}
+    options = {
+        "viewMode": "list",
+        "groupMode": "default",
+        "groupBy": [],
+        "maxItems": 20,
+        "sortOrder": _BY_IMPORTANCE,
+        "dashboardAlerts": False,
+        "alertName": "Penstock",
+        "alertInstanceLabelFilter": '{job=~"${job:regex}"}',
+        "showInactiveAlerts": False,
+        "stateFilter": shown | {"noData": False, "normal": False},
+    }
+    return dashboard.Panel().type(str(Kind.ALERTS)).options(options)
+
+
 def _legend(calcs: list[str]) -> Any:
     legend = common.VizLegendOptions().display_mode(common_models.LegendDisplayMode.LIST)
     return legend.placement(common_models.LegendPlacement.BOTTOM).show_legend(True).calcs(calcs)
@@ -163,4 +184,5 @@ _DRAWN: Final = {
     Kind.HEATMAP: _heatmap,
     Kind.STATES: _states,
     Kind.TABLE: _table,
+    Kind.ALERTS: _alerts,
 }

@@ -15,6 +15,7 @@ class Kind(StrEnum):
     HEATMAP = "heatmap"
     STATES = "state-timeline"
     TABLE = "table"
+    ALERTS = "alertlist"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +43,10 @@ class Panel:
 
     title: str
     kind: Kind
-    unit: str
-    queries: tuple[Query, ...]
     meaning: str
     action: str
+    unit: str = "none"
+    queries: tuple[Query, ...] = ()
     objective: Objective | None = None
     alert: str = ""
     needs: str = ""

@@ -56,7 +56,7 @@ def literal(board: dict) -> str:
     for annotation in board["annotations"]["list"]:
         for key in ("expr", "titleFormat", "textFormat", "tagKeys"):
             annotation.pop(key, None)
-    for defaults in (p["fieldConfig"]["defaults"] for p in board["panels"] if p["type"] != "row"):
+    for defaults in (p["fieldConfig"]["defaults"] for p in board["panels"] if "targets" in p):
         assert defaults["thresholds"]["mode"] == "absolute"
         defaults["thresholds"]["mode"] = "@raw.ThresholdsMode.Absolute@"
         for mapping in defaults.get("mappings", ()):
@@ -69,7 +69,7 @@ def unknown_ids(folder: Path, boards: dict) -> list[str]:
     (folder / "ids.cjs").write_text(IDS)
     known = {kind: set(ids) for kind, ids in json.loads(run(folder, "node", "ids.cjs")).items()}
     used = {kind: set() for kind in known}
-    for panel in (p for board in boards.values() for p in board["panels"] if p["type"] != "row"):
+    for panel in (p for board in boards.values() for p in board["panels"] if "targets" in p):
         config = panel["fieldConfig"]
         used["units"].add(config["defaults"]["unit"])
         for override in config["overrides"]:

@@ -36,7 +36,7 @@ _BURSTS = Panel(
     alert="PenstockCacheMissBurst", needs=_CACHING,
 )  # fmt: skip
 _BURST_TOKENS = Panel(
-    title="Tokens lost to bursts", kind=Kind.LINES, unit="none",
+    title="Tokens lost to bursts", kind=Kind.LINES, unit="short",
     queries=(Query(PANEL.rate(m.CACHE_BURST_TOKENS), "{{pool}}"),),
     meaning="Input tokens a second that missed the cache inside bursts, beyond the usual.",
     action="Compare with the token limit on the quota dashboard: this is what the burst costs.",

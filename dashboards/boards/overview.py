@@ -52,6 +52,12 @@ _EXHAUSTION = Panel(
     action="Compare with the time to its reset on the quota dashboard.",
     needs="a provider that sends quota headers",
 )  # fmt: skip
+_ALERTS = Panel(
+    title="Alerts", kind=Kind.ALERTS, width=24, height=6,
+    meaning="Penstock's alerts that fire or are about to, worst first.",
+    action="Open one for its value and the link to its runbook page. None listed, and none of these rules "
+    "under Alerting: they are not loaded.",
+)  # fmt: skip
 _LEVELS = Panel(
     title="Cap, live calls and queue", kind=Kind.LINES, unit="none", width=24, height=10,
     queries=(
@@ -109,7 +115,7 @@ OVERVIEW: Final = Board(
     title="Penstock / Overview",
     description="Is there room, who refuses, and does anybody feel it: start here when called.",
     rows=(
-        Row("Now", (_HEADROOM, _RATE_LIMITED, _BUDGET, _AMPLIFICATION, _DEGRADED, _EXHAUSTION)),
+        Row("Now", (_HEADROOM, _RATE_LIMITED, _BUDGET, _AMPLIFICATION, _DEGRADED, _EXHAUSTION, _ALERTS)),
         Row("Capacity", (_LEVELS, _REFUSED, _MIX, _GATES, _WAIT)),
         Row("By pool", (_POOLS,)),
     ),

@@ -44,7 +44,7 @@ _REQUESTS = Panel(
     needs=_HEADERS,
 )  # fmt: skip
 _TOKENS = Panel(
-    title="Tokens a minute, used and allowed", kind=Kind.LINES, unit="none", width=12,
+    title="Tokens a minute, used and allowed", kind=Kind.LINES, unit="short", width=12,
     queries=(
         Query(f"60 * {_TOKENS_SENT}", "used {{pool}}"),
         Query(PANEL.total(m.QUOTA_LIMIT, 'dimension=~"tokens|input_tokens|output_tokens"',

@@ -20,6 +20,7 @@ from penstock.telemetry.metrics import CATALOGUE, MetricType
 ROOM = Path(dashboards.__file__).resolve().parent
 MODELS = [board.model for board in dashboards.shipped()]
 PANELS = [(model["uid"], panel) for model in MODELS for panel in model["panels"] if panel["type"] != "row"]
+ASKING = [(uid, panel) for uid, panel in PANELS if panel["type"] != "alertlist"]
 ASKED = [e for model in MODELS for e in dashboards.expressions(model)]
 # The units module of grafana-foundation-sdk 0.0.21 holds the ids of @grafana/data 13.2.3.
 UNITS = {value for name, value in vars(units).items() if isinstance(value, str) and not name.startswith("__")}
@@ -29,9 +30,10 @@ FUNCTIONS = {
     "histogram_quantile", "clamp_max", "clamp_min", "time",
 }  # fmt: skip
 
-by_panel = pytest.mark.parametrize(
-    ("uid", "panel"), PANELS, ids=[f"{uid}:{panel['title']}" for uid, panel in PANELS]
-)
+
+def by_panel(panels):
+    ids = [f"{uid}:{panel['title']}" for uid, panel in panels]
+    return pytest.mark.parametrize(("uid", "panel"), panels, ids=ids)
 
 
 def test_the_sdk_is_the_line_that_the_dashboards_were_made_with():
@@ -80,7 +82,7 @@ def test_panels_have_ids_of_their_own_and_do_not_overlap(model):
         assert apart or a["y"] + a["h"] <= b["y"] or b["y"] + b["h"] <= a["y"], (a, b)
 
 
-@by_panel
+@by_panel(PANELS)
 def test_a_panel_says_what_it_shows_and_what_to_do(uid, panel):
     meaning, action, *_ = panel["description"].split("\n\n")
     assert panel["title"]
@@ -90,7 +92,7 @@ def test_a_panel_says_what_it_shows_and_what_to_do(uid, panel):
     assert len(action.split()) > 3
 
 
-@by_panel
+@by_panel(ASKING)
 def test_a_panel_has_a_unit_of_grafana_and_asks_one_data_source(uid, panel):
     defaults = panel["fieldConfig"]["defaults"]
     assert defaults["unit"] in UNITS
@@ -110,8 +112,8 @@ def test_panels_are_coloured_by_the_numbers_that_alerts_fire_on():
     known = {repr(value) for value in vars(objectives).values() if isinstance(value, objectives.Objective)}
     watched = 0
     for board in BOARDS:
-        drawn = {p["title"]: p for uid, p in PANELS if uid == board.uid}
-        for panel in (p for row in board.rows for p in row.panels):
+        drawn = {p["title"]: p for uid, p in ASKING if uid == board.uid}
+        for panel in (p for row in board.rows for p in row.panels if p.queries):
             steps = drawn[panel.title]["fieldConfig"]["defaults"]["thresholds"]["steps"]
             assert [(s["value"], s["color"]) for s in steps] == threshold_steps(panel.objective)
             assert panel.objective is None or repr(panel.objective) in known
@@ -168,8 +170,17 @@ def test_rates_follow_the_scrape_interval_or_say_their_window(asked):
     assert fixed <= allowed, "a fixed window is for tables, forecasts and budgets"
 
 
+def test_the_on_call_page_lists_the_alerts_of_the_jobs_that_are_chosen():
+    ((uid, panel),) = [found for found in PANELS if found not in ASKING]
+    assert uid == "penstock-overview"
+    assert all(panel["options"]["alertName"] in alert.name for alert in alerts.rule_set().alerts)
+    assert panel["options"]["alertInstanceLabelFilter"] == '{job=~"${job:regex}"}'
+    assert panel["options"]["stateFilter"]["firing"] is True
+    assert panel["options"]["stateFilter"]["normal"] is False
+
+
 def test_slow_answers_lead_to_their_traces_and_pools_to_their_page():
-    exemplars = [t["expr"] for _, panel in PANELS for t in panel["targets"] if t.get("exemplar")]
+    exemplars = [t["expr"] for _, panel in ASKING for t in panel["targets"] if t.get("exemplar")]
     assert exemplars
     assert all("_bucket" in expr for expr in exemplars)
     (pools,) = (panel for uid, panel in PANELS if (uid, panel["title"]) == ("penstock-overview", "Pools"))
