@@ -216,6 +216,13 @@ def test_the_compose_file_mounts_what_export_writes():
     assert "${PROMETHEUS_URL}" in source or "$PROMETHEUS_URL" in source
 
 
+def test_the_docs_page_lists_every_dashboard_as_it_is():
+    page = (Path(__file__).parents[2] / "docs" / "dashboards.md").read_text()
+    for model in MODELS:
+        panels = sum(uid == model["uid"] for uid, _ in PANELS)
+        assert f"| `{model['uid']}` | {model['description']} | {panels} |" in page
+
+
 def test_the_files_are_json_that_git_can_diff():
     for path in ROOM.glob("*.json"):
         text = path.read_text()
