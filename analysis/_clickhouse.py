@@ -5,6 +5,7 @@ related to one another, then `spans`. The user needs SELECT and CREATE TEMPORARY
 """
 
 import json
+import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -204,6 +205,9 @@ def _connect(address: Address) -> "Client":
         raise UsageError(
             f"{address}: ClickHouse's client is not installed; run: pip install 'penstock[clickhouse]'"
         ) from error
+    logging.getLogger("clickhouse_connect").addHandler(
+        logging.NullHandler()
+    )  # its errors reach us as exceptions
     try:
         return clickhouse_connect.get_client(
             host=address.host,

@@ -71,6 +71,10 @@ def open_spans(
             not parse.
     """
     selection = selection or Selection()
+    if other := [name for name in names if "://" in name and not _clickhouse.is_address(name)]:
+        raise UsageError(
+            f"{other[0]}: not a file; download it first, or name a ClickHouse: clickhouse://host:8123/database"
+        )
     if any(map(_clickhouse.is_address, names)):
         with _of_table(names, selection) as spans:
             yield spans

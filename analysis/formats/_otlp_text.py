@@ -95,11 +95,14 @@ def _columns(rows: list[int], pieces: list[list[bytes]]) -> Group | None:
     columns = zip(*pieces, strict=True)
     next(columns)  # nothing lies before the first pair
     for column in columns:
-        key = column[0].partition(b'"')[0]
-        told = None if b"\\" in key else _few(column) or _column(column)
+        try:
+            key = column[0].partition(b'"')[0].decode()
+        except UnicodeDecodeError:
+            return None
+        told = None if "\\" in key else _few(column) or _column(column)
         if told is None:
             return None
-        keys.append(key.decode())
+        keys.append(key)
         values.append(told)
     return Group(rows, tuple(keys), values)
 

@@ -125,6 +125,19 @@ def test_spans_of_a_malformed_resource_are_kept_and_it_is_counted(cli, tmp_path,
     assert told["quality"]["bad_records"] == 1
 
 
+def test_a_span_with_a_name_that_is_no_text_is_counted_and_the_others_kept(cli, tmp_path, recorded, formats):
+    truth = recorded(2)
+    rows = formats.lines(truth.spans).splitlines(keepends=True)
+    rows.insert(1, rows[1].replace(b'{"key": "', b'{"key": "\xaa'))
+    path = tmp_path / "broken.jsonl"
+    path.write_bytes(b"".join(rows))
+    code, out, _ = cli("errors", path, "--format", "json")
+    told = json.loads(out)
+    assert code == 0
+    assert told["attempts"] == truth.level("attempts")
+    assert told["quality"]["bad_records"] == 1
+
+
 def test_one_bad_file_among_good_ones_is_exit_2_and_prints_nothing(cli, tmp_path, recorded, formats):
     good, bad = tmp_path / "good.jsonl", tmp_path / "bad.jsonl"
     good.write_bytes(formats.lines(recorded(1).spans))
