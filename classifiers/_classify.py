@@ -24,7 +24,8 @@ _SCOPES: Final = (
     ("model", Pattern("model|\\w*permodel\\w*")),
 )
 _REMEMBERED: Final = 1024
-# Verdicts on codes alone: errors come in storms.
+_MEMORABLE: Final = 8192
+# Verdicts by codes and the text's hash: errors come in storms, and this keeps nobody's words.
 _memory: dict[tuple[object, ...], Verdict] = {}
 
 # Built when first needed: an app pays nothing for it until something fails.
@@ -47,7 +48,7 @@ def use(table: RuleTable) -> RuleTable:
 def classify(evidence: Evidence) -> Verdict:
     """Decide what failed. Pure; never raises; `unknown` rather than a guess."""
     try:
-        if evidence.message is None and evidence.body is None and not evidence.headers:
+        if evidence.body is None and not evidence.headers and len(evidence.message or "") <= _MEMORABLE:
             return _remembered(evidence)
         return _classify(evidence)
     except Exception as error:  # noqa: BLE001 - a foreign object inside may do anything
@@ -57,7 +58,7 @@ def classify(evidence: Evidence) -> Verdict:
 def _remembered(evidence: Evidence) -> Verdict:
     key = (
         evidence.provider, evidence.span_kind, evidence.status, evidence.code, evidence.type,
-        evidence.exception_types, evidence.finish_reason, evidence.stream_started,
+        evidence.exception_types, evidence.finish_reason, evidence.stream_started, hash(evidence.message),
     )  # fmt: skip
     verdict = _memory.get(key)
     if verdict is None:
@@ -69,7 +70,7 @@ def _remembered(evidence: Evidence) -> Verdict:
 
 def _classify(evidence: Evidence) -> Verdict:
     table = active()
-    facts = Facts(evidence, table.distinct)
+    facts = Facts(evidence, table.distinct, table.vocabulary)
     candidates = table.candidates(facts)
     return _verdict(evidence, facts, decide(facts, candidates), candidates)
 
@@ -94,7 +95,13 @@ def _verdict(evidence: Evidence, facts: Facts, rule: Rule | None, candidates: Se
         effects = SideEffects.CERTAIN
     wait = None
     if error_class in _WAITS:
-        wait = retry_after(evidence.headers, evidence.body, facts.plain.raw, now_unix=evidence.now_unix)
+        wait = retry_after(
+            evidence.headers,
+            evidence.body,
+            facts.plain.raw,
+            now_unix=evidence.now_unix,
+            words=facts.plain.words,
+        )
     limited = error_class in (ErrorClass.RATE_LIMIT, ErrorClass.QUOTA)
     retryable = detail.retryable if detail.retryable is not None else rule.retryable
     return Verdict(
@@ -115,8 +122,10 @@ def _detail(rule: Rule, facts: Facts, candidates: Sequence[Rule]) -> Rule:
     """Find the reason in the words when the deciding rule only knew the class."""
     if rule.reason != "unspecified":
         return rule
-    telling = (r for r in candidates if r.error_class is rule.error_class and r.reason != "unspecified")
-    return next((r for r in telling if holds(r, facts)), rule)
+    for other in candidates:
+        if other.error_class is rule.error_class and other.reason != "unspecified" and holds(other, facts):
+            return other
+    return rule
 
 
 def _scope(facts: Facts) -> str | None:

@@ -17,6 +17,7 @@ _UNITS: Final = {
 }  # fmt: skip
 UNIT: Final = "|".join(sorted(filter(None, _UNITS), key=len, reverse=True))
 _PART: Final = re.compile(rf"([0-9]{{1,15}}(?:\.[0-9]{{1,18}})?) ?({UNIT})?(?![a-z])", re.IGNORECASE)
+_ONE: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,18})?) ?([a-z]{1,12})")
 _GLUED: Final = re.compile(rf"([0-9]{{1,15}}(?:\.[0-9]{{1,18}})?)({UNIT})", re.IGNORECASE)
 _ISO: Final = re.compile(
     r"P(?:(\d{1,9}(?:\.\d{1,9})?)D)?(?:T(?:(\d{1,9}(?:\.\d{1,9})?)H)?"
@@ -43,6 +44,8 @@ def seconds_of(value: object, *, now_unix: float | None, unit_seconds: float = 1
     if not isinstance(value, str):
         return None
     text = value.strip()[:80]
+    if (one := _ONE.fullmatch(text)) is not None and one[2] in _UNITS:
+        return plausible(float(one[1]) * _UNITS[one[2]])
     try:
         return _number(float(text), now_unix, unit_seconds)
     except ValueError:

@@ -34,7 +34,7 @@ class Explanation:
 def explain(evidence: Evidence) -> Explanation:
     """Classify and show the walk: what was seen, which rules were tried, which held."""
     table = _classify.active()
-    facts = Facts(evidence, table.distinct)
+    facts = Facts(evidence, table.distinct, table.vocabulary)
     steps = tuple(
         Step(r.id, r.tier.name.lower(), f"{r.error_class}.{r.reason}", holds(r, facts), r.source)
         for r in table.candidates(facts)

@@ -1,7 +1,7 @@
 """Evidence, made ready to be matched: what was said, by whom, in which words."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Final
 
 from penstock.classifiers import _envelope
@@ -17,8 +17,9 @@ _PAIR: Final = re.compile(
 )
 _JSON_RPC: Final = re.compile(r"-(32[0-7]\d\d)\b")
 _STATUS: Final = re.compile(
-    r"\b(?:error|codes?|status|status_code|statuscode|http|http 1 1|http 2|apierror|returned|responded with|"
-    r"failed with|response|rejected|received|exception|errors?|upstream|api request failed|\S+ api)"
+    r"\b(?:codes?|status|status_code|statuscode|http|http 1 1|http 2|apierror|returned|responded with|"
+    r"failed with|response|rejected|received|\w{0,80}exception|\w{0,80}errors?|upstream|"
+    r"api request failed|\S+ api)"
     r"(?: error| status| code| status code| a)?(?: of)? ([45]\d\d)\b"
     r"|\b([45]\d\d) (?:too many|unauthorized|bad gateway|bad request|internal|service|forbidden|not found|"
     r"payment|gateway|resource_exhausted|unavailable|invalid_argument|permission_denied|client error|"
@@ -52,24 +53,26 @@ _NORMAL_ENDS: Final = frozenset(
 
 class Facts:
     """What rules are matched against. `signals` in order: innermost envelope first; the `distinct` ones
-    are believed wherever they stand in the text.
+    are believed wherever they stand in the text. `known` are those of the text's words that anybody
+    asks for: they are looked up once, and most words are not among them.
     """
 
-    __slots__ = ("finish", "headers", "kind", "plain", "provider", "signals", "status")
+    __slots__ = ("finish", "headers", "kind", "known", "plain", "provider", "signals", "status")
 
-    def __init__(self, evidence: Evidence, distinct: frozenset[str]) -> None:
+    def __init__(self, evidence: Evidence, distinct: frozenset[str], vocabulary: frozenset[str]) -> None:
         body = evidence.body
         envelope = _envelope.read(_envelope.decode(body)) if body else _envelope.EMPTY
         message = evidence.message or ""
         if envelope.message and envelope.message not in message:
             message = f"{message}\n{envelope.message}" if message else envelope.message
         self.plain: Plain = plain(message) if message else EMPTY
+        self.known: Set[str] = vocabulary & self.plain.words
         self.provider = provider_name(evidence.provider)
         self.headers: Mapping[str, str] = evidence.headers
-        self.signals = _signals(evidence, envelope, self.plain, distinct)
+        self.signals = _signals(evidence, envelope, self.plain.raw, self.known & distinct)
         finish = evidence.finish_reason or envelope.finish
         self.finish = signal_key(finish) if finish and signal_key(finish) not in _NORMAL_ENDS else None
-        self.status = _status(evidence.status, envelope.status, self.plain)
+        self.status = _status(evidence.status, envelope.status, self.plain.text, self.known)
         self.kind = self._owner(evidence.span_kind)
 
     def _owner(self, kind: SpanKind) -> SpanKind:
@@ -83,23 +86,20 @@ class Facts:
         return kind
 
 
-def _signals(
-    evidence: Evidence, envelope: _envelope.Envelope, words: Plain, distinct: frozenset[str]
-) -> dict[str, None]:
+def _signals(evidence: Evidence, envelope: _envelope.Envelope, raw: str, spoken: Set[str]) -> dict[str, None]:
     found: dict[str, None] = {}
     for code in (evidence.code, evidence.type, *envelope.codes):
         if code:
             _add(found, code)
     for name in evidence.exception_types:
         found[signal_key(name.rpartition(".")[2])] = None
-    if words is EMPTY:
+    if not raw:
         return found
-    raw = words.raw
     for code in _codes_in(raw):
         _add(found, code)
     if "-32" in raw:
         found.update((f"_{number}", None) for number in _JSON_RPC.findall(raw))
-    found.update(dict.fromkeys(words.words & distinct))
+    found.update(dict.fromkeys(spoken))
     return found
 
 
@@ -121,26 +121,26 @@ def _add(found: dict[str, None], code: str) -> None:
         found.update(dict.fromkeys(key.split(".")))
 
 
-def _status(given: int | None, inside: int | None, words: Plain) -> int | None:
+def _status(given: int | None, inside: int | None, text: str, known: Set[str]) -> int | None:
     """Prefer the innermost status where the outer one is a wrapper's."""
     if given is not None and given not in _VAGUE:
         return given
     if inside in _ERRORS_INSIDE and (given is None or inside not in (500, 502, 503)):
         return inside
     if given is not None:
-        if words.words.isdisjoint(STATUS_WORDS):
+        if STATUS_WORDS.isdisjoint(known):
             return given
-        said = [int(number) for number in _EXPLICIT_STATUS.findall(words.text)]
+        said = [int(number) for number in _EXPLICIT_STATUS.findall(text)]
         return next((number for number in reversed(said) if number in _ERRORS_INSIDE and number < 500), given)
-    return _said(words)
+    return _said(text, known)
 
 
-def _said(words: Plain) -> int | None:
+def _said(text: str, known: Set[str]) -> int | None:
     """Find the last status that the words speak of."""
     found: tuple[int, int] | None = None
-    for number in words.words & STATUS_WORDS:
-        position = words.text.rfind(number)
-        near = words.text[max(0, position - 40) : position + 24]
+    for number in STATUS_WORDS & known:
+        position = text.rfind(number)
+        near = text[max(0, position - 40) : position + 24]
         if _STATUS.search(near) or position == 1:
             found = max(found or (0, 0), (position, int(number)))
     return found[1] if found else None

@@ -50,6 +50,8 @@ class Pattern:
         for alternative in self._always:
             if alternative.search(text, words):
                 return True
+        if self._words.isdisjoint(words):
+            return False
         for word in self._words & words:
             for alternative in self._by_word[word]:
                 if alternative.search(text, words):
@@ -62,7 +64,7 @@ class _Alternative:
 
     def __init__(self, text: str) -> None:
         found = needs(text)
-        rarest = _rarest(found)
+        rarest = max(found, key=_telling, default=())
         self.words = needed_words(text)
         self._text = text
         self._anchors = () if "$" in text or "^" in text else rarest
@@ -76,7 +78,12 @@ class _Alternative:
         if not self._anchors:
             return self._matches(text)
         if len(text) <= _SHORT_TEXT:
-            return any(anchor in text for anchor in self._anchors) and self._matches(text)
+            for anchor in self._anchors:
+                if anchor in text:
+                    return self._matches(text)
+            return False
+        if not self._possible(text):
+            return False
         for anchor in self._anchors:
             position = text.find(anchor)
             while position >= 0:
@@ -86,13 +93,18 @@ class _Alternative:
                 position = text.find(anchor, max(position + 1, end - _REACH))
         return False
 
-    def _matches(self, window: str) -> bool:
+    def _possible(self, window: str) -> bool:
         for need in self._needs:
             for letters in need:
                 if letters in window:
                     break
             else:
                 return False
+        return True
+
+    def _matches(self, window: str) -> bool:
+        if not self._possible(window):
+            return False
         if self._regex is None:
             self._regex = _compiled(self._text)
         return self._regex.search(window) is not None
@@ -177,6 +189,11 @@ def _branches(branches: list[str], *, whole_words: bool) -> tuple[str, ...]:
             return ()
         letters.extend(best)
     return tuple(letters)
+
+
+def _telling(part: tuple[str, ...]) -> float:
+    """Rate letters to look around for: long ones are rare, and few are found fast."""
+    return min(map(len, part)) / len(part)
 
 
 def _rarest(parts: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ def plain(message: str) -> Plain:
     if len(raw) > 2 * _PLAIN_PART:
         raw = f"{raw[:_PLAIN_PART]}\n{raw[-_PLAIN_PART:]}"
     cooked = raw.replace("\\n", " ").replace("\\", "") if "\\" in raw else raw
-    if "PerMinute" in cooked or "PerDay" in cooked:
+    if "Per" in cooked and ("PerMinute" in cooked or "PerDay" in cooked):
         cooked = _WINDOW_NAME.sub(lambda match: _HUMP.sub(" ", match[0]), cooked)
     if "ratelimit-" in cooked:
         cooked = _HEADER.sub(" ", cooked)

@@ -1,15 +1,26 @@
 """When to come back: read from headers, from the body's fields, from the message."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Final
 
 from penstock.classifiers._durations import UNIT, seconds_of
 
 # What asks the caller to wait. "Retrying in 10s" is the client's own backoff and does not count.
-# Filed under letters that they share, so that most texts are done with in a few looks.
+# Filed under a word that must have been said, so that most texts are done with at once.
 _ASKS: Final = {
     "again": ("again in", "again after"),
+    "request": ("request after", "request in"),
+    "wait": ("wait",),
+    "resets": ("resets in", "resets after"),
+    "reset": ("reset in", "reset after"),
+    "available": ("available in",),
+    "off": ("back off for",),
+}
+_WORDS: Final = frozenset(_ASKS)
+_WORD: Final = re.compile("[a-z]+")
+# And under letters, where the ask may be part of a longer word.
+_INSIDE: Final = {
     "retr": (
         "retry in",
         "retry after",
@@ -19,11 +30,6 @@ _ASKS: Final = {
         "retrydelay",
         "retry_delay",
     ),
-    "request ": ("request after", "request in"),
-    "wait": ("wait",),
-    "reset": ("resets in", "reset in", "resets after", "reset after"),
-    "available in": ("available in",),
-    "back off for": ("back off for",),
     "请": ("请在", "请等待", "请于"),
 }
 _LENGTH: Final = re.compile(
@@ -54,19 +60,25 @@ _RESETS: Final = {
 
 
 def retry_after(
-    headers: Mapping[str, str], body: object, message: str | None, *, now_unix: float | None
+    headers: Mapping[str, str],
+    body: object,
+    message: str | None,
+    *,
+    now_unix: float | None,
+    words: Set[str] | None = None,
 ) -> float | None:
     """Read how many seconds the other side asks to wait; None when it does not say so plausibly.
 
     The longest of header, body and message counts: a wait that is too short is refused again.
     Forms: seconds, milliseconds, `1m30s`, ISO 8601 durations and dates, HTTP dates, protobuf
     `18s`, epoch seconds and milliseconds. Dates are measured from the response's own `date` header
-    where there is one, so that a skewed clock does no harm, else from `now_unix`.
+    where there is one, so that a skewed clock does no harm, else from `now_unix`. `words` are the
+    message's in lower case, if they are known already.
     """
     if not headers and not body and not message:
         return None
     now = _served_unix(headers, now_unix)
-    waits = [_from_headers(headers, now), _from_body(body, now), _from_message(message)]
+    waits = [_from_headers(headers, now), _from_body(body, now), _from_message(message, words)]
     return max((wait for wait in waits if wait is not None), default=None)
 
 
@@ -130,25 +142,27 @@ def _field(key: str, value: object, now: float | None) -> float | None:
     return None
 
 
-def _from_message(message: str | None) -> float | None:
+def _from_message(message: str | None, words: Set[str] | None) -> float | None:
     if not message:
         return None
     text = message if len(message) <= 2 * _HEAD else message[:_HEAD] + message[-_HEAD:]
     text = text.lower()
-    return max(_asked(text), default=None)
+    said = words if words is not None else frozenset(_WORD.findall(text))
+    asks = [ask for word in _WORDS & said for ask in _ASKS[word]]
+    for letters, inside in _INSIDE.items():
+        if letters in text:
+            asks += inside
+    return max(_asked(text, asks), default=None) if asks else None
 
 
-def _asked(text: str) -> Iterator[float]:
-    for letters, asks in _ASKS.items():
-        if letters not in text:
-            continue
-        for ask in asks:
-            start = text.find(ask)
-            while start >= 0:
-                end = start + len(ask)
-                match = _LENGTH.match(text, end)
-                if match is not None and not text.endswith(_REFUSED, 0, start):
-                    wait = seconds_of(match[1].rstrip(" .,"), now_unix=None)
-                    if wait is not None:
-                        yield wait
-                start = text.find(ask, end)
+def _asked(text: str, asks: Iterable[str]) -> Iterator[float]:
+    for ask in asks:
+        start = text.find(ask)
+        while start >= 0:
+            end = start + len(ask)
+            match = _LENGTH.match(text, end)
+            if match is not None and not text.endswith(_REFUSED, 0, start):
+                wait = seconds_of(match[1].rstrip(" .,"), now_unix=None)
+                if wait is not None:
+                    yield wait
+            start = text.find(ask, end)

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final
 
-from penstock.classifiers._facts import Facts
+from penstock.classifiers._facts import STATUS_WORDS, Facts
 from penstock.classifiers._parties import TOOL_SIGNALS
 from penstock.classifiers._rule import Rule, Tier, signal_key, stands_out
 from penstock.classifiers.evidence import SpanKind
@@ -50,6 +50,7 @@ class RuleTable:
             signal_key(s) for rule in self.rules for s in rule.signals if stands_out(s)
         }
         self._words = frozenset(self._by_word)
+        self.vocabulary = self._words | self.distinct | STATUS_WORDS
 
     def _file(self, position: int, rule: Rule) -> None:
         """Index a rule under the one condition that is rarest."""
@@ -77,7 +78,7 @@ class RuleTable:
         for signal in facts.signals:
             if signal in self._by_signal:
                 found.update(self._by_signal[signal])
-        for word in self._words & facts.plain.words:
+        for word in self._words & facts.known:
             found.update(self._by_word[word])
         if facts.status in self._by_status:
             found.update(self._by_status[facts.status])

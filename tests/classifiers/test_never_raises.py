@@ -236,10 +236,8 @@ def test_a_deep_and_a_wide_body_are_walked_in_bounds() -> None:
         deep = {"error": deep}
     _sound(classify(Evidence(status=429, body=deep)))
     _sound(classify(Evidence(status=429, body=[{"code": "x"}] * 200_000)))
-    assert (
-        len(Facts(Evidence(body={str(n): {"code": "c"} for n in range(10_000)}), active().distinct).signals)
-        < 400
-    )
+    table, wide = active(), Evidence(body={str(n): {"code": "c"} for n in range(10_000)})
+    assert len(Facts(wide, table.distinct, table.vocabulary).signals) < 400
 
 
 def test_a_long_chain_of_causes_is_followed_sixteen_links() -> None:
