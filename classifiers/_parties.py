@@ -129,12 +129,17 @@ TOOL_SIGNALS: Final = frozenset({
 TOOL_WORDS: Final = Pattern(
     "mcp (error|server|tool)|toolexception|the tool use was rejected|tool ran into|error in tool|"
     "(during|in) tool call|error (executing|calling|running|invoking) (the )?(mcp )?tool|"
+    "error executing [a-z]+_[a-z_]+|"
     "(failed|unable) to (execute|call|run|invoke) (the )?(mcp )?tool|"
-    "tool (execution|call|invocation) (failed|error|timed out|exceeded)|command timed out|"
+    "(failed|error) while (executing|calling|running|invoking|using) (the |a )?tool|"
+    "tool (execution|call|invocation) (failed|error|timed out|exceeded)|command timed out|tool timed out|"
     "failed to fetch url|tool (result|output) error|"
     "tool (?!use |calls? )(\\S+ ){1,2}?(failed|raised|returned an error|threw)|"
     "observation error|toolmessage ~(error|failed)|execute_tool ~(failed|raised|error)|"
-    "error while trying to use the tool|playwright|puppeteer|selenium|page goto|locator click|"
+    "command ~failed with (return|exit) (code|status)|sandbox (execution|timeout|error|was not found)|"
+    "(zsh|bash|bin sh|powershell) (permission denied|command not found|no such file)|"
+    "duckduckgo\\w*|tavily|serper|serpapi|firecrawl|error while trying to use the tool|"
+    "playwright|puppeteer|selenium|page goto|locator click|"
     "is_?error (true|false)"
 )
 

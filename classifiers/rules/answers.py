@@ -49,7 +49,7 @@ ANSWERS: Final[tuple[Rule, ...]] = (
         words="tool function call calls json failed_generation unterminated", statuses="0 200 400 422 500", spans="agent llm unknown",
         text="(failed|error|unable|could not|cannot|couldnt) (to |in )?(call a function|parse (the )?(tool|function) ?calls?|generat\\w+ (a )?tool call|pars\\w+ ~tool call|decode ~tool call)|malformed (function|tool) ?calls?|"
         "(tool|function) ?calls? ~(malformed|could not be parsed|invalid json|not valid json|unparsable|failed to parse|parsing failed|was malformed)|(invalid|malformed) (tool|function) ?calls?|failed_generation|"
-        "unterminated string|(tool call|tool_calls?) ~(truncated|incomplete)|error parsing tool call|tool use failed",
+        "unterminated string|(tool call|tool_calls?) ~(truncated|incomplete)|error parsing tool call|tool use failed|no tool use|(did not|didnt|failed to) (use|call|emit) (a |any |the )?(required )?tool|expected a tool call",
         unless="tool_use_id|previous|history",
         example="error parsing tool call: raw='{\"a\": 1', err=unexpected end of JSON input",
         not_example="Tool call failed: HTTP 500",
@@ -82,11 +82,11 @@ ANSWERS: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.parse", "model.output_parse", source="LangChain OUTPUT_PARSING_FAILURE; AutoGPT, MetaGPT, LlamaIndex",
-        words="valid instead parse parsing parsed parser json thought action format decode", statuses="0 200", spans="agent llm unknown",
+        words="expecting delimiter valid instead parse parsing parsed parser json thought action format decode", statuses="0 200", spans="agent llm unknown",
         text="(could not|couldnt|failed|unable|cannot|cant|error|invalid|errors?|not able) ~(parse|parsing|decode|extract) (the |an? |any |valid )?(\\S+ ){0,3}?(llm|model|output|response|json|completion|answer|reply|agent|action|object|result|content|thought|ai|code|text)|"
         "(llm|model|output|response|agent|ai|completion|answer|reply) ~(invalid json|not valid json|is not json|unparsable|unparseable|parsing|not parse|could not be parsed|malformed|wrong format|invalid format)|"
         "(parse|parsing|repair|repairing) ~json ~(failed|error)|invalid json(?! payload| body| in request)|(missing|invalid|no) ~(action|thought|final answer) ~(after|format|input|in)|output pars\\w+|json ~(decode|parse|parsing) (error|failed|failure)|not valid json|no json (object )?(found|in)|"
-        "(invalid|wrong) (format|output format)|expecting (value|property name|delimiter)|unexpected (token|end of json|identifier|non whitespace character)|error parsing|invalid or incomplete llm output|(not|didnt|doesnt|never) (return|produce|output|contain|give) (a )?valid json|instead of a (tool|function) call",
+        "(invalid|wrong) (format|output format)|expecting (value|property name|delimiter)|unexpected (token|end of json|identifier|non whitespace character)|error parsing|invalid or incomplete llm output|(not|didnt|doesnt|never) (return|produce|output|contain|give) (a )?valid json|instead of a (tool|function) call|(returned|gave|produced|wrote|echoed) (\\S+ ){0,3}?instead of (\\S+ )?(data|json|object|result|answer)",
         unless="request body|parse (error|failure) ~config|parsing the body|could not parse the json body|config|yaml|html|doctype|connection|file",
         example="Could not parse LLM output: `I think`", not_example="We could not parse the JSON body of your request",
     ),

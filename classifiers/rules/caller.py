@@ -20,7 +20,7 @@ CALLER: Final[tuple[Rule, ...]] = (
         "text.history", "invalid_request.malformed_history", source=_ANTHROPIC,
         words="message messages turn tool_use tool_result tool_calls tool_call_id toolresult tooluse tool_call thinking thought_signature "
         "roles role alternate prefill functionresponse signature conversation reasoning turn function_call",
-        text="(tool_use|tooluse) ids ~(without|found)|unexpected (tool_use_id|tooluse|tool_result|role)|"
+        text="(tool_use|tooluse) ids ~(without|found)|tool ?(result|use) blocks? ~(cannot|must)|unexpected (tool_use_id|tooluse|tool_result|role)|"
         "(tool_use|tool_calls|tool_call|tool_call_id|tool_result|toolresult|tooluse) ~(must be followed|must have|"
         "not followed|must be a response|without|missing|mismatch|immediately after|preceding|did not have|do not have|"
         "does not match|not found in|has no|no corresponding)|must be followed by tool messages|"
@@ -73,7 +73,7 @@ CALLER: Final[tuple[Rule, ...]] = (
         "must have less than \\d+ tokens|inputs? (tokens )?max_new_tokens must be|string too long ~maximum length \\d{6,}|(conversation|prompt|input|text|message|context) too (long|large)|"
         "reduce ~(prompt|messages|message length|context|input)|please reduce the length|"
         "(range of input length|expected maxlength)|maximum allowed (input )?(token|length)|"
-        "tokens ~(exceeds?|exceed|exceeded) ~(maximum|limit|max|context)|(auto ?)?compact(ion|ing)? ~(fail\\w*|context)|"
+        "tokens ~(exceeds?|exceed|exceeded) ~(maximum|limit|max|context)|\\w*tokeni[sz]e\\w* ~too many tokens|(auto ?)?compact(ion|ing)? ~(fail\\w*|context)|"
         "prompt contains \\d+ tokens|number of tokens in the prompt|(longer|larger|greater) than the (maximum|model|max)|maximum model length|(input|prompt|request) is \\d+ tokens|request (has|contains) \\d+ input tokens|ran out of room|"
         "(prompt|input) ~exceeds ~(limit|maximum|length)|supports at most \\d+ tokens|"
         "completion ~max_tokens ~exceed|max size \\d+ tokens|maximum tokens you requested exceeds",
@@ -83,6 +83,11 @@ CALLER: Final[tuple[Rule, ...]] = (
         "long context (beta|is not)|before any response|usage credits|extra usage|iteration",
         example="This model's maximum context length is 4097 tokens, however you requested 4226 tokens",
         not_example="Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 342389",
+    ),
+    _text(
+        "text.context_wide", "context_length.input_too_long", source="Chinese gateways and clients",
+        substrings=("上下文长度", "上下文窗口", "上下文超", "超过最大长度", "超出最大长度", "输入过长", "输入长度", "token数超", "tokens超"),
+        example="输入超过模型的最大上下文长度", not_example="余额不足",
     ),
     _text(
         "text.filter_refusal", "content_filter.refusal", source=_CODE,
@@ -104,7 +109,7 @@ CALLER: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.filter", "content_filter.prompt", source="https://learn.microsoft.com/azure/ai-services/openai/concepts/content-filter",
-        words="guidelines violate violating violation terms nsfw finish_reason filter filtered filtering filters policy policies moderation safety blocked flagged inappropriate sensitive "
+        words="risk guidelines violate violating violation terms nsfw finish_reason filter filtered filtering filters policy policies moderation safety blocked flagged inappropriate sensitive "
         "prohibited recitation guardrail guardrails inspection unsafe harmful 敏感 violates violated copyrighted",
         substrings=(),
         text="content (management |moderation |safety |usage )?(filter\\w*|polic\\w+|moderation)|(filtered|blocked|flagged|rejected|refused|triggered|violat\\w+) ~"
@@ -112,7 +117,7 @@ CALLER: Final[tuple[Rule, ...]] = (
         "(safety|moderation|guardrail|guardrails|policy) ~(filter|block\\w*|violat\\w+|flag\\w*|triggered|reject\\w*|reasons?|ratings|settings|intervened)|"
         "violat\\w+ ~(guidelines|terms of (use|service)|usage polic\\w+)|(inappropriate|unsafe|harmful|sensitive|prohibited|illegal|objectionable|disallowed|copyrighted) (content|material|text|information|words?|input|data)|"
         "(prompt|input|output|response|content|request|message|image|completion) ~(was|were|is|has been|been|got|be) ~(blocked|flagged|filtered|moderated|rejected as)|"
-        "finish ?reason ~(safety|recitation|content_filter|prohibited_content)|recitation|responsible ai|data inspection|nsfw|finish_reason is [38]|"
+        "finish ?reason ~(safety|recitation|content_filter|prohibited_content)|recitation|responsible ai|data inspection|nsfw|finish_reason is [38]|content exists risk|"
         "block_?reason",
         unless="email|ip address|(repository|push|branch) ~blocked|cors|firewall|cloudflare ray|you have been blocked|rate limit|"
         "privacy settings|data policy|no endpoints|privacy|org(anization)? policy|network policy|retry policy|constraint",

@@ -27,10 +27,10 @@ _WINDOW_WORDS = (
 MONEY: Final[tuple[Rule, ...]] = (
     _text(
         "text.plan_window", "quota.subscription_window", source=f"{_CODE}; https://github.com/openai/codex/issues",
-        words="usage limit quota weekly session plan subscription 5 hour hit reached",
+        words="usage limit quota weekly session plan subscription 5 hour hit reached allowance included premium",
         text="usage limit ~(reached|exceeded|hit|resets?|for your plan|has been|will reset)|"
         "(hit|reached|exceeded|out of) (your|the|my) ~(usage|session|weekly|5 hour|five hour|opus|sonnet|plan|subscription|pro|max|team|fable) (limit|usage|plan limit|quota)|"
-        "(youve|you have) (hit|reached|exceeded) your (limit|usage limit)|out of extra usage|"
+        "(youve|you have) (hit|reached|exceeded) your (limit|usage limit)|(exhausted|used up|used all|run out of) ~(usage limit|plan limit|allowance|included (requests|usage)|premium requests)|out of extra usage|"
         "(weekly|session|5 ?h|5 hour|five hour|plan|subscription|usage|billing cycle) (usage )?(limit|quota|limits|window) ~(reached|exceeded|hit|resets?|exhausted|for|has been)|"
         "limit will reset at|resets (at )?\\d+ ?(am|pm)|usage limit for this (billing cycle|period)|"
         "(upgrade|subscribe) ~(to continue|plan) ~usage limit|hit your usage limit|(hit|reached|used|exceeded) ~free (requests?|messages?|usage|plan|tier) limit|quota will reset (after|at|in|on)|third party apps now draw|claude pro usage limit",
@@ -104,8 +104,8 @@ MONEY: Final[tuple[Rule, ...]] = (
         not_example="Rate limit reached for model `x` on tokens per minute (TPM). Need more tokens? Upgrade /settings/billing",
     ),
     _text(
-        "text.balance_wide", "quota.credit_balance", source="Zhipu, DeepSeek, SiliconFlow, new-api: Chinese messages",
-        substrings=("余额不足", "欠费", "账户余额", "余额已", "充值", "额度不足", "额度已用尽", "额度已用完", "额度用尽", "资源包", "套餐已", "额度已耗尽"),
+        "text.balance_wide", "quota.credit_balance", source="Zhipu, DeepSeek, SiliconFlow, new-api, clients in other languages",
+        substrings=("残高不足", "クレジット不足", "잔액 부족", "크레딧 부족", "недостаточно средств", "пополните баланс", "餘額不足", "額度不足", "余额不足", "欠费", "账户余额", "余额已", "充值", "额度不足", "额度已用尽", "额度已用完", "额度用尽", "资源包", "套餐已", "额度已耗尽"),
         unless="", limit_dimension="billing",
         example="您的账户已欠费，请充值后重试。", not_example="您的账户已达到速率限制，请您控制请求频率",
     ),
@@ -201,7 +201,7 @@ CAPACITY: Final[tuple[Rule, ...]] = (
         "text.rpd", "rate_limit.rpd", source=f"{_OPENROUTER}; https://ai.google.dev/gemini-api/docs/rate-limits",
         words="day rpd daily 86400 24 requestsperday perday generaterequestsperdayperprojectpermodel generate_requests_per_model_per_day",
         text="(requests?|models?|messages|calls|queries|rate limit|rate limits) ~per (1 )?day|rpd|daily ~(request|requests|rate|message|usage|quota|api)? ?(limit|quota)|"
-        "\\w*per_?day\\w*|free models per day|userbymodelbyday|(requests|calls) ~(in|every) (24 hours|a day)|86400 ?s? (exceeded|for)",
+        "\\w*per_day\\w*|\\w*perday\\w*|free models per day|userbymodelbyday|(requests|calls) ~(in|every) (24 hours|a day)|86400 ?s? (exceeded|for)",
         unless="free allocation|tokens per day|calls month",
         limit_dimension="requests_per_day",
         example="429 Rate limit exceeded: free-models-per-day. Add 10 credits to unlock 1000 free model requests per day",
@@ -213,7 +213,7 @@ CAPACITY: Final[tuple[Rule, ...]] = (
         text="(input |output )?tokens? per (min|minute|1m|second|hour)|[io]?tpm|tokens? (rate|usage) limit|too many tokens|"
         "(rate|quota|limit) ~tokens? ~(min|minute)|maximum number of tokens ~(time frame|period|window)|tokens? rate|"
         "(token|tokens) (quota|limit) ~(exceeded|reached)|hit token rate limit|\\w*tokens?_per_min\\w*|\\w*input_token_count\\w*|\\w*tokensperminute\\w*",
-        unless="context|before any response|no such tool|access token|invalid token|expired|exceed model token limit", statuses="0 200 400 403 413 429 500 503 529",
+        unless="context|\\w*tokeni[sz]e\\w*|before any response|no such tool|access token|invalid token|expired|exceed model token limit", statuses="0 200 400 403 413 429 500 503 529",
         limit_dimension="tokens_per_minute",
         example="TPM (Tokens Per Minute) limit of the model is exceeded. Please try again later",
         not_example="Rate limit reached for gpt-4 on requests per min (RPM): Limit 3, Used 3, Requested 1.",
@@ -222,7 +222,7 @@ CAPACITY: Final[tuple[Rule, ...]] = (
         "text.rpm", "rate_limit.rpm", source=f"{_OPENAI}; {_AZURE}; {_AWS}",
         words="rpm minute min requests queries rps qps second call calls qpm rph hour per_minute request", statuses="0 200 400 403 413 429 500 503 529",
         text="(requests?|queries|calls|images|messages|prompts) ~per ~(min|minute|second|hour|sec|\\d+ (seconds?|minutes?))|rpm|rps|rph|qps|qpm|call rate limit|per minute request limit|"
-        "free models per min\\w*|\\w*requests_?per_?min\\w*|(maximum|max|limit) ~(requests?|calls|queries) ~(minute|second|hour)|"
+        "free models per min\\w*|\\w*requests_per_min\\w*|\\w*requestspermin\\w*|(maximum|max|limit) ~(requests?|calls|queries) ~(minute|second|hour)|"
         "requests? rate limit|request rate ~(exceed\\w*|limit|too)|too many requests ~(sent too many requests)|limit ~\\d+ ~(minute|second|hour)|"
         "\\d+ (requests?|calls|queries) (min|minute|sec|second|hour|per minute)|\\d+ (requests?|calls|queries) (a|per|every|in|within|each) ~(minute|second|hour|seconds|minutes)",
         limit_dimension="requests_per_minute",
@@ -269,8 +269,8 @@ CAPACITY: Final[tuple[Rule, ...]] = (
         example="[429]: Rate limit exceeded. Please try again later.", not_example="Maximum iterations limit reached",
     ),
     _text(
-        "text.rate_wide", "rate_limit.rpm", source="Zhipu, ERNIE, Doubao: Chinese messages",
-        substrings=("速率限制", "请求频率", "频率限制", "请求过于频繁", "限流", "请求过多", "并发", "请求次数", "调用频率", "达到上限"),
+        "text.rate_wide", "rate_limit.rpm", source="Zhipu, ERNIE, Doubao, clients in other languages",
+        substrings=("レート制限", "利用制限", "リクエスト制限", "回数制限", "요청 한도", "한도 초과", "속도 제한", "превышен лимит", "лимит запросов", "слишком много запросов", "速率限制", "請求過於頻繁", "请求频率", "频率限制", "请求过于频繁", "限流", "请求过多", "并发", "请求次数", "调用频率", "达到上限"),
         limit_dimension="requests_per_minute",
         example="您的账户已达到速率限制，请您控制请求频率", not_example="您的账户已欠费，请充值后重试。",
     ),

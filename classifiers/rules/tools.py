@@ -89,7 +89,7 @@ TOOLS: Final[tuple[Rule, ...]] = (
         "(argument|arguments|parameter|parameters|param|params|property|input|args) ~(is|are|was|were) "
         "(missing|required|invalid|not valid|not provided)|field required|required (property|field|argument|parameter|params)|"
         "is a required (property|argument|parameter|field)|got an unexpected keyword argument|"
-        "did not match (the )?(expected )?(tool )?(input )?schema|received tool input did not match|"
+        "(invalid|malformed|bad|unparsable) json ~(arguments|args|input|parameters)|did not match (the )?(expected )?(tool )?(input )?schema|received tool input did not match|"
         "(couldnt|could not|failed to|cannot|unable to) (parse|validate|deserialize) (the )?(tool )?(call )?(arguments|input|args|parameters)|"
         "coworker mentioned not found|must have required property|is not of type|expected (string|number|integer|object|array|boolean) (but )?(received|got)",
         unless="output validation|response validation|connection string|environment variable|\\w*api_?key|api key|credentials?|access token",

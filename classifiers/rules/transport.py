@@ -53,7 +53,7 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
     _text(
         "text.crash", "server_error.crash", source=_SERVERS, words="running cuda terminated crashed unexpectedly exited crash runner signal killed exit died segmentation",
         statuses="0 200 400 500 502 503",
-        text="(runner|process|server|worker|engine|model|backend|llama server|subprocess) ~(terminated|crashed|unexpectedly|exited|has died|was killed|died|stopped unexpectedly|no longer running)|exit status \\d|exit code \\d|encountered while running the model|segmentation fault|cuda error|illegal memory access|signal (killed|arrived|aborted|segmentation)|core dumped",
+        text="(runner|process|server|worker|engine|model|backend|llama server|subprocess) ~(terminated|crashed|unexpectedly|exited|has died|was killed|died|stopped unexpectedly|no longer running)|(finished|ended|exited|stopped|quit) unexpectedly|exit status \\d|exit code \\d|encountered while running the model|segmentation fault|cuda error|illegal memory access|signal (killed|arrived|aborted|segmentation)|core dumped",
         unless="mcp|tool|connection|stream|command|user",
         example="model runner has unexpectedly stopped, this may be due to resource limitations", not_example="Session terminated by user",
     ),
@@ -62,7 +62,7 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
         words="connect connection handshake", statuses="0 200 500 502 503", side_effects="none",
         text="connect(ion)? time ?out( error)?|connect(ing)? ~timed out|connection (attempt )?timed out(?! after)|timed? ?out ~(connecting|while connecting|to connect|establishing)|tcp handshake|"
         "(establish|establishing) ~(connection|socket) ~time ?d? ?out",
-        unless="read time|timed out after \\d+ 0 seconds litellm|request timed out|litellm timeout|connection timed out after",
+        unless="upstream timed out|read time|timed out after \\d+ 0 seconds litellm|request timed out|litellm timeout|connection timed out after",
         example="Connect Timeout Error (attempted address: api.openai.com:443)", not_example="litellm.Timeout: Connection timed out after 600.0 seconds.",
     ),
     _text(
@@ -106,10 +106,20 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
         example="peer closed connection without sending complete message body (incomplete chunked read)", not_example="connection refused",
     ),
     _text(
-        "text.reset", "network.reset", source="POSIX errno", words="reset closed aborted hang pipe disconnected socket broken forcibly remote econnreset", statuses="0 200 500 502 503",
-        text="connection ~(reset|aborted|forcibly closed|was closed|closed|lost|broken|terminated)|socket (hang up|connection was closed|closed|error)|broken pipe|server disconnected|remote end closed|disconnected without|closed unexpectedly|forcibly closed|upstream connect error|reset by peer|disconnect reset before headers|reset reason|remote host closed",
+        "text.reset", "network.reset", source="POSIX errno", words="reset closed aborted hang pipe disconnected socket broken forcibly remote econnreset goaway", statuses="0 200 500 502 503",
+        text="goaway|connection ~(reset|aborted|forcibly closed|was closed|closed|lost|broken|terminated)|socket (hang up|connection was closed|closed|error)|broken pipe|server disconnected|remote end closed|disconnected without|closed unexpectedly|forcibly closed|upstream connect error|reset by peer|disconnect reset before headers|reset reason|remote host closed",
         unless="user|mcp",
         example="Connection reset by peer", not_example="connection refused",
+    ),
+    _text(
+        "text.timeout_wide", "timeout.client_read", source="clients in other languages",
+        substrings=("超时", "逾時", "タイムアウト", "시간 초과", "время ожидания"), unless="connect time ?out",
+        example="请求超时，请稍后重试", not_example="网络连接失败",
+    ),
+    _text(
+        "text.network_wide", "network.connect", source="clients in other languages",
+        substrings=("网络连接", "网络错误", "网络异常", "连接失败", "无法连接", "連線失敗", "接続エラー", "接続できません", "연결 실패", "연결할 수 없", "ошибка сети", "не удалось подключиться"),
+        side_effects="none", example="网络连接失败", not_example="请求超时，请稍后重试",
     ),
 )  # fmt: skip
 
@@ -148,10 +158,15 @@ SERVER: Final[tuple[Rule, ...]] = (
     _text(
         "text.internal", "server_error.internal", source=f"{_OPENAI}; {_ANTHROPIC}", words="something wrong internal server 500 unexpected error upstream processing unprocessed occurred",
         statuses="0 200 500 501 502 520 530",
-        text="internal (server )?(error|failure|exception|service error)|server(s)? (had|encountered|has|experienced|returned|side) (an |a )?(\\S+ )?(error|issue|problem|exception)|internalservererror|http 1 1 500|status (code )?5\\d\\d|error (code )?5\\d\\d|"
+        text="internal (server )?(error|failure|exception|service error)|server(s)? (had|encountered|has|experienced|returned|side) (an |a )?(\\S+ )?(error|issue|problem|exception|condition)|(encountered|experienced|experiencing|hit) (an |a )?(\\S+ )?(server|backend|internal) (error|issue|problem)|internalservererror|http 1 1 500|status (code )?5\\d\\d|error (code )?5\\d\\d|"
         "(500|501) (server error|internal|error)|unexpected (server |internal )?error|(error|problem|issue) (occurred )?while processing your request|something went wrong|upstream (error|request failed|service error|failure)|provider returned error|unable to process (the |your )?request|"
         "an (unknown |unexpected |internal )?error (has )?occurred|unknown error",
-        unless="rate limit|invalid|not found|unauthorized|parse|validation",
+        unless="rate limit|invalid|not found|unauthorized|parse|validation|when calling the \\S+ operation",
         example="The server had an error while processing your request. Sorry about that!", not_example="Invalid request error",
+    ),
+    _text(
+        "text.internal_wide", "server_error.internal", source="clients in other languages",
+        substrings=("内部错误", "服务器错误", "系统错误", "系统异常", "伺服器錯誤", "サーバーエラー", "内部エラー", "서버 오류", "внутренняя ошибка", "ошибка сервера"),
+        example="服务器内部错误", not_example="请求模型失败",
     ),
 )  # fmt: skip

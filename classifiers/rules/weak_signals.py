@@ -147,7 +147,7 @@ WEAK_SIGNALS: Final[tuple[Rule, ...]] = (
         "weak.json", "model.output_parse", source="https://docs.python.org/3/library/json.html#json.JSONDecodeError",
         signals="JSONDecodeError JsonException JsonParseException SyntaxError JSONDecodeException",
         statuses="0 200", spans="llm agent unknown",
-        example={"exception_type": "json.decoder.JSONDecodeError", "message": "Expecting value: line 1 column 1"},
+        example={"exception_type": "json.decoder.JSONDecodeError", "message": "Extra data: line 1 column 5"},
         not_example={"exception_type": "KeyError", "message": "value"},
     ),
     _weak(

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from penstock.classifiers import Verdict
+from penstock.classifiers import Verdict, classify, evidence_of_row
 
-SETS = ["dev", "fresh", "fresh_2", "fresh_3"]
+SETS = ["dev", "fresh", "fresh_2", "fresh_3", "fresh_4"]
 FAULTS = {"caller_config": "caller", "provider_or_network": "network"}
 Ask = Callable[..., Verdict]
 Labelled = Callable[[str], list[dict[str, Any]]]
@@ -66,3 +67,12 @@ def test_the_same_text_is_a_tools_in_a_tool_span_and_not_in_an_llm_span(labelled
         in_tool, in_llm = ask(row, span_kind="tool"), ask(row, span_kind="llm")
         assert in_tool.error_class.value in {"tool", "model", "cancelled"}, row["id"]
         assert in_llm.error_class.value != "tool", row["id"]
+
+
+def test_a_remembered_verdict_is_the_one_a_first_look_gives(labelled: Labelled) -> None:
+    evidence = [evidence_of_row(row) for name in SETS for row in labelled(name)]
+    first = [classify(replace(seen, body=seen.body or {})) for seen in evidence]
+    assert [classify(seen) for seen in evidence] == first
+    assert [classify(seen) for seen in evidence] == first
+    other = replace(evidence[0], message="Overloaded", body=None)
+    assert classify(other) != classify(replace(other, message="Incorrect API key provided"))
