@@ -36,7 +36,7 @@ class Settings:
     metrics_host: str = "127.0.0.1"
     names: Mapping[str, str] = field(default_factory=dict)
     limiter: Mapping[str, object] = field(default_factory=dict)
-    trust: Mapping[str, object] = field(default_factory=dict)
+    trust: Mapping[str, object] = field(default_factory=dict, repr=False)  # its stores' URLs hold passwords
     state: Path | None = None
     store: str | None = field(default=None, repr=False)
     disabled: bool = False

@@ -1,18 +1,27 @@
 """Every error that Penstock raises on purpose.
 
-    PenstockError
-    ├── UsageError              bad input or configuration: the CLI prints it in one line and exits 2
-    ├── LimiterError
-    │   ├── Backpressure        the queue is full, or the wait would be too long
-    │   └── WouldExceedDeadline the call cannot start before its deadline
-    └── TrustError
-        ├── TrustTooLow         irreversible work was refused on a lower-trust answer
-        └── OutcomeUnknown      earlier irreversible work began under this key and never reported
+PenstockError
+├── UsageError              bad input or configuration: the CLI prints it in one line and exits 2
+├── LimiterError
+│   ├── Backpressure        the queue is full, or the wait would be too long
+│   └── WouldExceedDeadline the call cannot start before its deadline
+└── TrustError
+    ├── TrustTooLow         irreversible work was refused on a lower-trust answer
+    └── OutcomeUnknown      earlier irreversible work began under this key and never reported
 """
+
+import re
+from typing import Final
+
+_PASSWORD: Final = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)")
 
 
 class PenstockError(Exception):
     """Root of the tree."""
+
+    def __str__(self) -> str:
+        """Say what happened; a URL that it quotes has lost its password."""
+        return _PASSWORD.sub("…", super().__str__())
 
 
 class UsageError(PenstockError):

@@ -100,6 +100,65 @@ def test_the_app_did_what_could_tell(wrote):
     assert list((wrote / "state").iterdir())
 
 
+WITH_PASSWORD = f"://someone:{PASSWORD}@127.0.0.1:1/0"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["pools", "--store", f"redis{WITH_PASSWORD}"],
+        ["pools", "--store", f"http{WITH_PASSWORD}"],
+        ["traces", "summary", f"clickhouse{WITH_PASSWORD}"],
+        ["traces", "summary", f"clickhose{WITH_PASSWORD}"],
+        ["traces", "summary", "--where", f"model = 'x{WITH_PASSWORD}'", "nowhere.jsonl"],
+        ["dashboards", "check", "--prometheus", f"http{WITH_PASSWORD}"],
+    ],
+    ids=" ".join,
+)
+def test_a_password_in_an_address_is_not_printed(words, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "penstock", *words], cwd=tmp_path, capture_output=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert PASSWORD.encode() not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'store = "redis{WITH_PASSWORD}"',
+        f'store = "http{WITH_PASSWORD}"',
+        f'[trust]\nledger = "redis{WITH_PASSWORD}"',
+        f'[trust.cache]\nevery_call = true\nstore = "redis{WITH_PASSWORD}"',
+    ],
+)
+def test_a_stores_password_is_in_no_repr_log_or_span(text, tmp_path):
+    (tmp_path / "penstock.toml").write_text(f'limit = "enforce"\n{text}\n')
+    (tmp_path / "app.py").write_text(
+        "import logging, penstock, openai, os; logging.basicConfig(level=logging.DEBUG)\n"
+        "running = penstock.runtime() or penstock.instrument()\n"
+        "print(running, running.settings, running.limiter, running.trust)\n"
+        "openai.OpenAI().chat.completions.create(model='m', messages=[{'role': 'user', 'content': 'hi'}])\n"
+    )
+    with serve() as simulator:
+        done = subprocess.run(
+            [sys.executable, "-m", "penstock", "run", sys.executable, "app.py"],
+            cwd=tmp_path,
+            capture_output=True,
+            timeout=60,
+            env={
+                **os.environ,
+                "OPENAI_BASE_URL": f"{simulator.url}/v1",
+                "OPENAI_API_KEY": "none",
+                "PENSTOCK_CACHE_SECRET": "s" * 32,
+            },
+        )
+    assert (done.returncode == 0) == ("http" not in text), done.stderr.decode()
+    spans = b"".join(file.read_bytes() for file in tmp_path.glob("*.jsonl"))
+    assert bool(spans) == (done.returncode == 0)
+    assert PASSWORD.encode() not in done.stdout + done.stderr + spans
+
+
 @pytest.mark.parametrize("secret", [KEY, PROMPT, ARGUMENT, PASSWORD])
 def test_nothing_secret_is_written_anywhere(wrote, secret):
     ours = {"app.py", "penstock.toml"}
