@@ -128,7 +128,8 @@ def test_spans_of_a_malformed_resource_are_kept_and_it_is_counted(cli, tmp_path,
 def test_a_span_with_a_name_that_is_no_text_is_counted_and_the_others_kept(cli, tmp_path, recorded, formats):
     truth = recorded(2)
     rows = formats.lines(truth.spans).splitlines(keepends=True)
-    rows.insert(1, rows[1].replace(b'{"key": "', b'{"key": "\xaa'))
+    head, key, tail = rows[1].rpartition(b'{"key": "')
+    rows.insert(1, head + key + b"\xaa" + tail)
     path = tmp_path / "broken.jsonl"
     path.write_bytes(b"".join(rows))
     code, out, _ = cli("errors", path, "--format", "json")
