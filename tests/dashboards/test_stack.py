@@ -15,10 +15,17 @@ import yaml
 from penstock.dashboards import Filling, Prometheus, check, end_process, expressions, shipped
 
 
+def heed_ctrl_c():
+    """What a shell starts in the background ignores SIGINT, and hands that down to its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def started(*arguments, folder):
     command = [sys.executable, "-m", "penstock", "stack", "--folder", str(folder), *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c
+    )
     try:
         yield process
     finally:
