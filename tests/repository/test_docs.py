@@ -78,7 +78,7 @@ def test_a_command_and_its_options_exist(line):
         assert words[0] in command.commands, f"no command {words[0]!r}"
         command, words = command.commands[words[0]], words[1:]
     if "…" not in words:
-        command.make_context(command.name, [word for word in words if word not in "|<>"])
+        command.make_context(command.name, [word for word in words if word not in "|<>&"])
 
 
 def surroundings():
