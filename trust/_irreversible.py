@@ -77,7 +77,7 @@ def guarded(policy: Policy, function: Callable[P, R]) -> Callable[P, R]:
     """Wrap `function` by a policy."""
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise UsageError(f"{policy.action} is a generator; guard the function that takes effect instead")
-    if inspect.iscoroutinefunction(function):
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
 
         @functools.wraps(function)
         async def guarded_async(*args: P.args, **kwargs: P.kwargs) -> Any:

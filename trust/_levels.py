@@ -86,6 +86,8 @@ class Origin:
         return self.level.weakness, self.tier
 
     def __str__(self) -> str:
+        if self.reason and not (self.pool or self.model):
+            return f"{self.level}: {self.reason}"
         who = self.pool or self.model or "an unnamed model"
         told = f"{self.level}: {who} answered"
         if self.tier:

@@ -2,7 +2,8 @@
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+import string
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -62,7 +63,7 @@ class Policy:
         """Make the operation's key, `action:key`; None where the policy has none.
 
         Raises:
-            UsageError: the template names an argument that is not there, or the key is empty.
+            UsageError: the template names an argument that is not there, is None or empty, or the key is.
         """
         if self.key is None:
             return None
@@ -70,17 +71,28 @@ class Policy:
             made = self.key(*args, **kwargs)
         else:
             try:
-                made = self.key.format_map(arguments)
+                made = _WHOLE.vformat(self.key, (), arguments)
             except (KeyError, IndexError, AttributeError, ValueError) as error:
                 names = ", ".join(arguments) or "none"
                 raise UsageError(
                     f"key {self.key!r} of {self.action!r} does not fit its arguments ({names}): {error}"
                 ) from error
-        if made is None or made == "":
+        if made is None or not str(made).strip():
             raise UsageError(f"the key of {self.action!r} is empty; it must name one logical operation")
         return f"{self.action}:{made}"
 
 
+class _Whole(string.Formatter):
+    """Fills a template, and leaves no part of it out: operations that lack one would share a key."""
+
+    def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        found, first = super().get_field(field_name, args, kwargs)
+        if found is None or found == "":
+            raise ValueError(f"{field_name} is {found!r}")
+        return found, first
+
+
+_WHOLE: Final = _Whole()
 _RULE_KEYS: Final = {"requires", "recheck", "ask", "key"}
 
 

@@ -334,6 +334,30 @@ def test_a_template_that_does_not_fit_names_the_arguments():
         irreversible(key="{id}")(lambda invoice: None)("i1")
 
 
+@pytest.mark.parametrize("missing", [None, ""])
+def test_a_template_with_a_part_left_out_is_no_key(missing, ledger):
+    """Or all operations whose id is missing would be taken for one, and only the first would run."""
+    pay = irreversible(key="{month} {invoice}", ledger=ledger)(lambda month, invoice: (month, invoice))
+    with pytest.raises(UsageError, match=r"invoice is (None|'')"):
+        pay("may", missing)
+    assert pay("may", 0) == ("may", 0)
+
+
+def test_an_object_that_is_called_and_awaited_is_async_work(ledger):
+    class Bank:
+        def __init__(self):
+            self.sent = []
+
+        async def __call__(self, invoice):
+            self.sent.append(invoice)
+            return "receipt"
+
+    bank = Bank()
+    pay = irreversible(key="{invoice}", ledger=ledger, action="pay")(bank)
+    assert [asyncio.run(pay("i1")), asyncio.run(pay("i1"))] == ["receipt", "receipt"]
+    assert bank.sent == ["i1"]
+
+
 def test_a_ledger_that_fails_keeps_the_work_from_starting(outcomes):
     class Down(MemoryLedger):
         def begin(self, key, claim):

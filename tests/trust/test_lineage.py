@@ -224,6 +224,8 @@ def test_a_tool_can_lower_the_trust_of_its_task():
         distrust("prices are from last week", level="cache_stale", source="price-tool")
         assert trust().level is Level.CACHE_STALE
         assert "price-tool" in str(trust())
+        distrust("nobody knows where this is from")
+        assert str(trust()) == "unknown: nobody knows where this is from"
 
 
 def task(parent: Task | None = None) -> Task:
