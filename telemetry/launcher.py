@@ -118,8 +118,8 @@ def _find(program: str) -> tuple[str, str | None]:
     """Find a program on the path. A bare `python` is one that sees us: ours, where the path's does not."""
     found = shutil.which(program)
     if program in _PYTHON_NAMES and not _sees_penstock(found):
-        notice = f"{found} has no penstock; running {sys.executable} instead" if found else None
-        return sys.executable, notice
+        ours = f"running {sys.executable} instead (or: {found} -m pip install penstock)"
+        return sys.executable, f"{found} has no penstock; {ours}" if found else None
     if found is None:
         if os.sep in program and Path(program).exists():
             raise UsageError(
