@@ -91,7 +91,7 @@ def _target(kind: Kind, name: str, query: Query) -> Any:
 
 def _lines(panel: Panel) -> Any:
     builder = timeseries.Panel().line_width(1).show_points(common_models.VisibilityMode.NEVER)
-    builder.legend(_legend(["mean", "max"])).tooltip(_tooltip())
+    builder.legend(_ranking()).tooltip(_tooltip().hide_zeros(True))
     if panel.kind is Kind.STACK:
         builder.fill_opacity(30)
         builder.stacking(common.StackingConfig().mode(common_models.StackingMode.NORMAL))
@@ -123,7 +123,7 @@ def _states(panel: Panel) -> Any:
         for index, (value, text, color) in enumerate(panel.states)
     }
     builder = statetimeline.Panel().mappings([models.ValueMap(options=words)])
-    return builder.legend(_legend([])).tooltip(_tooltip()).merge_values(True)
+    return builder.legend(_legend()).tooltip(_tooltip()).merge_values(True)
 
 
 def _table(panel: Panel) -> Any:
@@ -164,9 +164,15 @@ def _alerts(_panel: Panel) -> Any:
     return dashboard.Panel().type(str(Kind.ALERTS)).options(options)
 
 
-def _legend(calcs: list[str]) -> Any:
+def _legend() -> Any:
     legend = common.VizLegendOptions().display_mode(common_models.LegendDisplayMode.LIST)
-    return legend.placement(common_models.LegendPlacement.BOTTOM).show_legend(True).calcs(calcs)
+    return legend.placement(common_models.LegendPlacement.BOTTOM).show_legend(True).calcs([])
+
+
+def _ranking() -> Any:
+    """Every class of every pool is there from the start, most at 0: what matters comes first."""
+    legend = _legend().display_mode(common_models.LegendDisplayMode.TABLE).calcs(["mean", "max"])
+    return legend.sort_by("Max").sort_desc(True)
 
 
 def _tooltip() -> Any:

@@ -15,14 +15,14 @@ _TASKS = "traced tasks"
 _FANOUT_P95 = PANEL.quantile(0.95, m.FANOUT_LIVE, by="job")
 
 _HITS = Panel(
-    title="Prompt-cache hits", kind=Kind.LINES, unit="percentunit", maximum=1.0,
+    title="Prompt-cache hit share", kind=Kind.LINES, unit="percentunit", maximum=1.0,
     queries=(Query(PANEL.share(m.CACHE_MISSES, 'result="hit"'), "{{pool}}"),),
     meaning="Calls whose prompt was in the provider's cache ÷ all calls.",
     action="A step down after a deploy: the head of the prompt changed; keep changing parts at its end.",
     needs=_CACHING,
 )  # fmt: skip
 _MISSES = Panel(
-    title="Prompt-cache misses", kind=Kind.LINES, unit="reqps",
+    title="Prompt-cache misses a second", kind=Kind.LINES, unit="reqps",
     queries=(Query(PANEL.rate(m.CACHE_MISSES, _MISS), "{{pool}}"),),
     meaning="Calls a second that paid for their whole prompt.",
     action="Look for the same rise in 429s below.",
@@ -36,7 +36,7 @@ _BURSTS = Panel(
     alert="PenstockCacheMissBurst", needs=_CACHING,
 )  # fmt: skip
 _BURST_TOKENS = Panel(
-    title="Tokens lost to bursts", kind=Kind.LINES, unit="short",
+    title="Tokens a second lost to bursts", kind=Kind.LINES, unit="short",
     queries=(Query(PANEL.rate(m.CACHE_BURST_TOKENS), "{{pool}}"),),
     meaning="Input tokens a second that missed the cache inside bursts, beyond the usual.",
     action="Compare with the token limit on the quota dashboard: this is what the burst costs.",
@@ -51,7 +51,7 @@ _CACHED_TOKENS = Panel(
     needs=_CACHING,
 )  # fmt: skip
 _RATE_LIMITED = Panel(
-    title="429s", kind=Kind.LINES, unit="reqps",
+    title="429s a second", kind=Kind.LINES, unit="reqps",
     queries=(Query(PANEL.rate(m.ATTEMPTS, q.RATE_LIMITED), "{{pool}}"),),
     meaning="Refusals on the same time axis as the bursts.",
     action="429s that begin with a burst are repaired by warming and staggering, not by quota.",

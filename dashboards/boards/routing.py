@@ -57,7 +57,7 @@ _ERRORS = Panel(
     action="A fallback that fails as often as the primary is on the same quota, or the same outage.",
 )  # fmt: skip
 _TOKENS = Panel(
-    title="Tokens", kind=Kind.STACK, unit="short",
+    title="Tokens a second", kind=Kind.STACK, unit="short",
     queries=(Query(PANEL.rate(m.TOKENS, by="pool, type"), "{{pool}} {{type}}"),),
     meaning="Tokens a second; input includes cached ones.",
     action="What each pool is used for, and what it costs.",
