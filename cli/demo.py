@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -161,6 +162,14 @@ def _seconds(value: float | None) -> str:
     return "–" if value is None else f"{value:.0f} s"
 
 
+def _as_typed() -> str:
+    """Name the command as it can be copied: by its path where it is not on PATH, as after `make demo`."""
+    us = Path(sys.argv[0])
+    if shutil.which("penstock") or us.name != "penstock":
+        return "penstock"
+    return str(us.relative_to(Path.cwd())) if us.is_relative_to(Path.cwd()) else str(us)
+
+
 def _explain(console: Console, results: dict[str, Result]) -> None:
     """Say which layer failed, from the naive arm's own spans, and what to type next."""
     naive = results["naive"].spans
@@ -169,10 +178,11 @@ def _explain(console: Console, results: dict[str, Result]) -> None:
         told = summary(spans)
     show(told, "table")
     console.print("\nNext:", style="bold")
+    us = _as_typed()
     for line, why in (
-        (f"penstock traces errors {naive}", "the same question to your own spans"),
-        ("penstock run --limit python your_app.py", "guard your own app, no code change"),
-        ("penstock dashboards export grafana/", "the dashboards, ready to import"),
+        (f"{us} traces errors {naive}", "the same question to your own spans"),
+        (f"{us} run --limit python your_app.py", "guard your own app, no code change"),
+        (f"{us} dashboards export grafana/", "the dashboards, ready to import"),
     ):
         console.print(f"  {line}", style="green", highlight=False, soft_wrap=True)
         console.print(f"      {why}", style="dim")
