@@ -121,3 +121,41 @@ def test_code_stands_in_an_example_that_runs_or_runs_itself(code, tmp_path, monk
         finally:
             if (running := penstock.runtime()) is not None:
                 running.shutdown()
+
+
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def anchors(page):
+    """Give the anchors of a page's headings as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        *PAGES,
+        *map(ROOT.joinpath, ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")),
+        *ROOT.glob("benchmarks/**/*.md"),
+    ],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_links_lead_somewhere(page):
+    for target in LINK.findall(page.read_text()):
+        path, _, anchor = target.partition("#")
+        if "://" in path:
+            continue
+        there = (page.parent / path).resolve() if path else page
+        assert there.exists(), target
+        assert not anchor or anchor in anchors(there), target
+
+
+def test_every_page_is_in_the_index():
+    listed = {(ROOT / "docs" / target.partition("#")[0]).resolve() for target in LINK.findall(
+        (ROOT / "docs/README.md").read_text()
+    )}  # fmt: skip
+    pages = {
+        page for page in (ROOT / "docs").rglob("*.md") if page.parent.name not in ("runbooks", "benchmarks")
+    }
+    assert pages - listed == {ROOT / "docs/README.md"}
