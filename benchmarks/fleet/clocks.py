@@ -1,0 +1,27 @@
+"""Half of the processes five minutes early, half five minutes late."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.fleet.share import loads, measured
+
+_PLACES: Final = "/usr/lib/*/faketime/libfaketime.so.1"
+
+
+def missing() -> str | None:
+    """Say what to install, or None."""
+    return None if _library() else "libfaketime is missing: apt-get install libfaketime"
+
+
+def clocks(seconds: float, seed: int) -> dict[str, Any]:
+    """Run the even load. Only the time of day is wrong: no two machines' monotonic clocks agree anyway."""
+    library = _library()
+    assert library is not None
+    preload = {"LD_PRELOAD": library, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    worlds = [{**preload, "FAKETIME": offset} for offset in ("+5m", "-5m")]
+    row = measured("fleet", loads(seconds)["even"], seconds, seed, worlds=worlds)
+    return {**row, "load": "even, clocks ±5 min"}
+
+
+def _library() -> str | None:
+    return next((str(path) for path in Path("/").glob(_PLACES.lstrip("/"))), None)
