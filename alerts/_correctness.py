@@ -104,7 +104,7 @@ def _telemetry(clock: Clock) -> Iterator[Alert]:
         severity=Severity.WARNING,
         hold="5m",
         keep="0s",
-        summary="No process of {{ $labels.job }} reports any more ({{ $value }} in the last hour)",
+        summary="No instance of {{ $labels.job }} reports any more ({{ $value }} did in the last hour)",
         description="While they are silent, no other alert can fire.",
         board="penstock-telemetry",
     )
