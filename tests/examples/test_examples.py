@@ -13,11 +13,12 @@ def output(program: subprocess.Popen[str]) -> str:
 
 
 def test_an_untouched_app_streams_under_run(start, examples, tmp_path):
-    program = start("penstock", "run", "python", examples / "chat.py")
+    command = f"printf 'What is a penstock?\\nAnd a weir?\\n' | penstock run python {examples / 'chat.py'}"
+    program = start("bash", "-c", command)
     out, err = program.communicate(timeout=60)
-    assert out.strip()
+    assert len(out.splitlines()) == 2, err
     assert "penstock-spans.jsonl" in err
-    assert (tmp_path / "penstock-spans.jsonl").read_text().count('"penstock.attempt.number"') == 1
+    assert (tmp_path / "penstock-spans.jsonl").read_text().count('"penstock.attempt.number"') == 2
 
 
 def test_a_guarded_fan_out_gets_every_answer(start, examples):
