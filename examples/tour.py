@@ -1,4 +1,4 @@
-"""Twenty-four questions at once, as apps ask them: no throttle, only the SDK's own retries, nothing of Penstock.
+"""Twenty-four questions at once, as apps ask them: no throttle, the SDK's own retries, nothing of Penstock.
 
 penstock run python examples/tour.py
 """
