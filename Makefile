@@ -55,7 +55,8 @@ fuzz: .venv/.installed  ## Ten minutes of fuzzing, guided by coverage, for every
 
 audit: .venv/.installed  ## Known weaknesses of what we depend on (needs the network)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit
-	@$(BIN)/python -m pip_audit --skip-editable
+	@$(BIN)/python -m pip freeze --exclude-editable >.venv/audited
+	@$(BIN)/python -m pip_audit --strict --no-deps --disable-pip -r .venv/audited
 
 stack: .venv/.runs  ## Apps, Prometheus and Alertmanager to look around in
 	@bash tests/setup/servers.sh
