@@ -23,6 +23,7 @@ _SCOPES: Final = (
     ("account", Pattern("accounts?|subscription")),
     ("model", Pattern("model|\\w*permodel\\w*")),
 )
+_UNSURE: Final = 0.2
 _REMEMBERED: Final = 1024
 _MEMORABLE: Final = 8192
 # Verdicts by codes and the text's hash: errors come in storms, and this keeps nobody's words.
@@ -114,7 +115,7 @@ def _verdict(evidence: Evidence, facts: Facts, rule: Rule | None, candidates: Se
         limit_dimension=detail.limit_dimension or rule.limit_dimension,
         scope=detail.scope or rule.scope or (_scope(facts) if limited else None),
         evidence=_evidence(rule, facts),
-        confidence=CONFIDENCE[rule.tier],
+        confidence=_UNSURE if error_class is ErrorClass.UNKNOWN else CONFIDENCE[rule.tier],
     )
 
 
@@ -156,5 +157,5 @@ def _unknown(evidence: Evidence, *seen: str) -> Verdict:
         fault=known.fault,
         side_effects=SideEffects.CERTAIN if evidence.stream_started else known.side_effects,
         evidence=seen,
-        confidence=0.2,
+        confidence=_UNSURE,
     )

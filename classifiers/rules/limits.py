@@ -94,7 +94,7 @@ MONEY: Final[tuple[Rule, ...]] = (
         "(only|can only) afford|(payment|billing) ~(required|failed|overdue|declined|past due|issue|not active|inactive|is not enabled|disabled|must be enabled)|(payment|billing) (issue|information|method)|"
         "(unpaid|overdue|outstanding|past due) (invoices?|bills?|balance|payment)|(pay|failure to pay) ~(invoices?|bills?)|"
         "(please |need to )?(recharge|top up)|in arrears|arrearage|account is in good standing|account ~good standing|"
-        "no (active|valid) subscription|subscription ~(expired|required|inactive|has ended|not active)|"
+        "(no|not have an?|without an?|needs?|need an?) (active|valid|paid) (\\S+ ){0,2}?subscription|subscription ~(expired|required|inactive|has ended|not active)|"
         "requires? (a )?(paid|active) (plan|account|subscription)|upgrade to a paid (plan|account)|credits? ~used all|"
         "(enable|set up|requires) billing|insufficient user quota|valid payment|account is not active|regain access|out of calls|not active ~billing",
         unless=f"{_WINDOW_WORDS}|add 10 credits|enable billing ~rate|billing unlock|load balanc\\w+|less than 5 0 in credit|less than 5 in credit|(throttled|throttling)|overload\\w*|"

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - a pattern is read whole, and a table has its columns
-"""What a bare status says when nothing else spoke."""
+"""What a bare status says when nothing else spoke, and what a word about money says when nothing did."""
 
 from functools import partial
 from typing import Final
@@ -41,4 +41,9 @@ STATUSES: Final[tuple[Rule, ...]] = (
             example={"status_code": 502}, not_example={"status_code": 503}),
     _status("http.5xx", "server_error.internal", statuses="500 501 505 506 507 508 510 511 599",
             example={"status_code": 500}, not_example={"status_code": 400}),
+    rule("text.money_hint", "unknown.money_mentioned", tier=Tier.STATUS, retryable=False,
+         source="exhausted money must never be retried, whatever words it comes in",
+         words="credit credits billing subscription balance payment invoice recharge paid wallet",
+         text="credits?|billing|subscription|balance|payment|invoice|recharge|wallet|paid (plan|account|tier)",
+         example="Something about your subscription, see the console", not_example="Something odd"),
 )  # fmt: skip

@@ -51,9 +51,9 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
         example="Engine loop has died", not_example="Search engine returned nothing",
     ),
     _text(
-        "text.crash", "server_error.crash", source=_SERVERS, words="running cuda terminated crashed unexpectedly exited crash runner signal killed exit died segmentation",
+        "text.crash", "server_error.crash", source=_SERVERS, words="endpoint server container replica worker engine backend running cuda terminated crashed unexpectedly exited crash runner signal killed exit died segmentation",
         statuses="0 200 400 500 502 503",
-        text="(runner|process|server|worker|engine|model|backend|llama server|subprocess) ~(terminated|crashed|unexpectedly|exited|has died|was killed|died|stopped unexpectedly|no longer running)|(finished|ended|exited|stopped|quit) unexpectedly|exit status \\d|exit code \\d|encountered while running the model|segmentation fault|cuda error|illegal memory access|signal (killed|arrived|aborted|segmentation)|core dumped",
+        text="(runner|process|server|worker|engine|model|backend|llama server|subprocess) ~(terminated|crashed|unexpectedly|exited|has died|was killed|died|stopped unexpectedly|no longer running)|(finished|ended|exited|stopped|quit) unexpectedly|(endpoint|server|container|replica|worker|engine|backend) failed to (start|initiali[sz]e|boot)|exit status \\d|exit code \\d|encountered while running the model|segmentation fault|cuda error|illegal memory access|signal (killed|arrived|aborted|segmentation)|core dumped",
         unless="mcp|tool|connection|stream|command|user",
         example="model runner has unexpectedly stopped, this may be due to resource limitations", not_example="Session terminated by user",
     ),
