@@ -65,7 +65,6 @@ class Share:
         """Seconds at each level and call-seconds of the whole fleet, if this member is to tell them."""
         self._answer_by = now + PATIENCE_SECONDS
         self._lent = 0
-        self._each: dict[str, float] = {}
         self._slots = self._own_slots = inf
         self._elsewhere = 0
         self._held: Mapping[str, float] = {}
@@ -79,7 +78,6 @@ class Share:
         self._calls = self._refused = self._admitted = 0
         self._refused_sent_at = -inf
         self._spent: defaultdict[str, float] = defaultdict(float)
-        self._back: defaultdict[str, float] = defaultdict(float)
         self._seen: dict[str, tuple[float, float, float]] = {}
         self._cap_epoch = 0
         self._gate_told = self._parked_told = -inf
@@ -134,7 +132,6 @@ class Share:
         self._calls += 1
         for name, cost in costs.items():
             self._spent[name] += cost
-            self._back[name] += self._each.get(name, 0.0) - cost if self._lent > 0 else -cost
         fresh = now - self._taken_at <= _FRESH_SECONDS
         entry.loan = Loan(costs, self._held if fresh else None, self._corrected)
         if self._lent > 0:
@@ -157,7 +154,6 @@ class Share:
             return
         for name, cost in loan.costs.items():
             self._spent[name] -= cost
-            self._back[name] += cost
         entry.loan = None
 
     def rate_refused(self, entry: Entry) -> None:
@@ -180,7 +176,6 @@ class Share:
         for name, amount in used.items():
             if amount is not None and name in loan.costs:
                 self._spent[name] += amount - loan.costs[name]
-                self._back[name] += loan.costs[name] - amount
 
     # The fleet asks
 
@@ -198,9 +193,6 @@ class Share:
         """Tell what happened since joining, give back what is unused, and ask anew."""
         self._count_live(now)
         pool = self.pool
-        for name, each in self._each.items():
-            self._back[name] += self._lent * each
-        self._back["calls"] += self._lent
         self._lent = 0
         demand = self._demand()
         self._asked = len(pool.queue)
@@ -214,7 +206,6 @@ class Share:
             "refused_age": now - self._refused_sent_at if self._refused else 0.0,
             "admitted": self._admitted,
             "spent": dict(self._spent),
-            "back": dict(self._back),
             "facts": self._facts(now),
             "seen": seen,
             "cost": self._next_costs(),
@@ -239,11 +230,7 @@ class Share:
         if self.standing is Standing.LOST:
             pool.rejoined(now)
         self.standing, self._alone, self._answer_by = Standing.HELD, None, inf
-        granted = reply["granted"]
-        self._lent = int(granted["calls"])
-        self._each = {
-            name: amount / self._lent for name, amount in granted.items() if name != "calls" and self._lent
-        }
+        self._lent = int(reply["granted"])
         self._slots = reply["slots"] if reply["slots"] >= 0 else inf
         self._own_slots = reply["own_slots"] if reply["slots"] >= 0 else inf
         self._held, self._corrected = _map(reply["held"]), _map(reply["corrected"])
@@ -269,7 +256,7 @@ class Share:
             self._alone_slots = max(1, floor(ALONE * self._own_slots)) if self._own_slots < inf else inf
         self.standing, self._alone_since = Standing.LOST, now
         self.pool.went_alone(now)
-        self._lent, self._each, self._slots, self._elsewhere = 0, {}, inf, 0
+        self._lent, self._slots, self._elsewhere = 0, inf, 0
         self.levels = None
 
     def _obey(self, reply: Mapping[str, Any], now: float) -> None:

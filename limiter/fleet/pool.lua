@@ -174,6 +174,8 @@ local function pace(pressed, admitted)
     P.burst = min(BURST_MOST, P.burst * BURST_EASE)
     P.rate = (requests.period > 0 and 3 or P.burst) * requests.rate
   elseif P.w == 0 then
+    local stated = S.dims.stated_requests
+    if stated then P.rate = max(P.rate, BURST_MOST * stated.rate) end
     P.level = P.level + admitted
     if pressed then P.rate = min(MOST, P.rate * 2 ^ (seconds / DOUBLING)) end
   elseif pressed then
@@ -325,10 +327,11 @@ local found = redis.call('HGET', KEYS[2], report.id)
 local known = found and cmsgpack.unpack(found)
 if known then take_out(known) end
 
--- What happened since the member's last report. Of a member that is not known only the base is kept.
+-- What happened since the member's last report: what it was lent comes back, and what it spent is taken, so that
+-- the books are right also where the loan itself was forgotten. Of a member that is not known only the base is kept.
 local member = {
   demand = {}, live = report.mean_live, busy = report.live, slots = 0, held = {}, credit = 1, at = now,
-  spent = report.spent, back = report.back, calls = report.calls, totals = {}, refused = report.refused,
+  spent = report.spent, lent = {}, calls = report.calls, totals = {}, refused = report.refused,
   admitted = report.admitted,
 }
 for name, fact in pairs(report.facts) do learn(name, fact, not known) end
@@ -337,14 +340,14 @@ if known then
   sent, admitted = report.calls - known.calls, report.admitted - known.admitted
   member.credit = known.credit
   for name, dim in pairs(S.dims) do
-    dim.level = dim.level + (report.back[name] or 0) - (known.back[name] or 0)
     local mine = (report.spent[name] or 0) - (known.spent[name] or 0)
+    dim.level = dim.level + (known.lent[name] or 0) - mine
     dim.total = dim.total + mine
     elsewhere[name] = dim.total - (known.totals[name] or dim.total) - mine
     if not known.totals[name] then elsewhere[name] = 0 end
     if dim.level > dim.depth then dim.level = dim.depth end
   end
-  P.level = P.level + (report.back.calls or 0) - (known.back.calls or 0)
+  P.level = P.level + (known.lent.calls or 0) - sent
   if report.refused > known.refused then refused(report.refused - known.refused, report.refused_age) end
 end
 if not known and report.of > 1 then S.expect, S.expect_until = report.of, now + TTL end
@@ -369,6 +372,7 @@ tell_demand(report.demand, 1)
 S.live, S.busy = S.live + member.live, S.busy + report.live
 local members = redis.call('HLEN', KEYS[2]) + (known and 0 or 1)
 local stock, flow = room(report.cost)
+local known_quota = S.dims.requests or S.dims.stated_requests
 local pot = min(flow + stock, P.rate + P.level)
 local dues, mine, earning, sure = find_dues(pot), 0, 0, 0
 for _, due in ipairs(dues) do
@@ -383,7 +387,7 @@ local scarce = S.queued > stock
 if scarce then grant = min(grant, in_turn(dues, stock, member)) end
 local spare = 0
 if not scarce and passing > 1 then
-  spare = min(report.spare, floor((stock - S.queued) / (2 * members)))
+  spare = min(report.spare, floor((stock - S.queued) / (known_quota and 2 or 2 * members)))
 end
 local slots = lend_slots(member, S.queued > 0 and report.queued or report.spare, S.queued > 0 and part or 1 / members)
 if slots >= 0 then
@@ -391,13 +395,13 @@ if slots >= 0 then
   spare = min(spare, max(0, slots - report.live - grant))
 end
 member.credit = max(0, member.credit - max(0, grant - sure))
-local granted = {calls = grant + spare}
+member.lent.calls = grant + spare
 P.level = P.level - grant - spare
 for name, each in pairs(report.cost) do
   local dim = S.dims[name]
   if dim then
-    granted[name] = (grant + spare) * each
-    dim.level = dim.level - granted[name]
+    member.lent[name] = (grant + spare) * each
+    dim.level = dim.level - member.lent[name]
     member.held[name] = spare * each
   end
 end
@@ -420,7 +424,7 @@ redis.call('HSET', KEYS[2], report.id, cmsgpack.pack(member))
 redis.call('ZADD', KEYS[3], now, report.id)
 if S.publisher == '' then S.publisher = report.id end
 -- When to ask again: when its next call should be due, or when room for one should have come.
-local again = S.dims.requests and 1 or 0.25       -- what is learnt from deliveries has to hear of them
+local again = known_quota and 1 or 0.25           -- what is learnt from deliveries has to hear of them
 if report.queued > grant then
   again = max(slots >= 0 and 0.1 or 0.05, min(again, turn_seconds(dues, stock, flow, member)))
 end
@@ -428,7 +432,7 @@ local held, corrected = estimates()
 save()
 local rate = min(fleet_rate(), flow)
 local reply = {
-  granted = granted, slots = slots, held = held, corrected = corrected, elsewhere = elsewhere, again = again,
+  granted = grant + spare, slots = slots, held = held, corrected = corrected, elsewhere = elsewhere, again = again,
   own_slots = slots >= 0 and 0.2 * S.cap / members + 0.8 * slots or -1,
   gate = max(0, S.gate - now), parked = max(0, S.parked - now), cap = S.cap, cap_epoch = S.cap_epoch,
   members = members, live = S.busy, tight = S.queued > 0, new = not packed,

@@ -46,7 +46,7 @@ def test_a_concurrency_limit_is_shared(world):
     alone = world([pool], agents=30, processes=1).run(120.0)
     tally = world([pool], agents=30, processes=10).run(120.0)
     assert tally.answered >= 0.85 * alone.answered
-    assert tally.refused <= 40 * tally.attempts / 1000
+    assert tally.refused <= 60 * tally.attempts / 1000
 
 
 def test_one_process_with_nearly_all_the_load_gets_nearly_all_the_quota(world):
