@@ -2,8 +2,9 @@
 
 from penstock.simulator._site import Config
 from penstock.simulator._spelling import refusal_body, response_headers
+from penstock.simulator.facts import Accepted, Dimension, Fault, Refusal, Refused, Request, Window
 from penstock.simulator.profiles import PROFILES, profile
-from penstock.simulator.quota import Accepted, Dimension, Fault, Quota, Refusal, Refused, Request, Window
+from penstock.simulator.quota import Quota
 from penstock.simulator.scenario import (
     Distribution,
     Event,

@@ -23,7 +23,7 @@ from penstock.simulator._answers import (
     table,
 )
 from penstock.simulator._wire import Target, Wire
-from penstock.simulator.quota import Refusal, Refused
+from penstock.simulator.facts import Refusal, Refused
 
 _UNITS: Final = {
     Refusal.REQUESTS: "requests",

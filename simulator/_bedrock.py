@@ -18,7 +18,7 @@ import orjson
 from penstock.simulator import _anthropic, _event_stream
 from penstock.simulator._answers import JSON, Answer, Asked, BadRequestError, listed, pieces, table, whole
 from penstock.simulator._wire import Target, Wire
-from penstock.simulator.quota import Refusal, Refused
+from penstock.simulator.facts import Refusal, Refused
 
 _WAIT: Final = "please wait before trying again."
 _THROTTLED: Final = {

@@ -22,7 +22,7 @@ from penstock.simulator._answers import (
     whole,
 )
 from penstock.simulator._wire import Target, Wire
-from penstock.simulator.quota import Refusal, Refused
+from penstock.simulator.facts import Refusal, Refused
 
 _TRIAL: Final = "You are using a Trial key, which is limited to"
 _UPGRADE: Final = (

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final
 
 from penstock.simulator._answers import Answer
 from penstock.simulator._headers import go_duration
-from penstock.simulator.quota import Refusal, Refused
+from penstock.simulator.facts import Refusal, Refused
 
 _UNITS: Final = {
     Refusal.REQUESTS: ("requests", "requests per min (RPM)"),

@@ -25,7 +25,7 @@ from penstock.simulator._answers import (
     whole,
 )
 from penstock.simulator._wire import Target, Wire
-from penstock.simulator.quota import Refusal, Refused
+from penstock.simulator.facts import Refusal, Refused
 
 _RPC: Final = "type.googleapis.com/google.rpc."
 _DOCS: Final = "https://ai.google.dev/gemini-api/docs/rate-limits"

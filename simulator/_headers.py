@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Final
 
-from penstock.simulator.quota import Dimension, Refused, Window
+from penstock.simulator.facts import Dimension, Refused, Window
 from penstock.simulator.scenario import Pool
 
 Windows = Mapping[Dimension, Window]

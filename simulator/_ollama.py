@@ -13,7 +13,7 @@ import orjson
 
 from penstock.simulator._answers import JSON, Answer, Asked, BadRequestError, listed, pieces, table, whole
 from penstock.simulator._wire import Target, Wire
-from penstock.simulator.quota import Refusal, Refused
+from penstock.simulator.facts import Refusal, Refused
 
 _LINES: Final = "application/x-ndjson"
 _BUSY: Final = "server busy, please try again.  maximum pending requests exceeded"

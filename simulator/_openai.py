@@ -24,7 +24,7 @@ from penstock.simulator._answers import (
 )
 from penstock.simulator._dialects import Dialect
 from penstock.simulator._wire import Target, Wire
-from penstock.simulator.quota import Refused
+from penstock.simulator.facts import Refused
 
 DONE: Final = b"data: [DONE]\n\n"
 _VECTOR: Final = tuple(((n * 37) % 97 - 48) / 500 for n in range(256))

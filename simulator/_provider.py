@@ -14,7 +14,8 @@ from penstock.simulator._script import Outcome, Script
 from penstock.simulator._spelling import refusal_body, response_headers
 from penstock.simulator._wire import Wire
 from penstock.simulator._wires import Route, wire_of
-from penstock.simulator.quota import Accepted, Fault, Quota, Refusal, Refused, Request
+from penstock.simulator.facts import Accepted, Fault, Refusal, Refused, Request
+from penstock.simulator.quota import Quota
 from penstock.simulator.scenario import Distribution, Pool
 from penstock.simulator.truth import Entry
 

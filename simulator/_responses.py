@@ -22,7 +22,7 @@ from penstock.simulator._answers import (
 )
 from penstock.simulator._openai import OpenAIWire, model_of
 from penstock.simulator._wire import Target
-from penstock.simulator.quota import Refused
+from penstock.simulator.facts import Refused
 
 
 class OpenAIResponses(OpenAIWire):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from penstock.errors import UsageError
 from penstock.simulator._toml import choice, flag, integer, number, read, string
-from penstock.simulator.quota import Refusal
+from penstock.simulator.facts import Refusal
 
 _KINDS = tuple(kind.value for kind in Refusal)
 

@@ -5,7 +5,7 @@ import dataclasses
 from penstock.simulator._headers import Windows, quota_headers, retry_headers
 from penstock.simulator._wire import Wire
 from penstock.simulator._wires import native_wire
-from penstock.simulator.quota import Refused
+from penstock.simulator.facts import Refused
 from penstock.simulator.scenario import Pool
 
 

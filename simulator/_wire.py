@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from penstock.simulator._answers import Answer, Asked
-from penstock.simulator.quota import Refused
+from penstock.simulator.facts import Refused
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from benchmarks.limiter_lab.world import Call, GaveUpError, Reply, World
 from penstock.classifiers import Evidence, SpanKind, Verdict, classify, evidence_of_response
 from penstock.limiter import Fallback, Limiter, LimiterSettings, LoopScheduler, PoolSettings
 from penstock.providers import Quota, lookup
-from penstock.simulator.quota import Fault
+from penstock.simulator.facts import Fault
 from penstock.simulator.scenario import Pool
 from penstock.telemetry import interceptor as hook
 
