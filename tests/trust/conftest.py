@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -35,26 +36,31 @@ def outcomes() -> Iterator[list[str]]:
     undo()
 
 
+def _started(server: str, folder: Path) -> tuple[subprocess.Popen[bytes], int]:
+    """Start our own server: whoever else looks for a free port may have taken the one we found."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        while process.poll() is None and time.monotonic() < deadline:
+            with redis.Redis(port=port) as client, suppress(redis.ConnectionError):
+                if client.info("server")["process_id"] == process.pid:
+                    return process, port
+            time.sleep(0.02)
+        process.kill()
+        process.wait()
+    raise AssertionError("redis-server did not start")
+
+
 @pytest.fixture(scope="session")
 def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     server = shutil.which("redis-server")
     assert server, "redis-server is missing: apt-get install redis-server"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     folder = tmp_path_factory.mktemp("redis")
-    command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    client = redis.Redis(port=port)
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            client.ping()
-            break
-        except redis.ConnectionError:
-            assert time.monotonic() < deadline, "redis-server did not start"
-            time.sleep(0.02)
-    client.close()
+    process, port = _started(server, folder)
     yield port
     process.terminate()
     process.wait(10)
