@@ -61,7 +61,10 @@ def _remembered(evidence: Evidence) -> Verdict:
         evidence.provider, evidence.span_kind, evidence.status, evidence.code, evidence.type,
         evidence.exception_types, evidence.finish_reason, evidence.stream_started, hash(evidence.message),
     )  # fmt: skip
-    verdict = _memory.get(key)
+    try:
+        verdict = _memory.get(key)
+    except TypeError:  # somebody gave a list where a tuple belongs
+        return _classify(evidence)
     if verdict is None:
         if len(_memory) >= _REMEMBERED:
             _memory.clear()
@@ -131,6 +134,8 @@ def _detail(rule: Rule, facts: Facts, candidates: Sequence[Rule]) -> Rule:
 
 def _scope(facts: Facts) -> str | None:
     said = facts.plain
+    if not said.words:
+        return None
     return next((scope for scope, pattern in _SCOPES if pattern.search(said.text, said.words)), None)
 
 

@@ -240,6 +240,11 @@ def test_a_deep_and_a_wide_body_are_walked_in_bounds() -> None:
     assert len(Facts(wide, table.distinct, table.vocabulary).signals) < 400
 
 
+def test_a_list_where_a_tuple_belongs_is_read_all_the_same() -> None:
+    evidence = Evidence(exception_types=["RateLimitError"], message="slow down")  # type: ignore[arg-type]
+    assert classify(evidence).error_class.value == "rate_limit"
+
+
 def test_a_long_chain_of_causes_is_followed_sixteen_links() -> None:
     error: BaseException = ConnectionRefusedError("end")
     for n in range(5000):
