@@ -15,6 +15,7 @@ from penstock.limiter import Change, Event, Limiter, parse_settings
 from penstock.limiter.fleet import Fleet, RedisStore
 from penstock.telemetry import Telemetry, TelemetryOptions, guard
 from penstock.telemetry import metrics as m
+from penstock.telemetry import semconv as names
 from penstock.telemetry.export import SpanFile
 from penstock.telemetry.registry import Bound, Histogram, Registry
 from penstock.trust import TrustRoom
@@ -92,10 +93,14 @@ class _Events:
         pool = self._pool(event.pool)
         if isinstance(event, Change):
             registry.inc(m.CHANGES, (pool, event.what, event.direction, self._reason(event.reason)))
-            noted: dict[str, str | float] = {"penstock.pool": event.pool, "penstock.limiter.what": event.what,
-                     "penstock.limiter.direction": event.direction, "penstock.limiter.reason": event.reason,
-                     "penstock.limiter.value": event.value}  # fmt: skip
-            trace.get_current_span().add_event("penstock.limiter.change", noted)
+            noted: dict[str, str | float] = {
+                names.POOL: event.pool,
+                names.LIMITER_WHAT: event.what,
+                names.LIMITER_DIRECTION: event.direction,
+                names.LIMITER_REASON: event.reason,
+                names.LIMITER_VALUE: event.value,
+            }
+            trace.get_current_span().add_event(names.LIMITER_CHANGE, noted)
         else:
             self._would[event.action] += 1
             registry.inc(m.WOULD, (pool, event.action))
