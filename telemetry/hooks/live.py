@@ -132,6 +132,11 @@ class LiveAttempt:
             self._reader = None
             guard.failed("live.feed", error)
 
+    @property
+    def error_unread(self) -> bool:
+        """True while an error's body is on its way and nobody has read any of it."""
+        return bool(self._over) and self._error_body is not None and not self._error_body
+
     def verdict_so_far(self) -> Verdict | None:
         """Classify what is known now: of a body still on the wire, its head."""
         if self._over and (self.attempt.status or 0) >= 400:

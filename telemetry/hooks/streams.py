@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from penstock.telemetry import guard
 from penstock.telemetry.guard import quietly
+from penstock.telemetry.hooks.arrived import arrived
 from penstock.telemetry.hooks.live import LiveAttempt
 
 Decode = Callable[[bytes], bytes]
@@ -34,6 +35,12 @@ class _Tap:
                 self._live.feed(chunk)
         except guard.OURS as error:
             guard.failed("tap.passed", error)
+
+    def _left(self) -> None:
+        """Of an error that is closed unread, take what is there."""
+        live = self._live
+        if self._raw_feed and live.error_unread:
+            live.feed(arrived(self._inner, chunked="transfer-encoding" in live.headers))
 
     def __del__(self) -> None:
         live = self.__dict__.get("_live")
@@ -79,6 +86,7 @@ class _SyncTap(_Tap):
         quietly("tap.finished", live.finished)
 
     def close(self) -> None:
+        quietly("tap.left", self._left)
         try:
             self._inner.close()
         finally:
@@ -119,6 +127,7 @@ class _AsyncTap(_Tap):
         quietly("tap.finished", live.finished)
 
     async def aclose(self) -> None:
+        quietly("tap.left", self._left)
         try:
             await self._inner.aclose()
         finally:

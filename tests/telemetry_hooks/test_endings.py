@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import json
 import os
 import threading
 
@@ -109,3 +110,41 @@ def test_a_fork_under_load_starts_with_nothing_in_flight(chat, hook):
     for stream in streams:
         stream.close()
     assert engine.live == 0
+
+
+SPENT = {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}
+
+
+def one_chunk(document):
+    return b"%x\r\n%s\r\n0\r\n\r\n" % (len(document), document)
+
+
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+def test_a_refused_stream_that_is_closed_unread_is_known_by_what_came_with_its_head(
+    hook, canned, chat, framing, asynchronous
+):
+    import httpx2
+
+    seen = hook()
+    body, headers = json.dumps(SPENT).encode(), {"content-type": "application/json"}
+    if framing == "chunks":
+        body, headers = one_chunk(body), {**headers, "transfer-encoding": "chunked"}
+    canned.tell((429, headers, body))
+    url = f"{canned.url}/v1/chat/completions"
+
+    async def send():
+        async with (
+            httpx2.AsyncClient() as client,
+            client.stream("POST", url, json={**chat.request, "stream": True}) as response,
+        ):
+            assert response.status_code == 429
+
+    if asynchronous:
+        asyncio.run(send())
+    else:
+        with httpx2.stream("POST", url, json={**chat.request, "stream": True}) as response:
+            assert response.status_code == 429
+    assert seen.classes() == ["quota"]
+    assert seen.attempts[0].first_byte_ns is None
+    assert seen.ends() == ["closed"]
