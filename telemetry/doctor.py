@@ -120,13 +120,16 @@ def _sdks(live: set[str]) -> Iterator[Sdk]:
         found = _version(name)
         if found is None:
             continue
-        used = _required(name) & set(possible) or set(possible)
+        used = (_required(name) & set(possible) or set(possible)) | ({"aiohttp"} & set(possible))
         stacks = tuple(stack for stack in possible if stack in used and find_spec(stack) is not None)
         yield Sdk(name, found, stacks, bool(set(stacks) & live) or not possible, _native(name))
 
 
 def _required(name: str) -> set[str]:
-    """Name what a distribution depends on: openai 3 needs httpx2 and never calls the httpx beside it."""
+    """Name what a distribution depends on: openai 3 needs httpx2 and never calls the httpx beside it.
+
+    aiohttp is an extra, and used as soon as it is there.
+    """
     words = (
         _NAME.match(requirement) for requirement in requires(name) or () if "extra ==" not in requirement
     )

@@ -60,7 +60,7 @@ _KNOWN: Final = (
     _Known("openai", "sdk", 3, "max_retries=2", ("openai._constants", "DEFAULT_MAX_RETRIES")),
     _Known("anthropic", "sdk", 3, "max_retries=2", ("anthropic._constants", "DEFAULT_MAX_RETRIES")),
     _Known("groq", "sdk", 3, "max_retries=2", ("groq._constants", "DEFAULT_MAX_RETRIES")),
-    _Known("google-genai", "sdk", 1, "none unless HttpRetryOptions are given"),
+    _Known("google-genai", "sdk", 2, "once more where aiohttp lost the connection; else HttpRetryOptions"),
     _Known("mistralai", "sdk", 1, "none unless retry_config is given"),
     _Known("cohere", "sdk", 3, "max_retries=2 of request_options"),
     _Known(
@@ -74,7 +74,10 @@ _KNOWN: Final = (
         "max_retries=3, by tenacity over the SDK's own",
         imports="llama_index",
     ),
+    _Known("ollama", "sdk", 1, "none"),
     _Known("langchain-core", "framework", 1, "none, but with_retry() makes 3", imports="langchain"),
+    _Known("langgraph", "framework", 1, "none, but a node's RetryPolicy() makes 3", imports="langgraph"),
+    _Known("openai-agents", "framework", 1, "none unless ModelRetrySettings are given", imports="agents"),
     _Known(
         "pydantic-ai-slim",
         "framework",
@@ -83,11 +86,50 @@ _KNOWN: Final = (
         imports="pydantic_ai",
     ),
 )
-# How code asks for attempts: tenacity, stamina, backoff; then for retries: SDK arguments, litellm.
-_ATTEMPTS: Final = re.compile(r"(?:stop_after_attempt\(|max_tries\s*=\s*|\battempts\s*=\s*)\s*(\d{1,3})\b")
-_RETRIES: Final = re.compile(r"\b(?:max_retries|num_retries)\s*=\s*(\d{1,3})\b")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """How a line of code asks for attempts; `first` is 1 where the number is of *re*tries."""
+
+    name: str
+    kind: str
+    first: int
+    pattern: re.Pattern[str]
+
+
+def _asked(name: str, kind: str, first: int, pattern: str) -> _Asked:
+    return _Asked(name, kind, first, re.compile(pattern))
+
+
+_ASKED: Final = (
+    # The first that fits a line counts: several share words.
+    _asked("with_retry in your code", "framework", 0, r"with_retry\(.*stop_after_attempt\s*=\s*(\d{1,3})\b"),
+    _asked("RetryPolicy in your code", "framework", 0, r"RetryPolicy\(.*max_attempts\s*=\s*(\d{1,3})\b"),
+    _asked(
+        "ModelRetrySettings in your code", "framework", 1,
+        r"ModelRetrySettings\(.*max_retries\s*=\s*(\d{1,3})\b",
+    ),
+    _asked("HttpRetryOptions in your code", "sdk", 0, r"HttpRetryOptions\(.*attempts\s*=\s*(\d{1,3})\b"),
+    _asked("botocore Config in your code", "sdk", 0, r"[\"']total_max_attempts[\"']\s*:\s*(\d{1,3})\b"),
+    _asked("botocore Config in your code", "sdk", 1, r"[\"']max_attempts[\"']\s*:\s*(\d{1,3})\b"),
+    _asked("HTTPTransport in your code", "transport", 1, r"HTTPTransport\(.*retries\s*=\s*(\d{1,3})\b"),
+    _asked("urllib3 Retry in your code", "transport", 1, r"\bRetry\((?:.*\btotal\s*=\s*)?(\d{1,3})\b"),
+    _asked(
+        "retry in your code", "code", 0,
+        r"(?:stop_after_attempt\(|max_tries\s*=|\battempts\s*=)\s*(\d{1,3})\b",
+    ),
+    _asked("max_retries in your code", "sdk", 1, r"\b(?:max_retries|num_retries)\s*=\s*(\d{1,3})\b"),
+)  # fmt: skip
 _IMPORT: Final = re.compile(r"^\s*(?:import|from)\s+(\w+)", re.MULTILINE)
-_RETRYING: Final = frozenset({"tenacity", "stamina", "backoff", "openai", "anthropic", "litellm", "groq"})
+_RETRYING: Final = frozenset(
+    {
+        "anthropic", "backoff", "boto3", "botocore", "cohere", "google", "groq", "httpx", "httpx2",
+        "langchain_core", "langchain_openai", "langgraph", "litellm", "llama_index", "mistralai", "agents",
+        "openai", "requests", "stamina", "tenacity", "urllib3",
+    }
+)  # fmt: skip
+"""Packages whose users may ask for attempts."""
 
 
 def retry_map(folder: Path, environ: Mapping[str, str], *, limiting: bool) -> RetryMap:
@@ -156,10 +198,10 @@ def _code(folder: Path, imported: set[str]) -> Iterator[RetryLayer]:
             continue
         for number, line in enumerate(text.splitlines(), 1):
             where = f"{path.relative_to(folder)}:{number}"
-            for match in _ATTEMPTS.finditer(line):
-                yield RetryLayer("retry in your code", "code", int(match[1]), where)
-            for match in _RETRIES.finditer(line):
-                yield RetryLayer("max_retries in your code", "sdk", int(match[1]) + 1, where)
+            for asked in _ASKED:
+                if match := asked.pattern.search(line):
+                    yield RetryLayer(asked.name, asked.kind, int(match[1]) + asked.first, where)
+                    break
 
 
 def _sources(folder: Path) -> Iterator[Path]:

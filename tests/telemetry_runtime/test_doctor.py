@@ -58,6 +58,33 @@ def test_layers_that_retry_multiply(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("line", "kind", "attempts"),
+    [
+        ("model.with_retry(stop_after_attempt=4)", "framework", 4),
+        ("graph.add_node('n', f, retry_policy=RetryPolicy(max_attempts=5))", "framework", 5),
+        ("ModelSettings(retry=ModelRetrySettings(max_retries=2))", "framework", 3),
+        ("types.HttpRetryOptions(attempts=6, initial_delay=1)", "sdk", 6),
+        ("Config(retries={'total_max_attempts': 4, 'mode': 'standard'})", "sdk", 4),
+        ('Config(retries={"max_attempts": 4})', "sdk", 5),
+        ("httpx.Client(transport=httpx.HTTPTransport(retries=2))", "transport", 3),
+        ("HTTPAdapter(max_retries=Retry(total=3, backoff_factor=1))", "transport", 4),
+        ("HTTPAdapter(max_retries=Retry(2))", "transport", 3),
+        ("@retry(stop=stop_after_attempt(7))", "code", 7),
+        ("@backoff.on_exception(backoff.expo, Exception, max_tries=8)", "code", 8),
+        ("@stamina.retry(on=Exception, attempts=9)", "code", 9),
+        ("Router(model_list=[], num_retries=4)", "sdk", 5),
+        ("OpenAI(max_retries=0)", "sdk", 1),
+    ],
+)
+def test_code_asks_for_attempts_in_many_ways(tmp_path, line, kind, attempts):
+    (tmp_path / "app.py").write_text(f"import openai\n{line}\n")
+    (layer,) = (
+        found for found in retry_map(tmp_path, {}, limiting=False).layers if found.where == "app.py:2"
+    )
+    assert (layer.kind, layer.attempts) == (kind, attempts)
+
+
+@pytest.mark.parametrize(
     ("code", "worst"),
     [("import openai", 3), ("from pydantic_ai import Agent", 6), ("    import llama_index.llms.openai", 12)],
 )
