@@ -43,20 +43,18 @@ class Notes:
 
     def outcome(self) -> Outcome:
         """Freeze."""
-        counts = (self.input, self.output, self.cache_read, self.cache_write)
-        usage = None
-        if any(count is not None for count in counts):
-            usage = Usage(
-                input=self.input, output=self.output, cache_read=self.cache_read, cache_write=self.cache_write
-            )
+        usage = Usage(self.input, self.output, self.cache_read, self.cache_write)
         return Outcome(
-            usage=usage,
-            model=self.model,
-            response_id=self.response_id,
-            finish_reason=self.finish_reason,
-            error=self.error,
-            complete=self.complete,
+            usage if usage != _UNKNOWN else None,
+            self.model,
+            self.response_id,
+            self.finish_reason,
+            self.error,
+            self.complete,
         )
+
+
+_UNKNOWN: Final = Usage()
 
 
 Codec = Callable[[Mapping[str, object], Notes], None]

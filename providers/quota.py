@@ -88,10 +88,11 @@ def _duration(text: str) -> float | None:
 def read_quota(headers: Mapping[str, str], windows: tuple[WindowHeaders, ...]) -> Quota | None:
     """Read the windows that these headers speak of; the first spelling that speaks of a count wins."""
     found: dict[str, Window] = {}
+    get = headers.get
     for names in windows:
         if names.counts in found:
             continue
-        limit, remaining = headers.get(names.limit), headers.get(names.remaining)
+        limit, remaining = get(names.limit), get(names.remaining)
         if limit is None and remaining is None:
             continue
         window = _window(headers, names, limit, remaining)
@@ -115,10 +116,10 @@ def _window(
     period_text = headers.get(names.period) if names.period else None
     period = _number(period_text) if period_text else None
     return Window(
-        limit=limit,
-        remaining=remaining,
-        reset_seconds=None if reset is None else _reset(reset, headers),
-        period_seconds=period if period and period > 0 else names.period_seconds,
+        limit,
+        remaining,
+        None if reset is None else _reset(reset, headers),
+        period if period and period > 0 else names.period_seconds,
     )
 
 

@@ -27,6 +27,7 @@ from opentelemetry.util.types import AttributeValue
 from penstock.classifiers import Verdict
 from penstock.telemetry import guard
 from penstock.telemetry import semconv as names
+from penstock.telemetry.attributes import put, read
 from penstock.telemetry.records import Attempt, Operation
 
 Attributes = dict[str, AttributeValue]
@@ -91,7 +92,7 @@ def answered(response_id: str) -> None:
 def tool_span(name: str) -> Span | None:
     """Find the span that somebody has opened for this execution of a tool: the current one, if it is one."""
     span = trace.get_current_span()
-    attributes = _attributes(span)
+    attributes = read(span)
     if not span.is_recording() or names.SPAN_KIND in attributes:
         return None
     is_tool = any(attributes.get(mark) == value for mark, value in _TOOL_MARKS.items())
@@ -105,10 +106,11 @@ def stamp(span: Span) -> None:
         return
     operations = getattr(span, _OPERATIONS, None)
     if operations:
-        span.set_attributes(operation_tail(operations))
+        put(span, operation_tail(operations))
     elif _answers:
-        attributes = _attributes(span)
-        if names.DEDUPE not in attributes and attributes.get(names.RESPONSE_ID) in _answers:
+        attributes = read(span)
+        answer = attributes.get(names.RESPONSE_ID)
+        if answer is not None and names.DEDUPE not in attributes and answer in _answers:
             _mark(span, names.DEDUPE_OUTER)
 
 
@@ -195,7 +197,7 @@ def _line(span: Span | None) -> Iterator[Span]:
 
 def _llm_ancestry(current: Span) -> Iterator[Span]:
     for span in _line(current):
-        attributes = _attributes(span)
+        attributes = read(span)
         if _is_llm(attributes):
             yield span
         elif _is_border(attributes):
@@ -214,7 +216,7 @@ def _loose(current: Span) -> Iterator[Span]:
             continue
         announced: Hashable = span.__dict__.get(_CALL)
         if announced is None:
-            if _is_llm(_attributes(span)) and getattr(span, _PARENT, line[-1]) in line:
+            if _is_llm(read(span)) and getattr(span, _PARENT, line[-1]) in line:
                 yield span
         elif call is None or announced == call:
             call = announced
@@ -226,12 +228,7 @@ def _started(span: Span) -> int:
 
 
 def _is_taken(span: Span) -> bool:
-    return _OPERATIONS in span.__dict__ or names.DEDUPE in _attributes(span)
-
-
-def _attributes(span: Span) -> Mapping[str, object]:
-    found = getattr(span, "attributes", None)
-    return found if isinstance(found, Mapping) else {}
+    return _OPERATIONS in span.__dict__ or names.DEDUPE in read(span)
 
 
 def _is_llm(attributes: Mapping[str, object]) -> bool:

@@ -153,8 +153,11 @@ class LevelTracker:
     def _insert(self, at_ns: int, delta: int) -> None:
         events = self._events
         event = (at_ns, delta)
-        if event >= events[-1]:
-            self._push(at_ns, delta)
+        last = events[-1]
+        if event >= last:  # `_push`, in place: this is run twice an attempt
+            self._recent[self._level] += at_ns - last[0]
+            events.append(event)
+            self._level += delta
         else:
             self._insert_late(max(event, (events[0][0], delta)))
         if events[1][0] <= at_ns - self._window_ns:

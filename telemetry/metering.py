@@ -4,6 +4,7 @@ import threading
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from penstock.classifiers import ErrorClass, Verdict
@@ -34,13 +35,21 @@ _OPERATION_CLASSES: Final = (
 _TASK_CLASSES: Final = (*_WATCHED, ErrorClass.TOOL.value, ErrorClass.MODEL.value, ErrorClass.UNKNOWN.value)
 _TRUSTS: Final = (PRIMARY, "fallback", "cache_stale")
 _CACHE: Final = {True: "hit", False: "miss"}
-_DIMENSIONS: Final = ("requests", "tokens", "input_tokens", "output_tokens")
+_DIMENSIONS: Final = Quota._fields
 _EXEMPLAR_SECONDS: Final = 1.0
 """A bucket's exemplar stands this long: writing one costs more than counting, and scrapes are rarer."""
-_QUOTA_METRICS: Final = (m.QUOTA_LIMIT, m.QUOTA_REMAINING, m.QUOTA_RESET)
 _TOKEN_TYPES: Final = ("input", "output", "cache_read", "cache_write")
 QUANTILES: Final = ("0.5", "0.95", "0.99")
 _SECOND_NS: Final = 1_000_000_000
+
+
+@dataclass(slots=True)
+class _Cells:
+    """The series of one quota window; what its headers never tell has none."""
+
+    limit: Cell | None = None
+    remaining: Cell | None = None
+    reset: Cell | None = None
 
 
 class _Names:
@@ -64,7 +73,7 @@ class _Names:
         self._outcomes: dict[str, tuple[Cell, Histogram]] = {}
         self._operations: dict[tuple[str, str], tuple[Cell, Histogram]] = {}
         self._trusts: dict[str, Cell] = {}
-        self._quota: dict[str, list[Cell | None]] = {}
+        self._quota: dict[str, _Cells] = {}
 
     def outcome(self, name: str) -> tuple[Cell, Histogram]:
         """Find the counter and the durations of one class."""
@@ -104,22 +113,24 @@ class _Names:
         if at_seconds < self.seen.value:
             return
         self.seen.value = at_seconds
-        for dimension in _DIMENSIONS:
-            window: Window | None = getattr(quota, dimension)
+        for dimension, window in zip(_DIMENSIONS, quota, strict=True):
             if window is not None:
                 self._show_window(dimension, window, at_seconds)
 
     def _show_window(self, dimension: str, window: Window, at_seconds: float) -> None:
-        full_in = window.reset_seconds
-        values = (window.limit, window.remaining, None if full_in is None else at_seconds + full_in)
-        cells = self._quota.setdefault(dimension, [None, None, None])
-        for place, value in enumerate(values):
-            if value is None:
-                continue
-            cell = cells[place]
-            if cell is None:
-                cell = cells[place] = self._registry.cell(_QUOTA_METRICS[place], (self.pool, dimension))
-            cell.value = value
+        limit, remaining, full_in, _ = window
+        cells = self._quota.get(dimension) or self._quota.setdefault(dimension, _Cells())
+        if limit is not None:
+            cells.limit = cells.limit or self._registry.cell(m.QUOTA_LIMIT, (self.pool, dimension))
+            cells.limit.value = limit
+        if remaining is not None:
+            cells.remaining = cells.remaining or self._registry.cell(
+                m.QUOTA_REMAINING, (self.pool, dimension)
+            )
+            cells.remaining.value = remaining
+        if full_in is not None:
+            cells.reset = cells.reset or self._registry.cell(m.QUOTA_RESET, (self.pool, dimension))
+            cells.reset.value = at_seconds + full_in
 
 
 class Metering:
@@ -150,6 +161,8 @@ class Metering:
                 self.on_transition(names.pool, attempt.started_ns, 1)
         if attempt.number > 1:
             self.registry.inc(m.RETRIES, (names.pool, attempt.retry_owner or "sdk"))
+        if attempt.operation.task is None:
+            return
         for task in _lineage(attempt.operation.task):
             task.attempts += 1
             task.live += 1
@@ -166,8 +179,9 @@ class Metering:
             names.tracker.end(ended_ns)
             if self.on_transition is not None:
                 self.on_transition(names.pool, ended_ns, -1)
-        for task in _lineage(attempt.operation.task):
-            task.live -= 1
+        if attempt.operation.task is not None:
+            for task in _lineage(attempt.operation.task):
+                task.live -= 1
         self._count_outcome(attempt, names, ended_ns)
 
     def operation_ended(self, operation: Operation) -> None:

@@ -14,6 +14,28 @@ PARTS: Final = ("tools", "system", "first")
 """In the order in which providers cache them, docs.claude.com/en/docs/build-with-claude/prompt-caching."""
 MARK_LENGTH: Final = 8
 NO_MARK: Final = "-" * MARK_LENGTH
+_KNOWN_LIMIT: Final = 4096
+
+
+class PromptMarks:
+    """Mark the prompts of one process. Most of an app's calls begin alike: the same head is hashed once.
+
+    `salt` is as for `mark_prompt`. Of what was marked only Python's own 64-bit hashes are kept.
+    """
+
+    def __init__(self, salt: bytes) -> None:
+        self._salt = salt
+        self._known: dict[int, str] = {}
+
+    def mark(self, head: PromptHead, credential: str) -> str:
+        """Give the mark of a prompt's head."""
+        key = hash((head, credential))
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) >= _KNOWN_LIMIT:
+                self._known.clear()
+            known = self._known[key] = mark_prompt(head, credential, self._salt)
+        return known
 
 
 def mark_prompt(head: PromptHead, credential: str, salt: bytes) -> str:

@@ -19,6 +19,7 @@ from penstock.providers import Usage, Window
 from penstock.telemetry import guard
 from penstock.telemetry import semconv as names
 from penstock.telemetry.adoption import Attributes, adopt, operation_tail, stamp, trust_tail, verdict_tail
+from penstock.telemetry.attributes import put
 from penstock.telemetry.records import Attempt, Operation
 
 TracerSource = Callable[[], Tracer | None]
@@ -100,7 +101,7 @@ class SpanWriter:
                 attributes = operation_tail((operation,))
                 if last is not None:
                     _attempt_facts_of_operation(attributes, operation, last)
-                span.set_attributes(attributes)
+                put(span, attributes)
                 _status(span, operation.verdict)
             span.end(operation.ended_ns)
         except guard.OURS as error:
@@ -120,7 +121,7 @@ class SpanWriter:
                 f"attempt {attempt.model}",
                 context=handle.context,
                 kind=SpanKind.CLIENT,
-                attributes=_attempt_head(attempt),
+                attributes=_ATTEMPT,
                 start_time=attempt.started_ns,
             )
             attempt.span = span
@@ -136,7 +137,7 @@ class SpanWriter:
             return
         try:
             if span.is_recording():
-                span.set_attributes(_attempt_tail(attempt))
+                put(span, _attempt_facts(attempt))
                 _status(span, attempt.verdict)
             span.end(attempt.ended_ns)
         except guard.OURS as error:
@@ -201,9 +202,12 @@ _REQUESTS_NAMES: Final = (
 _TOKENS_NAMES: Final = (names.QUOTA_TOKENS_LIMIT, names.QUOTA_TOKENS_REMAINING, names.QUOTA_TOKENS_RESET)
 
 
-def _attempt_head(attempt: Attempt) -> Attributes:
+_ATTEMPT: Final[Attributes] = {names.SPAN_KIND: names.KIND_ATTEMPT}
+"""What a span begins with; the rest is written at once, at its end."""
+
+
+def _attempt_facts(attempt: Attempt) -> Attributes:
     attributes: Attributes = {
-        names.SPAN_KIND: names.KIND_ATTEMPT,
         names.ATTEMPT_NUMBER: attempt.number,
         names.POOL: attempt.pool,
         names.ATTEMPT_PROVIDER: attempt.provider,
@@ -220,11 +224,11 @@ def _attempt_head(attempt: Attempt) -> Attributes:
         attributes[names.FALLBACK_FROM] = attempt.fallback_from
     if attempt.retry_owner is not None:
         attributes[names.RETRY_OWNER] = attempt.retry_owner
+    _answer_facts(attributes, attempt)
     return attributes
 
 
-def _attempt_tail(attempt: Attempt) -> Attributes:
-    attributes: Attributes = {}
+def _answer_facts(attributes: Attributes, attempt: Attempt) -> None:
     if attempt.end is not None:
         attributes[names.END] = attempt.end
     if attempt.verdict is None:
@@ -243,7 +247,6 @@ def _attempt_tail(attempt: Attempt) -> Attributes:
     verdict_tail(attributes, attempt.verdict)
     if attempt.verdict is not None:
         attributes[names.ERROR_TYPE] = _error_type(attempt.status, attempt.verdict)
-    return attributes
 
 
 def _status(span: Span, verdict: Verdict | None) -> None:
@@ -258,20 +261,13 @@ def _error_type(status: int | None, verdict: Verdict) -> str:
 
 
 def _window(attributes: Attributes, fields: tuple[str, str, str], window: Window | None) -> None:
-    if window is None:
-        return
-    limit, remaining, reset = fields
-    if window.limit is not None:
-        attributes[limit] = window.limit
-    if window.remaining is not None:
-        attributes[remaining] = window.remaining
-    if window.reset_seconds is not None:
-        attributes[reset] = window.reset_seconds
+    for name, value in zip(fields, window or (), strict=False):
+        if value is not None:
+            attributes[name] = value
 
 
 def _usage(attributes: Attributes, fields: tuple[str, str, str, str], usage: Usage) -> None:
-    counts = (usage.input, usage.output, usage.cache_read, usage.cache_write)
-    for name, tokens in zip(fields, counts, strict=True):
+    for name, tokens in zip(fields, usage, strict=True):
         if tokens is not None:
             attributes[name] = tokens
 

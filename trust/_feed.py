@@ -2,7 +2,7 @@
 
 from penstock.telemetry.records import Attempt
 from penstock.trust._levels import Level, Origin
-from penstock.trust._lineage import Cell, cell
+from penstock.trust._lineage import Cell, cell_of
 
 
 class AnswerFeed:
@@ -17,7 +17,7 @@ class AnswerFeed:
 
     def attempt_started(self, attempt: Attempt) -> None:
         """Remember whose attempt it is: its end may come in another context."""
-        self._cells[id(attempt)] = cell()
+        self._cells[id(attempt)] = cell_of(attempt.operation.task)
 
     def attempt_ended(self, attempt: Attempt) -> None:
         """Note an answer."""

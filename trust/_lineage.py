@@ -140,6 +140,11 @@ def cell() -> Cell:
     return scoped_cell() or _process.ambient
 
 
+def cell_of(task: Task | None) -> Cell:
+    """Find the cell of this context, whose task is known already."""
+    return _scope.get() or (_process.ambient if task is None else _cell_of(task))
+
+
 def trust() -> Trust:
     """Tell how far the current task's inputs can be trusted: the weakest decides.
 

@@ -1,4 +1,4 @@
-"""SDKs with a shape of their own: google-genai, mistralai, cohere, ollama, Bedrock by boto3 and aiobotocore."""
+"""SDKs with a shape of their own: google-genai, mistralai, cohere, ollama, boto3 and aiobotocore."""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator

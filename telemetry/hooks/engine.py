@@ -13,7 +13,7 @@ from penstock.telemetry.hooks.outgoing import Outgoing
 from penstock.telemetry.interceptor import Call, Interceptor
 from penstock.telemetry.operations import CURRENT, OperationScope
 from penstock.telemetry.pools import PoolNamer
-from penstock.telemetry.prompt_marks import mark_prompt
+from penstock.telemetry.prompt_marks import PromptMarks
 from penstock.telemetry.records import Attempt, AttemptSink, Operation, Task, WorkSink
 from penstock.telemetry.spans import SpanWriter, TracerSource
 
@@ -49,7 +49,7 @@ class Engine:
         self.registry = registry
         self.writer = SpanWriter(tracer_source)
         self.max_age_seconds = max_age_seconds
-        self._salt = salt if salt is not None else os.urandom(16)
+        self._marks = PromptMarks(salt if salt is not None else os.urandom(16))
         self._live: dict[int, LiveAttempt] = {}
         self._lock = threading.Lock()
         self._reaped = time.monotonic()
@@ -111,7 +111,7 @@ class Engine:
     def start(self, out: Outgoing, scope: OperationScope, attempt: Attempt) -> LiveAttempt:
         """Put an attempt in the air."""
         if out.facts.head is not None:
-            attempt.prefix = mark_prompt(out.facts.head, out.credential, self._salt)
+            attempt.prefix = self._marks.mark(out.facts.head, out.credential)
         live = LiveAttempt(self, scope, attempt, out.provider, out.endpoint)
         self._live[id(live)] = live
         live.start()

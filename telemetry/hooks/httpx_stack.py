@@ -28,7 +28,6 @@ from penstock.telemetry.hooks.sending import Sending
 from penstock.telemetry.hooks.streams import StreamKinds
 from penstock.telemetry.interceptor import Admission, Refused, Served
 
-_READ_HEADERS: Final = frozenset(name.encode() for name in READ_HEADERS)
 _EMPTY: Final[dict[str, Any]] = {}
 # Requests and answers have some 20 headers: they are copied without a Python loop.
 _FIRST: Final = itemgetter(0)
@@ -206,8 +205,9 @@ def _header_name(raw: bytes) -> str:
 
 def _read_headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
     """Copy what is read of a request's headers; most of an SDK's dozen are not."""
-    sent = dict(zip(map(bytes.lower, map(_FIRST, raw)), map(_SECOND, raw), strict=True))
-    return {_header_name(name): sent[name].decode("latin-1") for name in _READ_HEADERS & sent.keys()}
+    return {
+        name: value.decode("latin-1") for sent, value in raw if (name := _header_name(sent)) in READ_HEADERS
+    }
 
 
 def _begin(request: Any) -> Sending | None:

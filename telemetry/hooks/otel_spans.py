@@ -38,7 +38,7 @@ def _start(original: Callable[..., None]) -> Callable[..., None]:
 def _end(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
     def end(span: Any, end_time: int | None = None) -> None:
-        if active() is not None:
+        if active() is not None and not _of_a_call(span):
             try:
                 stamp(span)
             except guard.OURS as error:
@@ -49,6 +49,6 @@ def _end(original: Callable[..., None]) -> Callable[..., None]:
 
 
 def _of_a_call(span: Any) -> bool:
-    """Tell our own spans of operations and attempts: below them nobody looks for an LLM span."""
+    """Tell our own spans of operations and attempts: nobody looks for an LLM span below them, or in them."""
     scope = getattr(span, "_instrumentation_scope", None)
     return scope is not None and scope.name == SCOPE and span.kind is SpanKind.CLIENT
