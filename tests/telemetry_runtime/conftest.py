@@ -1,5 +1,12 @@
 """Records as the hooks would write them, on a clock that the test moves."""
 
+import json
+import socket
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -80,3 +87,58 @@ def rate_limited():
         side_effects=SideEffects.NONE,
         retry_after=1.5,
     )
+
+
+class Prometheus:
+    """A running server that scrapes one page four times a second."""
+
+    def __init__(self, url):
+        self._url = url
+
+    def __call__(self, expression):
+        """Ask for the value of the first series found."""
+        address = f"{self._url}/api/v1/query?" + urllib.parse.urlencode({"query": expression})
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            found = json.load(answer)["data"]["result"]
+        assert found, expression
+        return float(found[0]["value"][1])
+
+
+@pytest.fixture
+def prometheus(tmp_path):
+    """Start one on a page: `with prometheus(url) as query`."""
+
+    @contextmanager
+    def start(url):
+        target = urllib.parse.urlsplit(url).netloc
+        (tmp_path / "prometheus.yml").write_text(
+            "global: {scrape_interval: 250ms, scrape_timeout: 250ms}\n"
+            f"scrape_configs: [{{job_name: app, static_configs: [{{targets: ['{target}']}}]}}]\n"
+        )
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        command = [
+            "prometheus", f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data",
+            f"--web.listen-address=127.0.0.1:{port}",
+        ]  # fmt: skip
+        query = Prometheus(f"http://127.0.0.1:{port}")
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+            try:
+                _wait_for(query)
+                yield query
+            finally:
+                server.terminate()
+
+    return start
+
+
+def _wait_for(query):
+    until = time.monotonic() + 30
+    while True:
+        try:
+            return query("up")
+        except (AssertionError, OSError):
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)

@@ -1,6 +1,5 @@
 """One endpoint for all processes of a run: sums, exact levels, no ghosts of killed workers."""
 
-import json
 import os
 import signal
 import subprocess
@@ -171,8 +170,8 @@ def shows(url, live, ok, peak):
     assert seen["penstock_live_calls_peak", "openai:m", None, None] == peak
 
 
-def test_a_real_prometheus_never_fails_a_scrape_while_workers_die(tmp_path):
-    with workers() as (url, ask), prometheus(tmp_path, url) as query:
+def test_a_real_prometheus_never_fails_a_scrape_while_workers_die(prometheus):
+    with workers() as (url, ask), prometheus(url) as query:
         for round in range(6):
             pid = ask("spawn", round % 3 + 1)
             eventually(lambda: scrape(url)["penstock_live_calls", "openai:m", None, None])
@@ -188,39 +187,6 @@ def scraped(query, expression, at_least):
 
 def nothing_live(query):
     assert query("penstock_live_calls") == 0.0
-
-
-@contextmanager
-def prometheus(folder, url):
-    target = urllib.parse.urlsplit(url).netloc
-    (folder / "prometheus.yml").write_text(
-        "global: {scrape_interval: 250ms, scrape_timeout: 250ms}\n"
-        f"scrape_configs: [{{job_name: app, static_configs: [{{targets: ['{target}']}}]}}]\n"
-    )
-    port = free_port()
-    command = ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
-               f"--web.listen-address=127.0.0.1:{port}"]  # fmt: skip
-
-    def query(expression):
-        address = f"http://127.0.0.1:{port}/api/v1/query?" + urllib.parse.urlencode({"query": expression})
-        with urllib.request.urlopen(address, timeout=10) as answer:
-            found = json.load(answer)["data"]["result"]
-        assert found, expression
-        return float(found[0]["value"][1])
-
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        try:
-            eventually(lambda: ready(query))
-            yield query
-        finally:
-            server.terminate()
-
-
-def ready(query):
-    try:
-        query("up")
-    except OSError as error:
-        raise AssertionError from error
 
 
 def free_port():

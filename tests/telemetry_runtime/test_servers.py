@@ -1,11 +1,15 @@
 """Zero code for the servers people use: forked and spawned workers are seen, and shut down as ever."""
 
+import contextlib
+import http.client
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from contextlib import contextmanager
@@ -113,7 +117,7 @@ def attempts():
     return sum(span["name"] == "attempt gpt-5" for span in spans)
 
 
-@pytest.mark.parametrize(
+SERVERS = pytest.mark.parametrize(
     ("code", "command"),
     [
         (WSGI, ["gunicorn", "--workers", "2", "--bind", "127.0.0.1:{port}", "web:app"]),
@@ -121,6 +125,9 @@ def attempts():
     ],
     ids=["gunicorn", "uvicorn"],
 )
+
+
+@SERVERS
 def test_every_worker_of_a_web_server_is_seen(env, code, command):
     Path("web.py").write_text(code)
     port, scraped = free_port(), free_port()
@@ -140,6 +147,72 @@ def test_every_worker_of_a_web_server_is_seen(env, code, command):
 
         eventually(counted)
     assert attempts() == 20, Path("log").read_text()
+
+
+@pytest.fixture
+def slow():
+    """A provider whose answers take long enough for a worker to die in them."""
+    pool = replace(profile("openai"), latency_seconds=Distribution("constant", 0.3), requests_per_minute=0.0)
+    with serve(Config(pools=(pool,))) as running:
+        yield running
+
+
+@contextmanager
+def asking(url, pids):
+    """Keep four requests in flight; `pids` gathers who answers."""
+    over = threading.Event()
+
+    def ask():
+        while not over.is_set():
+            with contextlib.suppress(OSError, http.client.HTTPException):  # its worker was killed
+                pids.append(int(fetch(url)))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+@SERVERS
+def test_prometheus_fails_no_scrape_and_sees_no_ghost_while_a_servers_workers_are_killed(
+    env, slow, prometheus, code, command
+):
+    Path("web.py").write_text(code)
+    port, scraped, pids, killed, rng = free_port(), free_port(), [], set(), random.Random(7)
+    program, *rest = (part.format(port=port) for part in command)
+    page = f"http://127.0.0.1:{scraped}/metrics"
+    env = {**env, "SIM": slow.url + "/v1"}
+    with running(env, "--metrics-port", scraped, BIN / program, *rest):
+        eventually(lambda: fetch(f"http://127.0.0.1:{port}/"))
+        with prometheus(page) as query:
+            with asking(f"http://127.0.0.1:{port}/", pids):
+                for _ in range(5):
+                    pid = eventually(lambda: rng.choice(alive(pids[-6:], killed)))
+                    os.kill(pid, signal.SIGKILL)
+                    killed.add(pid)
+                    eventually(lambda: alive(pids[-4:], killed))
+            eventually(lambda: is_true(query("penstock_live_calls") == 0))
+            eventually(lambda: is_true(query("count_over_time(up[5m])") >= 20))
+            assert query("min_over_time(up[5m])") == 1.0
+            assert query("max_over_time(penstock_live_calls[5m])") > 0
+            answered = query('sum(penstock_attempts_total{class="ok"})')
+    assert len(killed) == 5
+    assert 0 < answered <= len(slow.entries())  # the last second of who is killed is not told any more
+
+
+def alive(pids, killed):
+    left = [pid for pid in pids if pid not in killed]
+    assert left
+    return left
+
+
+def is_true(condition):
+    assert condition
 
 
 def test_celery_workers_are_seen(env):
