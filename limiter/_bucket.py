@@ -34,6 +34,12 @@ class Bucket:
             return now
         return now + missing / self.rate if self.rate > 0 else inf
 
+    def deepen(self, depth: float) -> None:
+        """Hold more, and be as far from full as before."""
+        if depth > self.depth:
+            self.level += depth - self.depth
+            self.depth = depth
+
     def take(self, cost: float) -> None:
         """Take without asking."""
         self.level -= cost

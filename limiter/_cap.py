@@ -5,13 +5,14 @@ from math import ceil, inf
 from typing import Final
 
 _CUT: Final = 0.3
-_NOISE: Final = 0.2
+_NOISE: Final = 0.25
 _LATENCIES: Final = 128
 _ENOUGH: Final = 20
 _RETAKE: Final = 16
 _SLACK: Final = 1.5
 _LEAST_IMPLIED: Final = 8
-_PROBE_SECONDS: Final = (10.0, 320.0)
+_PROBE_SECONDS: Final = (10.0, 60.0)
+_HASTY_SECONDS: Final = 1.0
 
 
 class Cap:
@@ -19,7 +20,8 @@ class Cap:
 
     A concurrency refusal tells the provider's limit exactly: the calls that were live when the refused
     one was sent. An overload tells nothing exact: cut to 0.7 of what was live. One cut per epoch. The
-    cap grows by one after a quiet while; a probe that fails at the same level doubles the while.
+    cap grows by one after a quiet while, and by ever more while nothing is refused; a probe that fails at
+    the same level doubles the while.
     """
 
     __slots__ = (
@@ -31,6 +33,7 @@ class Cap:
         "_p90",
         "_pause",
         "_recent",
+        "_step",
         "hard",
         "learned",
         "limit",
@@ -43,6 +46,7 @@ class Cap:
         self._cut_at = -inf
         self._grow_at = inf
         self._pause = _PROBE_SECONDS[0]
+        self._step = 1
         self._recent: deque[float] = deque(maxlen=_LATENCIES)
         self._dirty = 0
         self._p90: float | None = None
@@ -97,20 +101,21 @@ class Cap:
         self._exact = True
         return self._cut(level, now)
 
-    def overloaded(self, live: int, share: float, sent_at: float, now: float) -> bool:
+    def overloaded(self, live: float, share: float, sent_at: float, now: float) -> bool:
         """Cut once per epoch after a sign of missing capacity; little if few answers (`share`) say so."""
-        if sent_at <= self._cut_at or share < _NOISE:
-            return False
+        if sent_at <= self._cut_at + self.mean_seconds or share < _NOISE:
+            return False  # what a cut brings shows when the calls before it have ended
         self._exact = False
-        self._pause = _PROBE_SECONDS[0] / 10
+        self._pause = _HASTY_SECONDS
         return self._cut(max(1, int((1 - min(_CUT, share)) * min(live, self.limit))), now)
 
     def succeeded(self, now: float, live: int) -> bool:
         """Grow a cap that was learnt by one after a quiet while, if it was in the way. True if it moved."""
         if now < self._grow_at or live < self.learned - 1:
             return False
-        self.learned += 1 if self._exact else max(1, self.learned // 8)
-        self._grow_at = now + self._pause
+        self.learned += self._step if self._exact else max(1, self.learned // 4)
+        self._step *= 2
+        self._grow_at = now + (max(_HASTY_SECONDS, self.mean_seconds) if self._exact else _HASTY_SECONDS)
         self._settle()
         return True
 
@@ -124,6 +129,7 @@ class Cap:
     def _cut(self, level: float, now: float) -> bool:
         moved = level < self.limit
         self.learned = level
+        self._step = 1
         self._cut_at = now
         self._grow_at = now + self._pause
         self._settle()

@@ -51,6 +51,11 @@ class Entry:
         self.static_tokens = 0.0
         self.attempts = 0
 
+    @property
+    def declared_tokens(self) -> int:
+        """Input and the most output, as the request says."""
+        return self.input_tokens + (self.max_output or 0)
+
     @classmethod
     def probe(cls, now: float) -> "Entry":
         """Make a small call that stands for 'one more' in estimates; it is never sent."""

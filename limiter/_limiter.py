@@ -339,6 +339,7 @@ class Limiter:
         home = ticket.home
         elsewhere = home.settings.fallback and not ticket.call.primary_only
         movable = kind is Kind.EXHAUSTED and bool(elsewhere)
+        movable |= kind is Kind.TOO_LARGE and ticket.pool is not home
         if not movable and not may_repeat(kind, verdict, idempotent=ticket.call.idempotency_key is not None):
             return False
         if kind is Kind.FAULT and not self._budget.spend():

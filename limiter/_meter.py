@@ -57,7 +57,8 @@ class Meter:
     """
 
     __slots__ = (
-        "_at", "_charged", "_corrected", "_epoch", "_grain", "_grains", "_heard_at", "_last", "_order",
+        "_at", "_began_charged", "_charged", "_corrected", "_epoch", "_fresh", "_grain", "_grains",
+        "_heard_at", "_last", "_order",
         "_other_depth", "_pending_drain", "_seen_order", "_spilled", "_steady_since", "_voter",
         "_votes", "crowded", "depth", "drain", "error", "fit", "level", "limit", "period", "rate", "reset_at",
         "sliced", "windowed",
@@ -83,6 +84,8 @@ class Meter:
         self._corrected = 0.0
         self._spilled = 0.0
         self._epoch = 0
+        self._began_charged = 0.0
+        self._fresh = False
         self._votes = 0
         self._grain = 0
         self._grains = 0
@@ -173,6 +176,8 @@ class Meter:
         self._vote(mark, remaining)
         if self.sliced:
             return
+        if self.windowed and self._fresh:
+            self._measure(mark, remaining)
         self._correct(mark, remaining)
         self._last = mark
 
@@ -193,6 +198,7 @@ class Meter:
                 self.reset_at += periods * self.period
                 self.level = self.depth + min(0.0, self.level)
                 self._epoch += 1
+                self._began_charged, self._fresh = self._charged, True
                 self._last = self._voter = None
         else:
             fading = now - max(self._at, self._heard_at + _DRAIN_SILENCE_SECONDS)
@@ -228,6 +234,14 @@ class Meter:
             if told <= self.limit:
                 depth = max(depth, told)
         self.depth = depth
+
+    def _measure(self, mark: Mark, remaining: float) -> None:
+        """Learn from a window's first answer how much it held: it may be shorter than the told period."""
+        self._fresh = False
+        held = max(1.0, remaining + mark.charged - self._began_charged)
+        self.level += held - self.depth
+        self._corrected += held - self.depth
+        self.depth = held
 
     def _vote(self, mark: Mark, remaining: float) -> None:
         """Tell a continuous bucket from a fixed window: in a window nothing comes back before its end."""
@@ -286,7 +300,10 @@ class Meter:
         self.fit += 0.1 * (abs(error) - self.fit)
         keep = _ERROR_MEMORY if abs(error) > self.error else _ERROR_DECAY
         self.error = keep * self.error + (1 - keep) * abs(error)
-        self._learn_drain(mark, error)
+        if self._last is not None:
+            # What ran over where the shadow seemed full, nobody else has taken.
+            spilled = mark.spilled - self._last.spilled
+            self._learn_drain(mark, error if error >= 0 else min(0.0, error + spilled))
         self._shift(error, mark)
 
     def _spread(self, remaining: float) -> tuple[float, float]:

@@ -20,11 +20,12 @@ class Oversize:
     for a full window. Sizes are in windows: 1 just fits.
     """
 
-    __slots__ = ("_fits", "_never", "_never_until", "_trial")
+    __slots__ = ("_fits", "_never", "_never_tokens", "_never_until", "_trial")
 
     def __init__(self) -> None:
         self._fits = 1.0
         self._never = inf
+        self._never_tokens = inf
         self._never_until = -inf
         self._trial: int | None = None
 
@@ -32,9 +33,16 @@ class Oversize:
         """Whether any size is refused now."""
         return now < self._never_until
 
-    def hopeless(self, size: float, now: float) -> bool:
-        """Whether the provider refused for good what was no larger."""
-        return size >= self._never and now < self._never_until
+    def hopeless(self, size: float, tokens: int, now: float) -> bool:
+        """Whether the provider refused for good what was no larger, in windows or in declared tokens."""
+        return now < self._never_until and (size >= self._never or tokens >= self._never_tokens)
+
+    def told(self, tokens: int, now: float) -> None:
+        """Learn from a refusal that says itself that so many declared tokens are too many."""
+        if now >= self._never_until:
+            self._never = self._never_tokens = inf
+        self._never_tokens = min(self._never_tokens, tokens)
+        self._never_until = now + _TRUSTED_SECONDS
 
     def try_out(self, number: int, size: float, live: Container[int | None]) -> bool:
         """Whether this call may go now to find out; `live` holds the numbers of calls that are out."""

@@ -6,7 +6,7 @@ taken between two empties instead of over a fixed window). The curve between the
 (RFC 9438), scale-free in K so that it is as calm at 1 call a second as at 100.
 """
 
-from math import inf
+from math import exp, inf
 from typing import Final
 
 from penstock.limiter._bucket import Bucket
@@ -16,12 +16,17 @@ _DOUBLING_SECONDS: Final = 0.5
 _K_SECONDS: Final = 10.0
 _K_CALLS: Final = 40.0
 """A refusal each so many calls, or each 2 K seconds, whichever is rarer."""
-_LONGEST_K_SECONDS: Final = 60.0
+_LONGEST_K_SECONDS: Final = 90.0
 _DIP: Final = 0.1
 _SWING: Final = 1.2
 _HURRY: Final = 3.0
 _BASELINE_SECONDS: Final = 2.0
 _HASTE: Final = 0.7
+_CARE: Final = 0.8
+"""One cut is no deeper than this once a rate was measured: windows end, and others take what is left."""
+_MEMORY_SECONDS: Final = 60.0
+_LEAST_SHARE: Final = 0.5
+"""No cut goes below so much of what a minute delivered: an empty window is no lower rate."""
 _BURST_SECONDS: Final = 0.25
 _MOST: Final = 10_000.0
 _LEAST: Final = 0.02
@@ -38,6 +43,8 @@ class Pacer:
         "_anchor",
         "_bucket",
         "_cut_at",
+        "_delivered",
+        "_delivered_at",
         "_grown",
         "_measured",
         "_pressed_at",
@@ -56,6 +63,8 @@ class Pacer:
         self._anchor: tuple[float, int] | None = None
         self._measured = False
         self._refused = 0
+        self._delivered = 0.0
+        self._delivered_at = now
         self.lifted = False
         self._pressed_at = inf
 
@@ -85,8 +94,10 @@ class Pacer:
         self._bucket.refill(now)
         self._bucket.take(1.0)
 
-    def acknowledged(self) -> None:
+    def acknowledged(self, now: float) -> None:
         """Let the next call follow an admitted one: slow start spaces only what is sent on trust."""
+        self._delivered = self._recently(now) + 1 / _MEMORY_SECONDS
+        self._delivered_at = now
         if self._w is None and not self.lifted:
             self._bucket.give(1.0)
 
@@ -105,15 +116,16 @@ class Pacer:
             self._w = self.rate / 2 if self._w is None else max(_LEAST, _HASTE * self._w)
         else:
             seconds = sent_at - self._anchor[0]
-            least = max(_LEAST, _HASTE * (self._w or self.rate))
+            least = (_CARE if self._measured else _HASTE) * (self._w or self.rate)
             if seconds >= _BASELINE_SECONDS:
                 refilled = (delivered - self._anchor[1]) / seconds
-                # Others may have taken what we left: what was delivered is no bound then.
-                self._w = max(least, refilled) if self._measured else max(_LEAST, refilled)
+                # Others may have taken what we left, or a window may have ended: no collapse then.
+                floor = least if self._measured else _LEAST_SHARE * self._recently(now)
+                self._w = max(_LEAST, floor, refilled)
                 self._anchor = (sent_at, delivered)
                 self._measured = True
             else:
-                self._w = least
+                self._w = max(_LEAST, least, _LEAST_SHARE * self._recently(now))
         self._cut_at = now
         self._grown = 0.0
         self._set(self._curve(self._w), now)
@@ -136,6 +148,10 @@ class Pacer:
     def start(self, rate: float, now: float) -> None:
         """Begin at a remembered rate instead of slow start's."""
         self._set(max(rate, _START), now)
+
+    def _recently(self, now: float) -> float:
+        """Tell what was delivered a second, over about a minute."""
+        return self._delivered * exp((self._delivered_at - now) / _MEMORY_SECONDS)
 
     def _grow(self, seconds: float, now: float) -> None:
         if self._w is None:

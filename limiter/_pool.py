@@ -28,8 +28,10 @@ _BURST: Final = (1.02, 3.0)
 _BURST_CUT: Final = 0.7
 _BURST_GROWTH: Final = 1.01
 _OVERLOADS_CLOSE: Final = 0.5
-_FAULTS_CLOSE: Final = 8
-_OVERLOAD_MEMORY: Final = 0.9
+_IN_A_ROW: Final = 8
+"""So many failures without a success between: the provider is away, and no cap would help."""
+_FAULTS_SHARE: Final = 0.3
+_OVERLOAD_MEMORY: Final = 0.95
 _PARK_SECONDS: Final = 60.0
 _DOUBT_SECONDS: Final = 10.0
 _STREAK: Final = 4
@@ -37,7 +39,7 @@ _STREAK: Final = 4
 _ROUNDED_SECONDS: Final = 1.0
 _CLAIM: Final = 0.5
 """Where others take most of a quota: the share of it to try first."""
-_LONGEST_BACKOFF: Final = 10.0
+_LONGEST_BACKOFF: Final = 6.0
 _LONGEST_RATE_BACKOFF: Final = 8.0
 
 
@@ -106,7 +108,7 @@ class Pool:
         self._burst = _BURST[1]
         self._lifted = 0.0
         self._blocked = ""
-        self._faults = 0
+        self._faults = self._overloads = 0
         self._overload_share = 0.0
         self._refusal_seconds = 0.1
         self._order = 0
@@ -178,7 +180,9 @@ class Pool:
 
     def outgrown(self, entry: Entry, now: float) -> bool:
         """Whether the provider has lately refused for good what was no larger than this call."""
-        return self.oversize.refuses(now) and self.oversize.hopeless(self.mirror.windows(entry), now)
+        return self.oversize.refuses(now) and self.oversize.hopeless(
+            self.mirror.windows(entry), entry.declared_tokens, now
+        )
 
     # Sending and hearing
 
@@ -217,9 +221,12 @@ class Pool:
         if quota is not None:
             self.mirror.observe(entry, quota, now, refused=refused, live=list(self._live_after(entry)))
             self._lift(now)
+            self._deepen()
         if self.mirror.counts_tokens and (size := self.mirror.windows(entry)) > 1:
             lacked = (verdict.limit_dimension if verdict is not None else None) or ""
             kind = self.oversize.heard(kind, size, lacked, quota, now)
+        elif kind is Kind.TOO_LARGE:
+            self.oversize.told(entry.declared_tokens, now)
         if kind is None or kind is Kind.IGNORED:
             self._succeeded(entry, now)
             return kind
@@ -437,22 +444,23 @@ class Pool:
 
     def _overloaded(self, entry: Entry, verdict: Verdict, now: float) -> None:
         self._overload_share = _OVERLOAD_MEMORY * self._overload_share + 1 - _OVERLOAD_MEMORY
+        self._overloads += 1
+        away = self._overloads >= _IN_A_ROW or self._overload_share >= _OVERLOADS_CLOSE
         before = self.cap.limit
-        if self.cap.overloaded(entry.live_before + 1, self._overload_share, entry.sent_at, now):
+        if not away and self.cap.overloaded(entry.live_before + 1, self._overload_share, entry.sent_at, now):
             self._moved("cap", before, self.cap.limit, "overloaded", now)
         if verdict.retry_after is not None:
             self._close(verdict.retry_after, "overloaded", now)
-        elif self._overload_share >= _OVERLOADS_CLOSE and self.gate.back_off(
-            now, entry.sent_at, self._rng.random(), longest=_LONGEST_BACKOFF
-        ):
+        elif away and self.gate.back_off(now, entry.sent_at, self._rng.random(), longest=_LONGEST_BACKOFF):
             self._tell("gate", "down", "overloaded", self.gate.until - now, now)
 
     def _faulted(self, entry: Entry, now: float) -> None:
         self._faults += 1
-        if self._faults < _FAULTS_CLOSE:
+        if self._faults < _IN_A_ROW:
             return
         before = self.cap.limit
-        if self.cap.overloaded(entry.live_before + 1, 0.5, entry.sent_at, now):
+        live = before if before < inf else entry.live_before + 1
+        if self._faults == _IN_A_ROW and self.cap.overloaded(live, _FAULTS_SHARE, entry.sent_at, now):
             self._moved("cap", before, self.cap.limit, "faults", now)
         if self.gate.back_off(now, entry.sent_at, self._rng.random(), longest=_LONGEST_BACKOFF):
             self._tell("gate", "down", "faults", self.gate.until - now, now)
@@ -468,8 +476,8 @@ class Pool:
             self._tell("gate", "down", "exhausted", _PARK_SECONDS, now)
 
     def _succeeded(self, entry: Entry, now: float) -> None:
-        self._faults = 0
-        self.pacer.acknowledged()
+        self._faults = self._overloads = 0
+        self.pacer.acknowledged(now)
         self._overload_share *= _OVERLOAD_MEMORY
         if self.gate.succeeded(entry):
             self._tell("gate", "up", "probe", 0.0, now)
@@ -499,6 +507,16 @@ class Pool:
                 self._moved("rate", self._lifted, rate, "headers", now)
             self._lifted = rate
             self.pacer.lift(rate, now)
+
+    def _deepen(self) -> None:
+        """Let a stated quota burst as its headers say that the provider's bucket does."""
+        meters = {"requests": self.mirror.requests}
+        if self.mirror.tokens is not None:
+            meters["tokens"] = self.mirror.tokens.active
+        for what, bucket in self._static:
+            meter = meters.get(what)
+            if meter is not None:
+                bucket.deepen(meter.depth * min(1.0, bucket.rate / meter.rate))
 
     # Small things
 

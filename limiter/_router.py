@@ -64,7 +64,7 @@ class Router:
 
     def _admits(self, home: Pool, pool: Pool, entry: Entry, now: float) -> bool:
         """Ramp a take-over up: one call at first, one more every quarter of a second."""
-        if len(pool.queue) or pool.when(entry, now) > now:
+        if len(pool.queue) or pool.outgrown(entry, now) or pool.when(entry, now) > now:
             return False
         away = self._away.get((home.name, pool.name))
         seconds = now - away.since if away is not None else 0.0
