@@ -145,7 +145,10 @@ def _evidence(rule: Rule, facts: Facts) -> tuple[str, ...]:
     if rule.tier is Tier.OWNER:
         seen.append("owner=tool")
     if rule.signals:
-        seen += [f"signal={s}" for s in facts.signals if s in rule.keys][:1]
+        for signal in facts.signals:
+            if signal in rule.keys:
+                seen.append(f"signal={signal}")
+                break
     if facts.finish is not None:
         seen.append(f"finish={facts.finish}")
     if facts.status is not None:

@@ -75,11 +75,11 @@ class RuleTable:
     def candidates(self, facts: Facts) -> list[Rule]:
         """List the rules worth trying, best first."""
         found = set(self._always)
-        for signal in facts.signals:
-            if signal in self._by_signal:
-                found.update(self._by_signal[signal])
-        for word in self._words & facts.known:
-            found.update(self._by_word[word])
+        for signal in self.signals.intersection(facts.signals):
+            found.update(self._by_signal[signal])
+        if facts.known:
+            for word in self._words & facts.known:
+                found.update(self._by_word[word])
         if facts.status in self._by_status:
             found.update(self._by_status[facts.status])
         if facts.finish in self._by_finish:
@@ -91,12 +91,9 @@ class RuleTable:
 
 def holds(rule: Rule, facts: Facts) -> bool:
     """Test a rule's conditions, cheapest first."""
-    return (
-        (not rule.providers or facts.provider in rule.providers)
-        and _owned(rule.spans, facts.kind)
-        and _status_fits(rule, facts)
-        and _said(rule, facts)
-    )
+    if rule.providers and facts.provider not in rule.providers:
+        return False
+    return _owned(rule.spans, facts.kind) and _status_fits(rule, facts) and _said(rule, facts)
 
 
 def _owned(spans: frozenset[SpanKind], kind: SpanKind) -> bool:
