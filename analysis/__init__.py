@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from penstock.analysis._clickhouse import schema
     from penstock.analysis.answer import Answer, Table
     from penstock.analysis.spans import Selection, Spans, open_spans
     from penstock.analysis.verbs.bursts import bursts
@@ -43,6 +44,7 @@ _HOMES: Final[dict[str, str]] = {
     "quota": "verbs.quota",
     "replay": "verbs.replay",
     "report": "verbs.report",
+    "schema": "_clickhouse",
     "sql": "verbs.sql",
     "storms": "verbs.storms",
     "summary": "verbs.summary",
@@ -69,6 +71,7 @@ __all__ = [
     "quota",
     "replay",
     "report",
+    "schema",
     "sql",
     "storms",
     "summary",

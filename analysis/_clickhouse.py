@@ -32,14 +32,12 @@ MARGIN_NS: Final = 3_600_000_000_000
 SESSION_SECONDS: Final = 600
 _PORTS: Final = {"clickhouse": 8123, "clickhouses": 8443}
 _SETTINGS: Final = {
+    **_otel_traces.SETTINGS,
     "session_timeout": SESSION_SECONDS,
     # where ClickHouse differs from standard SQL by default, and DuckDB does not
     "aggregate_functions_null_for_empty": 1,
-    "cast_keep_nullable": 1,
     "data_type_default_nullable": 1,
     "join_use_nulls": 1,
-    "precise_float_parsing": 1,
-    "prefer_column_name_to_alias": 1,
 }
 _READ_ONLY: Final = 2
 _FLAGS: Final = ("duplicate", "orphan", "skewed", "is_operation", "is_attempt", "is_tool", "owns_tokens")
@@ -81,9 +79,7 @@ class Address:
     @property
     def quoted(self) -> str:
         """Give the table's full name as SQL."""
-        return ".".join(
-            "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`" for name in (self.database, self.table)
-        )
+        return _quoted(self.database, self.table)
 
 
 def is_address(name: str) -> bool:
@@ -119,6 +115,22 @@ def address_of(name: str) -> Address:
         unquote(parts.path.strip("/")) or "default",
         table,
     )
+
+
+def schema(database: str, table: str, name: str) -> str:
+    """Give what a ClickHouse administrator runs: a view with our columns, and what a reader needs."""
+    return (
+        f"-- Spans of the Collector's {table}, column by column, for SQL of your own.\n"
+        f"{_otel_traces.view(_quoted(database, table), _quoted(database, name))};\n\n"
+        "-- What a user needs for: penstock traces VERB clickhouse://USER@HOST:8123/"
+        f"{database}?table={table}\n"
+        f"-- GRANT SELECT ON {_quoted(database, table)} TO USER;\n"
+        "-- GRANT CREATE TEMPORARY TABLE ON *.* TO USER;\n"
+    )
+
+
+def _quoted(*names: str) -> str:
+    return ".".join("`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`" for name in names)
 
 
 @dataclass(frozen=True, slots=True)

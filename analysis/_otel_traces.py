@@ -21,6 +21,9 @@ NEEDED: Final = frozenset({
 })  # fmt: skip
 """The columns that are read."""
 
+SETTINGS: Final = {"cast_keep_nullable": 1, "precise_float_parsing": 1, "prefer_column_name_to_alias": 1}
+"""Without these the SELECT means something else."""
+
 _KINDS: Final = ("internal", "server", "client", "producer", "consumer")
 _TYPES: Final = {
     "string": "String", "int8": "Int8", "int32": "Int32", "int64": "Int64", "float64": "Float64",
@@ -66,6 +69,19 @@ SELECT
 FROM {table}
 WHERE {condition}
 )))"""  # noqa: S608 - of our own words, but for the quoted table and bounds of numbers
+
+
+def view(table: str, name: str) -> str:
+    """Give the statement that makes a view of `table` with our columns.
+
+    Relations between spans (duplicates, operations, attempts) take more than a view: the verbs find them.
+    """
+    columns = ", ".join(COLUMNS)
+    settings = ", ".join(f"{setting} = {value}" for setting, value in SETTINGS.items())
+    return (
+        f"CREATE OR REPLACE VIEW {name} AS\nSELECT {columns} FROM (\n{normalised(table)}\n)\n"
+        f"SETTINGS {settings}"
+    )
 
 
 def _base() -> str:

@@ -79,7 +79,7 @@ def register(app: typer.Typer) -> None:
     traces = Commands(help="Ask recorded spans what happened, what failed, what would help.")
     for verb in VERBS:
         traces.command(verb.name, help=verb.help)(_grouped(verb) if verb.grouped else _plain(verb))
-    for command in (report, replay, sql, export, compare):
+    for command in (report, replay, sql, export, compare, clickhouse_schema):
         traces.command()(command)
     app.add_typer(traces, name="traces", short_help="Ask recorded spans: what failed, what would help?")
 
@@ -154,6 +154,17 @@ def compare(
 
     with _harmless(), open_spans([before], store=store, selection=Selection(where=where)) as earlier:
         answer(lambda spans: ask(earlier, spans), [after], format, Request(where, None, None, fail_if, store))
+
+
+def clickhouse_schema(
+    database: Annotated[str, typer.Option(help="The Collector's database.")] = "default",
+    table: Annotated[str, typer.Option(help="Its table of spans.")] = "otel_traces",
+    view: Annotated[str, typer.Option(help="The view to make.")] = "penstock_spans",
+) -> None:
+    """Print the SQL of a ClickHouse view with our columns, and the grants that the verbs need."""
+    from penstock.analysis import schema
+
+    sys.stdout.write(schema(database, table, view))
 
 
 def _plain(verb: Verb) -> Callable[..., None]:

@@ -17,10 +17,12 @@ def read_file(stream: BinaryIO, name: str, size: int | None, source: int, told: 
     """Yield the spans of a file in chunks, telling `told` what was read.
 
     Raises:
-        UsageError: the file is empty, or is no trace file.
+        UsageError: the file is empty, damaged from its beginning, or no trace file.
     """
     reading = Source(stream, size)
     content = sniff(reading)
+    if content.shape is Shape.EMPTY and reading.broken:
+        raise UsageError(f"{name}: nothing can be read of it: {reading.broken}")
     if content.shape is Shape.EMPTY:
         raise UsageError(f"{name}: the file is empty; record spans with: penstock run python app.py")
     if content.shape is Shape.FOREIGN:

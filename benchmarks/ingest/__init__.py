@@ -1,0 +1,1 @@
+"""How fast span files are read and asked, beside other ways to do it."""
