@@ -162,7 +162,9 @@ class Limiter:
         """Describe every pool as it stands."""
         now = self.clock()
         with self.lock:
-            return {name: pool.snapshot(now) for name, pool in self._pools.items()}
+            told = {name: pool.snapshot(now) for name, pool in self._pools.items()}
+        self._finish(())  # metrics have no call to wait for
+        return told
 
     def headroom(self, pool: str) -> int:
         """Say how many more calls could run now in a pool without waiting: how many agents to start."""
@@ -475,7 +477,8 @@ class Limiter:
             if rest < self._timer_at:
                 self._timer_at = rest
                 self._timer(rest)
-        self._finish(wakes)
+        for wake in wakes:
+            wake()  # as in `exchanged`
 
     # Outside the lock
 

@@ -51,8 +51,8 @@ class RedisStore:
         except ImportError as error:
             raise UsageError("a store needs the redis package: pip install 'penstock[redis]'") from error
         patient = {"socket_timeout": TIMEOUT_SECONDS, "socket_connect_timeout": TIMEOUT_SECONDS, **options}
-        cluster: Any = RedisCluster
-        self._cluster = lambda: cluster.from_url(url, retry=Retry(NoBackoff(), 0), **patient)
+        join: Callable[..., Any] = RedisCluster.from_url
+        self._cluster = lambda: join(url, retry=Retry(NoBackoff(), 0), **patient)
         self._moved, self._failures = MovedError, (redis.RedisError, OSError, ValueError)
         self._source = files(__package__).joinpath("pool.lua").read_text("utf-8")
         self._named: set[str] = set()

@@ -100,7 +100,9 @@ class _Events:
                 names.LIMITER_REASON: event.reason,
                 names.LIMITER_VALUE: event.value,
             }
-            trace.get_current_span().add_event(names.LIMITER_CHANGE, noted)
+            span = trace.get_current_span()
+            if span.is_recording():  # a stream's span may have ended before its last byte
+                span.add_event(names.LIMITER_CHANGE, noted)
         else:
             self._would[event.action] += 1
             registry.inc(m.WOULD, (pool, event.action))

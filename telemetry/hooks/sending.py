@@ -14,7 +14,10 @@ No method raises. Where our own code fails, the send goes on as if we were not t
 
 import time
 from collections.abc import Callable, Mapping
+from typing import TypeVar, TypeVarTuple
 from urllib.parse import urlsplit
+
+from opentelemetry import context as context_api
 
 from penstock.classifiers import SpanKind, classify, evidence_of_response
 from penstock.providers import Rewritten, rewrite
@@ -36,6 +39,9 @@ from penstock.telemetry.interceptor import (
 )
 from penstock.telemetry.operations import OperationScope
 from penstock.telemetry.records import Attempt, Operation
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class Sending:
@@ -74,7 +80,7 @@ class Sending:
         interceptor = engine.interceptor
         if interceptor is not None:
             try:
-                sending.ticket = interceptor.admit(engine.call(out, sending.operation))
+                sending.ticket = sending._under_span(interceptor.admit, engine.call(out, sending.operation))
                 sending._interceptor = interceptor
             except guard.OURS as error:
                 guard.failed("interceptor.admit", error)
@@ -216,7 +222,7 @@ class Sending:
         if self.ticket is None or self._interceptor is None:
             return False
         try:
-            self._again = self._interceptor.answer(self.ticket, answer) is Next.RETRY
+            self._again = self._under_span(self._interceptor.answer, self.ticket, answer) is Next.RETRY
         except guard.OURS as error:
             guard.failed("interceptor.answer", error)
             self._again = False
@@ -231,8 +237,18 @@ class Sending:
         self._settled = True
         try:
             usage, verdict = (attempt.usage, attempt.verdict) if attempt is not None else (None, None)
-            self._interceptor.settle(
-                self.ticket, Settlement(at=time.monotonic(), end=end, usage=usage, verdict=verdict)
-            )
+            settlement = Settlement(at=time.monotonic(), end=end, usage=usage, verdict=verdict)
+            self._under_span(self._interceptor.settle, self.ticket, settlement)
         except guard.OURS as error:
             guard.failed("interceptor.settle", error)
+
+    def _under_span(self, ask: Callable[[*Ts], T], *args: *Ts) -> T:
+        """Ask the interceptor. What it tells of goes on the operation's span, which is not always current."""
+        span = self.scope.span
+        if span is None:
+            return ask(*args)
+        token = context_api.attach(span.context)
+        try:
+            return ask(*args)
+        finally:
+            context_api.detach(token)
