@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from importlib.resources import files
 from typing import Any, Final, Protocol
 
@@ -52,7 +53,7 @@ class RedisStore:
             raise UsageError("a store needs the redis package: pip install 'penstock[redis]'") from error
         patient = {"socket_timeout": TIMEOUT_SECONDS, "socket_connect_timeout": TIMEOUT_SECONDS, **options}
         join: Callable[..., Any] = RedisCluster.from_url
-        self._cluster = lambda: join(url, retry=Retry(NoBackoff(), 0), **patient)
+        self._cluster: Callable[[], Any] = partial(join, url, retry=Retry(NoBackoff(), 0), **patient)
         self._moved, self._failures = MovedError, (redis.RedisError, OSError, ValueError)
         self._source = files(__package__).joinpath("pool.lua").read_text("utf-8")
         self._named: set[str] = set()
