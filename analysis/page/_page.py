@@ -40,7 +40,13 @@ def page(title: str, found: dict[str, Any]) -> str:
             "Storms", found["storms"]["storms"], ("pool", "seconds", "attempts", "refused", "refused_ratio")
         ),
         _section("Limits", _limits(found["quota"])),
-        _section("Tasks", [{"measure": name, **held} for name, held in found["fanout"]["per_task"].items()]),
+        _section(
+            "Tasks",
+            [
+                {"measure": name.replace("_", " "), **held}
+                for name, held in found["fanout"]["per_task"].items()
+            ],
+        ),
         _notes(summary["quality"]),
         "</body></html>\n",
     ]

@@ -6,9 +6,10 @@ from typing import Final
 
 WIDTH: Final = 720
 HEIGHT: Final = 180
-LEFT: Final = 44
-BOTTOM: Final = 22
+LEFT: Final = 56
+BOTTOM: Final = 28
 TOP: Final = 8
+ROW: Final = 52
 
 
 def stacked(bars: Sequence[tuple[str, float, float]], *, last: str, label: str) -> str:
@@ -45,13 +46,13 @@ def rows(bars: Sequence[tuple[str, float]], *, label: str) -> str:
     top = max((value for _, value in bars), default=0) or 1
     parts = []
     for i, (name, value) in enumerate(bars):
-        y, length = i * 24, (WIDTH - 320) * value / top
+        y, length = i * ROW, (WIDTH - 120) * value / top
         parts.append(
-            f'<text x="210" y="{y + 16}" text-anchor="end">{escape(name[:34])}</text>'
-            f'<rect class="bad" x="218" y="{y + 4}" width="{max(1.0, length):.1f}" height="16"/>'
-            f'<text x="{226 + length:.1f}" y="{y + 16}">{value:,.0f}</text>'
+            f'<text x="0" y="{y + 18}">{escape(name[:50])}</text>'
+            f'<rect class="bad" x="0" y="{y + 26}" width="{max(1.0, length):.1f}" height="16"/>'
+            f'<text x="{length + 8:.1f}" y="{y + 41}">{value:,.0f}</text>'
         )
-    return _svg(label, parts, max(24, len(bars) * 24))
+    return _svg(label, parts, max(ROW, len(bars) * ROW))
 
 
 def _height(value: float, top: float) -> float:
@@ -63,7 +64,7 @@ def _frame(top: float, first: str, last: str) -> str:
     return (
         f'<line class="axis" x1="{LEFT}" y1="{base}" x2="{WIDTH}" y2="{base}"/>'
         f'<line class="axis" x1="{LEFT}" y1="{TOP}" x2="{WIDTH}" y2="{TOP}"/>'
-        f'<text x="{LEFT - 6}" y="{TOP + 8}" text-anchor="end">{top:,.0f}</text>'
+        f'<text x="{LEFT - 6}" y="{TOP + 12}" text-anchor="end">{top:,.0f}</text>'
         f'<text x="{LEFT - 6}" y="{base}" text-anchor="end">0</text>'
         f'<text x="{LEFT}" y="{HEIGHT - 6}">{escape(first)}</text>'
         f'<text x="{WIDTH}" y="{HEIGHT - 6}" text-anchor="end">{escape(last)}</text>'
