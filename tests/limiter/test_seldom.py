@@ -1,0 +1,283 @@
+"""What seldom happens to a limiter, and must be right when it does."""
+
+import math
+
+import pytest
+
+from penstock.errors import Backpressure, UsageError
+from penstock.limiter import Fallback, Would, parse_settings
+from penstock.limiter._gate import Gate, GateState
+from penstock.providers import Quota, Usage, Window
+from penstock.telemetry.interceptor import Answer, Granted, Next, Refused, Settlement
+
+
+def answered(limiter, ticket, now, usage=None, **facts):
+    limiter.answer(ticket, Answer(sent_at=now, at=now, status=200, **facts))
+    limiter.settle(ticket, Settlement(at=now, end="eof", usage=usage))
+
+
+def refused(limiter, ticket, now, verdict, **facts):
+    return limiter.answer(ticket, Answer(sent_at=now, at=now, status=429, verdict=verdict, **facts))
+
+
+def window(remaining, limit=1000.0):
+    return Window(limit=limit, remaining=remaining, reset_seconds=60.0 * (limit - remaining) / limit)
+
+
+def test_input_and_output_tokens_are_two_windows_of_which_the_fuller_one_holds(limiter, call, time):
+    lim = limiter(p={"max_wait_seconds": math.inf})
+    told = Quota(
+        requests=window(60.0, 60.0),
+        tokens=window(20.0),
+        input_tokens=window(900.0),
+        output_tokens=window(20.0),
+    )
+    first = lim.admit(call(input_tokens=50, max_output_tokens=50))
+    answered(lim, first, time.now, Usage(input=50, output=50), quota=told)
+    limits = lim.snapshot()["p"].limits
+    assert set(limits) >= {"input_tokens", "output_tokens"}
+    assert "tokens" not in limits
+    small = lim.admit(call(input_tokens=50, max_output_tokens=10))
+    answered(lim, small, time.now, Usage(input=50, output=10), quota=told)
+    large = lim.admit(call(input_tokens=50, max_output_tokens=600))
+    assert large.admission is None
+    time.pass_(60.0)
+    assert isinstance(large.admission, Granted)
+
+
+def test_a_refusal_that_names_input_tokens_empties_that_window_alone(limiter, call, time, say):
+    lim = limiter(p={"max_wait_seconds": math.inf})
+    told = Quota(requests=window(60.0, 60.0), input_tokens=window(900.0), output_tokens=window(900.0))
+    answered(lim, lim.admit(call(input_tokens=10)), time.now, Usage(input=10, output=10), quota=told)
+    verdict = say("rate_limit", limit_dimension="input_tokens_per_minute")
+    ticket = lim.admit(call(input_tokens=400, max_output_tokens=10))
+    assert refused(lim, ticket, time.now, verdict) is Next.RETRY
+    assert ticket.admission is None
+    left = {name: remaining for name, (_, remaining) in lim.snapshot()["p"].limits.items()}
+    assert left["input_tokens"] < 400
+    assert left["output_tokens"] > 400
+    time.pass_(60.0)
+    assert isinstance(ticket.admission, Granted)
+
+
+def test_what_a_permit_reports_is_learnt(limiter):
+    lim = limiter()
+    with lim.pool("p").permit(tokens=100) as permit:
+        permit.report(usage=Usage(input=900, output=50), quota=Quota(tokens=window(40.0)))
+    assert lim.snapshot()["p"].limits["tokens"][0] == 1000.0
+
+
+def test_knobs_can_be_set_on_a_pool_at_work(limiter, call):
+    lim = limiter(p={"max_concurrency": 3})
+    lim.admit(call())
+    pool = lim.pool("p", max_concurrency=1)
+    assert pool.headroom() == 0
+    assert lim.admit(call()).admission is None
+    with pytest.raises(UsageError, match="'rpm'"):
+        lim.pool("p", rpm=3)
+
+
+def test_a_closed_limiter_lets_nobody_wait(limiter, call):
+    lim = limiter(p={"max_concurrency": 1})
+    lim.admit(call())
+    ticket = lim.admit(call())
+    lim.close()
+    assert isinstance(ticket.admission, Refused)
+    assert ticket.admission.reason == "closed"
+
+
+def test_a_child_owns_none_of_its_parents_calls_or_waiters(limiter, call, time):
+    lim = limiter(p={"max_concurrency": 1})
+    lim.admit(call())
+    waits = lim.admit(call())
+    lim.after_fork()
+    assert isinstance(lim.admit(call()).admission, Granted)
+    time.pass_(1.0)
+    assert waits.admission is None
+    assert lim.snapshot()["p"].in_flight == 1
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [({"timeout_seconds": 2.0}, "timeout"), ({"deadline": 1002.0}, "deadline"), ({}, "max_wait")],
+)
+def test_a_refusal_names_the_bound_that_ended_the_wait(limiter, call, time, facts, reason):
+    lim = limiter(p={"max_concurrency": 1, "max_wait_seconds": 2.0 if not facts else 60.0})
+    lim.admit(call())
+    ticket = lim.admit(call(**facts))
+    time.pass_(3.0)
+    assert isinstance(ticket.admission, Refused)
+    assert ticket.admission.reason == reason
+
+
+def test_observing_says_who_would_have_moved_and_who_refused(limiter, call):
+    events = []
+    lim = limiter(
+        mode="observe",
+        on_event=events.append,
+        p={
+            "requests_per_minute": 1.0,
+            "max_wait_seconds": math.inf,
+            "wait_up_to_seconds": 1.0,
+            "fallback": (Fallback(pool="q"),),
+        },
+        r={"requests_per_minute": 1.0, "max_wait_seconds": 1.0},
+    )
+    for pool in "pr":
+        for _ in range(3):
+            lim.admit(call(pool=pool))
+    told = [(event.pool, event.action) for event in events if isinstance(event, Would)]
+    assert ("p", "moved") in told
+    assert ("r", "refused") in told
+
+
+def test_a_call_stays_where_moving_would_lose_more_than_waiting(limiter, call, time):
+    def limited(cost):
+        lim = limiter(
+            p={
+                "tokens_per_minute": 6000.0,
+                "max_concurrency": 1,
+                "wait_up_to_seconds": 4.0,
+                "fallback": (Fallback(pool="q"),),
+            },
+            q={"tokens_per_minute": 6000.0},
+        )
+        lim.move_cost = lambda call, pool, per_second: cost
+        lim.admit(call())
+        return lim.admit(call())
+
+    cheap, dear = limited(0.0), limited(100.0)
+    time.pass_(6.0)
+    assert isinstance(cheap.admission, Granted)
+    assert dear.admission is None
+    time.pass_(4.0)
+    assert isinstance(dear.admission, Granted)
+
+
+def test_who_wants_the_primary_alone_never_moves(limiter, call, time):
+    lim = limiter(
+        p={
+            "max_concurrency": 1,
+            "wait_up_to_seconds": 0.0,
+            "fallback": (Fallback(pool="q"), Fallback(pool="p")),
+        }
+    )
+    lim.admit(call())
+    ticket = lim.admit(call(primary_only=True))
+    time.pass_(5.0)
+    assert ticket.admission is None
+
+
+@pytest.mark.parametrize(
+    ("body", "can", "moves"),
+    [
+        (b'{"response_format": {"type": "json_object"}}', ("json",), True),
+        (b'{"response_format": {"type": "json_object"}}', ("tools",), False),
+        (b'{"messages": [{"type": "image_url", "image_url": {}}]}', ("tools",), False),
+        (b'{"messages": [{"type": "image"}]}', ("images",), True),
+        (b"[1]", ("tools",), True),
+        (b"no json", ("tools",), True),
+    ],
+)
+def test_what_a_body_asks_for_must_be_among_a_fallbacks_capabilities(limiter, call, time, body, can, moves):
+    lim = limiter(
+        p={"max_concurrency": 1, "wait_up_to_seconds": 0.0, "fallback": (Fallback(pool="q"),)},
+        q={"capabilities": can},
+    )
+    lim.admit(call())
+    ticket = lim.admit(call(body=body))
+    time.pass_(2.0)
+    assert (ticket.admission is not None) is moves
+
+
+def test_calls_come_home_when_the_primary_has_been_calm(limiter, call, time):
+    lim = limiter(p={"max_concurrency": 1, "wait_up_to_seconds": 0.0, "fallback": (Fallback(pool="q"),)})
+    home = lim.admit(call())
+    away = lim.admit(call())
+    time.pass_(1.0)
+    assert away.admission.route.pool == "q"
+    answered(lim, home, time.now)
+    answered(lim, away, time.now)
+    for _ in range(15):
+        time.pass_(1.0)
+        ticket = lim.admit(call())
+        assert ticket.admission.route is None
+        answered(lim, ticket, time.now)
+
+
+def test_a_pool_of_the_file_takes_every_option():
+    table = {
+        "requests_per_minute": 60, "tokens_per_minute": 6000, "max_concurrency": 4, "headroom_ratio": 0.2,
+        "wait_up_to_seconds": 2, "max_wait_seconds": float("inf"), "queue_limit": 7, "provider": "azure",
+        "model": "m", "base_url": "https://x", "api_key_env": "KEY", "wire": "openai", "region": "eu",
+        "context_tokens": 1000, "capabilities": ["tools"],
+        "fallback": [{"pool": "b", "min_context_tokens": 5, "capabilities": ["json"]}, Fallback(pool="c")],
+    }  # fmt: skip
+    pool = parse_settings({"pools": {"a": table}}).of("a")
+    assert (pool.region, pool.capabilities, pool.queue_limit) == ("eu", ("tools",), 7)
+    assert pool.fallback == (
+        Fallback(pool="b", min_context_tokens=5, capabilities=("json",)), Fallback(pool="c")
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("knob", "value", "says"),
+    [
+        ("max_wait_seconds", -1, "0 or more seconds"),
+        ("requests_per_minute", float("inf"), "finite"),
+        ("queue_limit", float("inf"), "whole number"),
+        ("region", "", "a text"),
+        ("capabilities", "tools", "a list"),
+        ("fallback", [5], "a pool's name or a table"),
+        ("max_concurrency", True, "a number"),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_named(knob, value, says):
+    with pytest.raises(UsageError, match=says):
+        parse_settings({"pools": {"a": {knob: value}}})
+
+
+def test_an_option_of_nothing_is_the_default():
+    assert parse_settings({"pools": {"a": {"max_concurrency": None}}}).of("a").max_concurrency is None
+
+
+def test_a_later_end_of_a_wait_wins_and_an_earlier_one_takes_the_probe_back():
+    gate, probe = Gate(), object()
+    assert gate.close(10.0, 0.0)
+    assert not gate.close(5.0, 0.0)
+    assert gate.when(3.0) == 10.0
+    gate.sent(probe)
+    gate.lost(probe, 10.5)
+    assert (gate.state, gate.when(10.5)) == (GateState.CLOSED, 10.5)
+    gate.sent(probe)
+    assert not gate.close(-1.0, 10.5)
+    assert gate.state is GateState.CLOSED
+    gate.sent(probe)
+    gate.forget()
+    assert gate.state is GateState.CLOSED
+
+
+def test_back_off_doubles_with_each_failed_probe_and_old_calls_say_nothing_new():
+    gate = Gate()
+    assert gate.back_off(0.0, 0.0, 0.5, longest=4.0)
+    assert not gate.back_off(0.5, -1.0, 0.5, longest=4.0)
+    lengths = []
+    now = 10.0
+    for _ in range(5):
+        gate.sent(object())
+        gate.back_off(now, now, 0.5, longest=4.0)
+        lengths.append(gate.until - now)
+        now = gate.until
+    assert lengths == sorted(lengths)
+    assert lengths[-1] == 4.0
+    assert gate.succeeded(object()) is False
+
+
+def test_code_without_a_limit_to_wait_for_is_refused_at_once_when_the_queue_is_full(limiter):
+    lim = limiter(p={"max_concurrency": 1, "queue_limit": 1})
+    pool = lim.pool("p")
+    with pool.permit():
+        waiting = lim.admit(pool.permit()._call)
+        with pytest.raises(Backpressure):
+            pool.permit().__enter__()
+        lim.abandon(waiting)
