@@ -15,6 +15,7 @@ from typing import Final, ParamSpec, Self, TypeVar, cast
 
 from penstock.classifiers import SpanKind as Kind
 from penstock.classifiers import Verdict
+from penstock.telemetry import guard
 from penstock.telemetry import semconv as names
 from penstock.telemetry.desk import WorkSpan, current_desk, failure, report
 from penstock.telemetry.records import Task
@@ -61,14 +62,14 @@ class TaskScope:
 
     def __enter__(self) -> Task:
         entry = TaskRun(self._record())
-        entry.resume()
+        guard.quietly("tasks.resume", entry.resume)
         self._entries.append(entry)
         return entry.task
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._leave(error)
+        guard.quietly("tasks.leave", self._leave, error)
 
     async def __aenter__(self) -> Task:
         return self.__enter__()
@@ -76,7 +77,7 @@ class TaskScope:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._leave(error)
+        self.__exit__(kind, error, trace)
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Decorate a function or coroutine function: every call is a task."""

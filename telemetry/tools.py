@@ -48,13 +48,23 @@ class ToolScope:
         self._seen_by = seen_by
         self._same: ToolScope | None = None
         self._call: ToolCall | None = None
+        self._span: WorkSpan | None = None
         self._token: Token[ToolScope | None] | None = None
 
     def __enter__(self) -> "ToolScope":
+        guard.quietly("tools.enter", self._enter)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        guard.quietly("tools.leave", self._leave, error)
+
+    def _enter(self) -> None:
         outer = _INNERMOST.get()
         if outer is not None and outer.name == self.name and (outer._seen_by, self._seen_by) != _TWICE_MARKED:
             self._same = outer
-            return self
+            return
         self._call = ToolCall(name=self.name, started_ns=time.time_ns(), task=current_task())
         head = {names.SPAN_KIND: names.KIND_TOOL, names.OPERATION_NAME: _EXECUTE, names.TOOL_NAME: self.name}
         if self._call.task is not None:
@@ -64,22 +74,21 @@ class ToolScope:
         if self._current:
             self._span.attach()
             self._token = _INNERMOST.set(self)
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def _leave(self, error: BaseException | None) -> None:
+        if self._token is not None:
+            _reset(self._token)
+        if self._span is not None:
+            self._span.detach()
         if error is not None:
             self.failed(error)
         call = self._call
         if call is None:
             return
-        self._span.detach()
-        if self._token is not None:
-            _leave(self._token)
         call.ended_ns = time.time_ns()
         report("tool_ended", lambda sink: sink.tool_ended(call))
-        self._span.end(call.ended_ns, call.verdict, error, {})
+        if self._span is not None:
+            self._span.end(call.ended_ns, call.verdict, error, {})
 
     def failed(self, error: BaseException) -> None:
         """Note what the tool raised, also where a framework turns it into text for the model."""
@@ -100,7 +109,7 @@ class ToolScope:
 _TWICE_MARKED: Final = (_MARKED, _MARKED)
 
 
-def _leave(token: Token[ToolScope | None]) -> None:
+def _reset(token: Token[ToolScope | None]) -> None:
     try:
         _INNERMOST.reset(token)
     except ValueError:
