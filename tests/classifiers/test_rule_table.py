@@ -86,3 +86,13 @@ def test_a_pattern_knows_the_words_it_needs() -> None:
     )  # fmt: skip
     assert needed_words("rate ?limit(s|ed)? (hit|met)") == ({"hit", "met"},)
     assert needed_words(r"\w*too_many\w*") == ()
+
+
+@pytest.mark.parametrize(
+    "rule", [rule for rule in RULES if rule.text and rule.words], ids=lambda rule: rule.id
+)
+def test_a_rule_is_tried_wherever_one_of_its_alternatives_could_match(rule: Rule) -> None:
+    """A word forgotten in `words` would keep a pattern from ever being looked at."""
+    needed = {alternative: needed_words(alternative) for alternative in split(rule.text)}
+    unseen = [text for text, sets in needed.items() if sets and not any(s <= rule.words for s in sets)]
+    assert unseen == []

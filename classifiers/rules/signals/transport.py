@@ -88,7 +88,7 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
     ),
     _signal(
         "network.connect_etimedout", "network.connect", source="https://nodejs.org/api/errors.html",
-        signals="ETIMEDOUT", words="connect", text="connect etimedout", side_effects="none",
+        signals="ETIMEDOUT", words="etimedout connect", text="connect etimedout", side_effects="none",
         example={"message": "connect ETIMEDOUT 104.18.7.192:443"},
         not_example={"message": "read ETIMEDOUT"},
     ),
@@ -119,7 +119,7 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
     # Only a cancel that nothing above explains is the caller's.
     _signal(
         "cancelled.class", "cancelled.caller", source="https://docs.python.org/3/library/asyncio-exceptions.html",
-        signals="CancelledError AbortError APIUserAbortError CancelledException OperationCanceledException "
+        signals="CancelledError CancellationException AbortError APIUserAbortError CancelledException OperationCanceledException "
         "RequestAbortedError ResponseAborted ClientClosedRequestError KeyboardInterrupt ERR_CANCELED TaskCanceledException "
         "UserCancelledError run_cancelled run_canceled ERR_ABORTED ClientDisconnect MessageAbortedError request_cancelled InterruptedError",
         unless="timed? ?out|httpclient timeout|timeouterror",
