@@ -17,8 +17,9 @@ from penstock.classifiers import Verdict, verdict_of_exception
 from penstock.limiter._clock import Scheduler, ThreadScheduler
 from penstock.limiter._kinds import Kind
 from penstock.limiter._memory import recall, remember
+from penstock.limiter._outlook import PoolSnapshot
 from penstock.limiter._permit import Judge, PoolHandle
-from penstock.limiter._pool import Change, Pool, PoolSnapshot
+from penstock.limiter._pool import Change, Pool
 from penstock.limiter._queue import patience
 from penstock.limiter._retry import RetryBudget, may_repeat, pause
 from penstock.limiter._router import Router, route_to
@@ -162,7 +163,7 @@ class Limiter:
         """Describe every pool as it stands."""
         now = self.clock()
         with self.lock:
-            told = {name: pool.snapshot(now) for name, pool in self._pools.items()}
+            told = {name: pool.outlook.snapshot(now) for name, pool in self._pools.items()}
         self._finish(())  # metrics have no call to wait for
         return told
 
@@ -170,7 +171,7 @@ class Limiter:
         """Say how many more calls could run now in a pool without waiting: how many agents to start."""
         now = self.clock()
         with self.lock:
-            return self._pool(pool).headroom(now)
+            return self._pool(pool).outlook.headroom(now)
 
     def depth(self, pool: str) -> int:
         """Count the calls that wait in a pool."""
@@ -280,7 +281,7 @@ class Limiter:
         pool.queue.add(ticket, now)
         if ticket.number % _SAMPLED == 0:
             ahead, queued = pool.queue.ahead_of(ticket), len(pool.queue)
-            ticket.foretold = (ahead, queued, pool.expected_wait(ticket, ahead, now))
+            ticket.foretold = (ahead, queued, pool.outlook.expected_wait(ticket, ahead, now))
         if pool.queue.head(now) is ticket or settings.fallback or self.fleet is not None:
             wakes = self._pump(pool, now)
         else:  # whoever is before it keeps it, and is waited for already
@@ -364,7 +365,7 @@ class Limiter:
     def _spill(self, home: Pool, now: float) -> Wakes:
         """Move the excess: calls whose whole wait at home would be longer than the user allows."""
         wakes: Wakes = []
-        wait = home.drain_wait(now)
+        wait = home.outlook.drain_wait(now)
         self._router.settle(home, wait(len(home.queue) - 1), now)
         allowed = home.settings.wait_up_to_seconds / (2 if self._router.spilling(home) else 1)
         if not self._router.room(home, now):
@@ -399,7 +400,7 @@ class Limiter:
         pool = ticket.home
         at = pool.when(ticket, now)
         if at > now:
-            wait = pool.expected_wait(ticket, 0, now)
+            wait = pool.outlook.expected_wait(ticket, 0, now)
             action = "waited"
             if wait > ticket.give_up_at - now:
                 action = "refused"
@@ -425,14 +426,14 @@ class Limiter:
         if home.rate(now) == inf:
             return False  # nothing is known of the quota yet: the first answers will tell
         allowed = _HOPELESS * (ticket.give_up_at - now)
-        if home.expected_wait(ticket, home.queue.waiting, now) <= allowed:
+        if home.outlook.expected_wait(ticket, home.queue.waiting, now) <= allowed:
             return False  # not even at the end of the queue, so that its place does not matter
-        return home.expected_wait(ticket, home.queue.ahead_of(ticket), now) > allowed
+        return home.outlook.expected_wait(ticket, home.queue.ahead_of(ticket), now) > allowed
 
     def _eta(self, ticket: Ticket, now: float) -> float:
         home = ticket.home
         ahead = home.queue.ahead_of(ticket)
-        return home.expected_wait(ticket, ahead, now) * home.overtaking.factor(ahead, len(home.queue))
+        return home.outlook.expected_wait(ticket, ahead, now) * home.overtaking.factor(ahead, len(home.queue))
 
     def _pump_after(self, ticket: Ticket, now: float) -> Wakes:
         """Look again at whoever this call's end can let go: its pool's queue, and those that spill."""

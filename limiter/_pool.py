@@ -7,18 +7,19 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from penstock.classifiers import Verdict
-from penstock.limiter._bucket import Bucket
 from penstock.limiter._cap import Cap
 from penstock.limiter._entry import Entry
 from penstock.limiter._eta import Overtaking
 from penstock.limiter._gate import Gate, GateState
 from penstock.limiter._kinds import Kind, kind_of
 from penstock.limiter._mirror import Mirror
+from penstock.limiter._outlook import Outlook
 from penstock.limiter._oversize import Oversize
 from penstock.limiter._pacer import Pacer
 from penstock.limiter._queue import Queue
 from penstock.limiter._ramp import Ramp
 from penstock.limiter._settings import PoolSettings
+from penstock.limiter._stated import Stated
 from penstock.providers import Quota, Usage
 
 if TYPE_CHECKING:
@@ -55,25 +56,6 @@ class Change:
     at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoolSnapshot:
-    """A pool as it stands. inf is no bound; `expected_wait_seconds` is a new call's."""
-
-    pool: str
-    cap: float
-    rate_per_second: float
-    in_flight: int
-    queued: int
-    gate: GateState
-    gate_seconds: float
-    parked_seconds: float
-    expected_wait_seconds: float
-    headroom: int
-    windowed: bool
-    limits: dict[str, tuple[float, float]]
-    refused_per_1000: float
-
-
 class Pool:
     """Decides when calls of one quota may be sent, and learns from how they end."""
 
@@ -102,7 +84,6 @@ class Pool:
         self.parked_until = -inf
         self.attempts = 0
         self.refusals = 0
-        self._static: list[tuple[str, Bucket]] = []
         self._rng = rng
         self._emit = emit
         self._burst = _BURST[1]
@@ -115,7 +96,7 @@ class Pool:
         self._doubt_at = inf
         self._streak = 0
         self._refused_order = -1
-        self._served = _Served(now)
+        self.outlook = Outlook(self, now)
         self._state(settings, now)
 
     # Asking
@@ -135,10 +116,8 @@ class Pool:
             if not self.share.alone:
                 self._blocked = ""
                 return now
-        if self._static:
-            at = max(bucket.when(_cost(what, entry, self.mirror), now) for what, bucket in self._static)
-            if at > now:
-                return self._stop("static", at)
+        if self.stated and (at := self.stated.when(entry, now)) > now:
+            return self._stop("stated", at)
         at = self.mirror.when(entry, now)
         if at > now and self._may_try(entry):
             at = self.mirror.when_request(now)
@@ -162,7 +141,7 @@ class Pool:
 
     @property
     def _counts_tokens(self) -> bool:
-        return self.mirror.counts_tokens or self.settings.tokens_per_minute is not None
+        return self.mirror.counts_tokens or self.stated.counts_tokens
 
     def _may_try(self, entry: Entry) -> bool:
         """Whether a call that no amount of waiting makes fit may go, so that the provider says so."""
@@ -203,9 +182,8 @@ class Pool:
         self._doubt_at = inf
         self.mirror.charge(entry, now)
         self.ramp.sent(now)
-        for what, bucket in self._static:
-            bucket.take(_cost(what, entry, self.mirror))
-        self._served.sent(now)
+        self.stated.take(entry)
+        self.outlook.sent(now)
         if self.gate.state is GateState.HALF_OPEN:
             self.gate.quiet(now + self.gate.quiet_seconds(self._refusal_seconds))
 
@@ -221,7 +199,7 @@ class Pool:
         if quota is not None:
             self.mirror.observe(entry, quota, now, refused=refused, live=list(self._live_after(entry)))
             self._lift(now)
-            self._deepen()
+            self.stated.deepen()
         if self.mirror.counts_tokens and (size := self.mirror.windows(entry)) > 1:
             lacked = (verdict.limit_dimension if verdict is not None else None) or ""
             kind = self.oversize.heard(kind, size, lacked, quota, now)
@@ -246,9 +224,7 @@ class Pool:
         del self.live[entry.number]
         self.mirror.settle(entry, usage)
         entry.marks = None
-        for what, bucket in self._static:
-            if what == "tokens" and usage is not None and usage.input is not None:
-                bucket.give(entry.static_tokens - usage.input - (usage.output or 0))
+        self.stated.settle(entry, usage)
         self.gate.lost(entry, now)
         if finished:
             oldest = next(iter(self.live.values())).sent_at if self.live else now
@@ -266,64 +242,11 @@ class Pool:
 
     def rate(self, now: float) -> float:
         """Tell the send rate that is allowed on average, per second; inf if nothing bounds it."""
-        rate = inf
-        for what, bucket in self._static:
-            if what == "requests":
-                rate = bucket.rate
+        rate = self.stated.rate
         meter = self.mirror.requests
         if meter is not None and self.pacer.lifted:
             return min(rate, meter.rate if meter.windowed else meter.net_rate)
         return rate if self.pacer.learned is None else min(rate, self.pacer.rate)
-
-    def expected_wait(self, entry: Entry, ahead: int, now: float) -> float:
-        """Estimate how long a call with `ahead` calls before it would wait, in seconds."""
-        if self.parked_until > now:
-            return self.parked_until - now
-        closed = max(0.0, self.gate.until - now) if self.gate.state is GateState.CLOSED else 0.0
-        first = self.when(entry, now)
-        wait = closed if first == inf else max(0.0, first - now)
-        if ahead <= 0 and first < inf:
-            return wait
-        rate = self._service_rate(now)
-        return max(wait, closed + max(0.0, ahead + 1 - self._burst_room(now)) / rate)
-
-    def drain_wait(self, now: float) -> Callable[[int], float]:
-        """Make an estimator of how long the n-th waiting call (from 0) will wait; cheap to ask often."""
-        probe = Entry.probe(now)
-        first = self.expected_wait(probe, 0, now)
-        room, rate = self._burst_room(now), self._service_rate(now)
-        return lambda ahead: first + max(0.0, ahead - room) / rate
-
-    def snapshot(self, now: float) -> PoolSnapshot:
-        """Describe the pool."""
-        probe = Entry.probe(now)
-        queued = len(self.queue)
-        wait = self.expected_wait(probe, queued, now) * self.overtaking.factor(queued, queued)
-        return PoolSnapshot(
-            pool=self.name,
-            cap=self.cap.limit,
-            rate_per_second=self.rate(now),
-            in_flight=len(self.live),
-            queued=len(self.queue),
-            gate=self.gate.state,
-            gate_seconds=max(0.0, self.gate.until - now) if self.gate.state is GateState.CLOSED else 0.0,
-            parked_seconds=max(0.0, self.parked_until - now),
-            expected_wait_seconds=wait,
-            headroom=self.headroom(now),
-            windowed=self.mirror.requests is not None and self.mirror.requests.windowed,
-            limits={name: (meter.limit, max(0.0, meter.level)) for name, meter in self.mirror.meters()},
-            refused_per_1000=1000 * self.refusals / max(1, self.attempts),
-        )
-
-    def headroom(self, now: float) -> int:
-        """Say how many more calls could run at once without waiting, as far as is known."""
-        if self.parked_until > now or self.gate.state is not GateState.OPEN:
-            return 0
-        free = self.cap.limit - len(self.live) - len(self.queue)
-        rate, seconds = self.rate(now), self.cap.p90_seconds
-        if rate < inf and seconds is not None:
-            free = min(free, rate * seconds - len(self.live) - len(self.queue))
-        return max(0, int(min(free, 1_000_000)))
 
     def reason(self) -> str:
         """Name what keeps calls from being sent now."""
@@ -337,7 +260,7 @@ class Pool:
 
     def _state(self, settings: PoolSettings, now: float) -> None:
         """Hold to the stated quotas from the next call on; a rate that is known needs no slow start."""
-        self._static = _static_buckets(settings, now)
+        self.stated = Stated(settings, self.mirror, now)
         if settings.requests_per_minute is not None and self.pacer.learned is None:
             self.pacer.start(settings.requests_per_minute / 60, now)
 
@@ -351,8 +274,7 @@ class Pool:
 
     def costs(self, entry: Entry) -> dict[str, float]:
         """Estimate what a call draws from each dimension: told by headers, and stated (`stated_…`)."""
-        stated = {f"stated_{what}": _cost(what, entry, self.mirror) for what, _ in self._static}
-        return {**self.mirror.costs(entry), **stated}
+        return {**self.mirror.costs(entry), **self.stated.costs(entry)}
 
     def quota_facts(self, now: float) -> dict[str, tuple[float, float, float, float, float]]:
         """Tell each dimension's rate, depth, level, window and what is left of it (0, 0: no window)."""
@@ -362,9 +284,7 @@ class Pool:
             else (meter.rate, meter.depth, meter.level, 0.0, 0.0)
             for name, meter in self.mirror.meters()
         }
-        for what, bucket in self._static:
-            facts[f"stated_{what}"] = (bucket.rate, bucket.depth, bucket.depth, 0.0, 0.0)
-        return facts
+        return {**facts, **self.stated.facts()}
 
     def told_to_wait(self, seconds: float, now: float) -> None:
         """Close the gate because another process was refused."""
@@ -508,16 +428,6 @@ class Pool:
             self._lifted = rate
             self.pacer.lift(rate, now)
 
-    def _deepen(self) -> None:
-        """Let a stated quota burst as its headers say that the provider's bucket does."""
-        meters = {"requests": self.mirror.requests}
-        if self.mirror.tokens is not None:
-            meters["tokens"] = self.mirror.tokens.active
-        for what, bucket in self._static:
-            meter = meters.get(what)
-            if meter is not None:
-                bucket.deepen(meter.depth * min(1.0, bucket.rate / meter.rate))
-
     # Small things
 
     def _live_after(self, entry: Entry) -> list[Entry]:
@@ -530,23 +440,6 @@ class Pool:
     def _gone(self, entry: Entry) -> None:
         self.live.pop(entry.number, None)
 
-    def _service_rate(self, now: float) -> float:
-        rates = [self.rate(now) if self.pacer.lifted else min(self.rate(now), self.pacer.mean)]
-        if self.share is not None:
-            rates.append(self.share.rate_per_second)
-        if self.cap.limit < inf and self.cap.p90_seconds:
-            rates.append(self.cap.limit / self.cap.mean_seconds)
-        if self.mirror.tokens is not None:
-            rates.append(self.mirror.tokens.active.net_rate / max(1.0, self.mirror.mean_cost))
-        rate = min(rates)
-        if rate == inf:
-            rate = max(self._served.per_second(now), 1.0)
-        return max(rate, 1e-3)
-
-    def _burst_room(self, now: float) -> float:
-        meter = self.mirror.requests
-        return max(0.0, meter.level) if meter is not None else 0.0
-
     def _moved(self, what: str, before: float, after: float, reason: str, now: float) -> None:
         if after != before:
             self._tell(what, "up" if after > before else "down", reason, after, now)
@@ -555,46 +448,8 @@ class Pool:
         self._emit(Change(self.name, what, direction, reason, value, now))
 
 
-class _Served:
-    """Sends per second over the last ten, for estimates where nothing else is known."""
-
-    __slots__ = ("_at", "_rate")
-
-    def __init__(self, now: float) -> None:
-        self._at = now
-        self._rate = 0.0
-
-    def sent(self, now: float) -> None:
-        self._rate = self.per_second(now) + 0.1
-        self._at = now
-
-    def per_second(self, now: float) -> float:
-        return self._rate * float(0.9 ** max(0.0, now - self._at))
-
-
-_TIMED: Final = frozenset({"mirror", "pacer", "ramp", "static"})
+_TIMED: Final = frozenset({"mirror", "pacer", "ramp", "stated"})
 """What lets a call go at a time, whoever ends before. Tokens that are given back are another matter."""
 _REFUSED: Final = frozenset(
     {Kind.RATE, Kind.CONCURRENCY, Kind.SLOPE, Kind.OVERLOAD, Kind.EXHAUSTED, Kind.TOO_LARGE}
 )
-
-
-def _static_buckets(settings: PoolSettings, now: float) -> list[tuple[str, Bucket]]:
-    """Stated quotas, less the headroom. The first minute's burst plus a minute's rate stay in the quota."""
-    found = []
-    for what, per_minute in (
-        ("requests", settings.requests_per_minute),
-        ("tokens", settings.tokens_per_minute),
-    ):
-        if per_minute is not None:
-            share = 1 - settings.headroom_ratio
-            depth = max(1.0, per_minute * max(settings.headroom_ratio, 1 / 60))
-            found.append((what, Bucket(per_minute / 60 * share, depth, now)))
-    return found
-
-
-def _cost(what: str, entry: Entry, mirror: Mirror) -> float:
-    if what == "requests":
-        return 1.0
-    entry.static_tokens = mirror.cost(entry)
-    return entry.static_tokens
