@@ -63,7 +63,7 @@ def _limit(**options: Any) -> AbstractContextManager[object]:
 
 
 def _openai(url: str, store: str) -> Client:
-    return Client(url)
+    return Client(url, "lab")
 
 
 class Router:
