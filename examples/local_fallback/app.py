@@ -1,6 +1,8 @@
 """DeepSeek's users through an outage: a local model answers, and the app can tell.
 
 cd examples/local_fallback && penstock run python app.py
+
+Without a key or an Ollama, provider.toml stands in for both.
 """
 
 import os

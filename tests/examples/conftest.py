@@ -17,9 +17,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 @pytest.fixture(scope="session")
 def provider() -> Iterator[Simulator]:
     latency = Distribution("constant", 0.1)
-    pools = [replace(profile(name), name=name, latency_seconds=latency) for name in ("openai", "deepseek")]
-    pools.append(replace(profile("deepseek"), name="local", latency_seconds=latency))
-    with serve(Config(pools=tuple(pools))) as running:
+    with serve(Config(pools=(replace(profile("openai"), latency_seconds=latency),))) as running:
         yield running
 
 

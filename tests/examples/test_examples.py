@@ -40,19 +40,17 @@ def test_a_cached_answer_is_good_until_the_document_it_rests_on_changes(start, e
     ]
 
 
-def test_a_local_model_answers_through_the_outage_of_the_first(start, examples, provider, tmp_path):
-    config = (examples / "local_fallback/penstock.toml").read_text()
+def test_a_local_model_answers_through_the_outage_of_the_first(start, examples, tmp_path):
+    folder = examples / "local_fallback"
+    standing_in = start("penstock", "simulate", "--scenario", folder / "provider.toml")
+    url = standing_in.stdout.readline().strip()
+    config = (folder / "penstock.toml").read_text()
     (tmp_path / "penstock.toml").write_text(
-        config.replace("http://127.0.0.1:11434/v1", f"{provider.url}/local/v1").replace("= 5", "= 0.5")
+        config.replace("http://127.0.0.1:11434", url).replace("= 5", "= 0.5")
     )
-    provider.fault(pool="deepseek", outage_seconds=60, outage_status=503)
     said = output(
-        start(
-            "penstock", "run", "python", examples / "local_fallback/app.py",
-            DEEPSEEK_BASE_URL=f"{provider.url}/deepseek/v1",
-        )
-    )  # fmt: skip
-    provider.fault(pool="deepseek", restore=True)
+        start("penstock", "run", "python", folder / "app.py", DEEPSEEK_BASE_URL=f"{url}/deepseek/v1")
+    )
     last = said.splitlines()[-1]
     assert last.startswith("qwen3:8b: fallback (tier 1): local answered instead of deepseek")
 
