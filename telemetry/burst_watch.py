@@ -33,14 +33,11 @@ class BurstWatch:
             if attempt.verdict is not None and attempt.verdict.error_class is ErrorClass.RATE_LIMIT:
                 watch.refused()
             elif usage is not None and usage.cache_read is not None and usage.input:
+                ended_ns = attempt.ended_ns or attempt.started_ns
+                live = self._metering.live(attempt.pool) + 1
                 watch.call(
                     CacheCall(
-                        ended_ns=attempt.ended_ns or attempt.started_ns,
-                        missed=not usage.cache_read,
-                        input_tokens=usage.input,
-                        cached_tokens=usage.cache_read,
-                        live=self._metering.live(attempt.pool) + 1,
-                        prefix=attempt.prefix,
+                        ended_ns, not usage.cache_read, usage.input, usage.cache_read, live, attempt.prefix
                     )
                 )
             burst = watch.burst

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 BASELINE_CALLS: Final = 500.0
 """Memory of the baseline. It stands still during a burst."""
@@ -40,8 +40,7 @@ class BurstCause(StrEnum):
     EVICTION = "eviction"
 
 
-@dataclass(slots=True, kw_only=True)
-class CacheCall:
+class CacheCall(NamedTuple):
     """One answer that told its cache reads. `live` is how many calls it found in flight."""
 
     ended_ns: int

@@ -1,5 +1,7 @@
 """Feed the lineage from finished attempts."""
 
+from functools import lru_cache
+
 from penstock.telemetry.records import Attempt
 from penstock.trust._levels import Level, Origin
 from penstock.trust._lineage import Cell, cell_of
@@ -25,4 +27,10 @@ class AnswerFeed:
         if attempt.verdict is not None or attempt.status is None or attempt.status >= 400:
             return
         if owner is not None and Level.of(attempt.trust) is Level.PRIMARY:
-            owner.add(Origin(level=Level.PRIMARY, pool=attempt.pool, model=attempt.model))
+            owner.add(_primary(attempt.pool, attempt.model))
+
+
+@lru_cache(maxsize=256)
+def _primary(pool: str, model: str) -> Origin:
+    """Make an origin once for all answers of a pool and model: nearly all are alike."""
+    return Origin(level=Level.PRIMARY, pool=pool, model=model)
