@@ -1,13 +1,15 @@
 """What the columns of a span say together: its role, whose call it was, whether it failed, and why."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from penstock.analysis._columns import INDEX
 from penstock.analysis._dialect import dialects
 from penstock.analysis._layout import Block
 from penstock.analysis._values import as_text
-from penstock.analysis._verdicts import judge
+from penstock.analysis._verdicts import Judge, Span
+from penstock.classifiers import SPAN_KEYS
 
 STATUS_OK: Final = 1
 STATUS_ERROR: Final = 2
@@ -17,6 +19,7 @@ FIRST_TOKEN_EVENTS: Final = frozenset(
 )
 _UNNAMED: Final = frozenset({"other", "queue"})
 _ROLES: Final = dialects().roles
+_JUDGE: Final = Judge()
 Names = tuple[str | None, str | None, str | None]
 
 
@@ -184,9 +187,16 @@ def _judge(block: Block, rows: Sequence[int], roles: Sequence[str]) -> None:
     failed, classes, reasons, retryable, dimensions, pauses = _editable(
         block, _FAILED, _CLASS, _REASON, _RETRYABLE, _DIMENSION, _RETRY_AFTER
     )
-    for row in rows:
+    names = [key for key in SPAN_KEYS if block.said(key) is not None]
+    evidence = [block.told.names, block.told.messages, *map(block.said, names)]
+
+    def whole(row: int) -> Span:
         span = block.span(row)
-        verdict = judge(roles[row], span.attributes, as_text(span.message), span.events, span.name)
+        return span.attributes, as_text(span.message), span.events, span.name
+
+    for row in rows:
+        told = [names, *(column[row] for column in evidence if column is not None)]
+        verdict = _JUDGE.verdict(roles[row], told, block.events.get(row, ()), partial(whole, row))
         classes[row], reasons[row] = verdict.error_class.value, verdict.reason
         retryable[row] = verdict.retryable
         dimensions[row] = dimensions[row] or verdict.limit_dimension

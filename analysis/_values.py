@@ -109,4 +109,8 @@ def read_all(index: int, values: Sequence[object]) -> Sequence[object]:
         if plain is not None and plain(values):
             return values
     read = READERS[index]
-    return [read(value) for value in values]
+    few = {id(value): value for value in values}  # a decoder gives equal values once
+    if len(few) * 4 > len(values):
+        return [read(value) for value in values]
+    table = {one: read(value) for one, value in few.items()}
+    return [table[id(value)] for value in values]

@@ -1,10 +1,14 @@
 """Name failures of spans that do not carry our own error attributes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from penstock.classifiers import SPAN_KEYS, SpanKind, Verdict, classify, evidence_of_span
+from penstock.classifiers import SpanKind, Verdict, classify, evidence_of_span
+
+Events = Sequence[tuple[str, int | None, Mapping[str, object]]]
+Span = tuple[Mapping[str, object], str | None, Events, str | None]
+"""Attributes, status message, events, name."""
 
 _KINDS: Final = {
     "tool": SpanKind.TOOL,
@@ -15,40 +19,41 @@ _KINDS: Final = {
 }
 
 _MOST: Final = 10_000
-_SEEN: Final[dict[object, Verdict]] = {}
-"""Failures repeat: the same words were judged before."""
+
+
+class Judge:
+    """Classifies failed spans; our reading of their role goes before the classifier's.
+
+    Failures repeat: what tells the same was judged before, and is not judged again.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[object, Verdict] = {}
+
+    def verdict(
+        self, role: str, told: Sequence[object], events: Events, whole: Callable[[], Span]
+    ) -> Verdict:
+        """Give the verdict of a span. `told` is all that evidence is read from, but for events.
+
+        `whole` gives attributes, status message, events and name; it is asked only when that is needed.
+        """
+        exceptions = [
+            (repr(held.get("exception.type")), repr(held.get("exception.message")))
+            for event, _, held in events
+            if event == "exception"
+        ]
+        known = (role, *exceptions, *map(repr, told))
+        if (found := self._seen.get(known)) is None:
+            found = judge(role, *whole())
+            if len(self._seen) < _MOST:
+                self._seen[known] = found
+        return found
 
 
 def judge(
-    role: str,
-    attributes: Mapping[str, object],
-    message: str | None,
-    events: Sequence[tuple[str, int | None, Mapping[str, object]]],
-    name: str | None,
+    role: str, attributes: Mapping[str, object], message: str | None, events: Events, name: str | None
 ) -> Verdict:
-    """Classify one failed span; our reading of its role goes before the classifier's."""
-    exceptions = [
-        (repr(held.get("exception.type")), repr(held.get("exception.message")))
-        for event, _, held in events
-        if event == "exception"
-    ]
-    told = [None if (held := attributes.get(key)) is None else repr(held) for key in SPAN_KEYS]
-    known = (role, name, message, *exceptions, *told)
-    verdict = _SEEN.get(known)
-    if verdict is None:
-        verdict = _judge(role, attributes, message, events, name)
-        if len(_SEEN) < _MOST:
-            _SEEN[known] = verdict
-    return verdict
-
-
-def _judge(
-    role: str,
-    attributes: Mapping[str, object],
-    message: str | None,
-    events: Sequence[tuple[str, int | None, Mapping[str, object]]],
-    name: str | None,
-) -> Verdict:
+    """Classify one failed span."""
     evidence = evidence_of_span(
         attributes,
         message,

@@ -55,8 +55,11 @@ def by_shape(texts: Sequence[bytes]) -> tuple[list[Group], list[int]]:
     pieces: list[list[bytes]] = []
     groups: list[Group] = []
     odd: list[int] = []
+    style = next(
+        (style for style in _STYLES if any(text.startswith(style[0], 1) for text in texts)), _STYLES[0]
+    )
     for row, text in enumerate(texts):
-        cut = _cut(text)
+        cut = _cut(text, style)
         pieces.append(cut)
         if cut:
             likely[(len(cut), cut[1][:_EDGE], cut[-1][:_EDGE])].append(row)
@@ -83,11 +86,13 @@ def _by_names(rows: list[int], pieces: list[list[bytes]]) -> Iterable[list[int]]
     return exact.values()
 
 
-def _cut(text: bytes) -> list[bytes]:
-    for begins, between in _STYLES:
-        if text.startswith(begins, 1):
-            return (text[1:-1] + between).split(begins)
-    return []
+def _cut(text: bytes, style: tuple[bytes, bytes]) -> list[bytes]:
+    begins, between = style
+    if not text.startswith(begins, 1):
+        return []
+    pieces = text.split(begins)
+    pieces[-1] = pieces[-1][:-1] + between
+    return pieces
 
 
 def _columns(rows: list[int], pieces: list[list[bytes]]) -> Group | None:
