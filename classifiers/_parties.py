@@ -133,7 +133,7 @@ TOOL_WORDS: Final = Pattern(
     "(failed|unable) to (execute|call|run|invoke) (the )?(mcp )?tool|"
     "(failed|error) while (executing|calling|running|invoking|using) (the |a )?tool|"
     "tool (execution|call|invocation) (failed|error|timed out|exceeded)|command timed out|tool timed out|"
-    "navigation time ?out|failed to fetch url|tool (result|output) error|"
+    "navigation time ?out|operation not permitted|failed to fetch url|tool (result|output) error|"
     "tool (?!use |calls? )(\\S+ ){1,2}?(failed|raised|returned an error|threw)|"
     "observation error|toolmessage ~(error|failed)|execute_tool ~(failed|raised|error)|"
     "command ~failed with (return|exit) (code|status)|sandbox (execution|timeout|error|was not found)|"

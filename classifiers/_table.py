@@ -27,6 +27,7 @@ _COMPATIBLE: Final[dict[ErrorClass, frozenset[int]]] = {
     ErrorClass.MODEL: frozenset({0, 200, 400, 422, 500}),
     ErrorClass.CANCELLED: frozenset({0, 200, 499, 500}),
 }
+_NO_STATUS: Final = frozenset({-1})
 
 
 _Index = dict[str, tuple[int, ...]]
@@ -90,35 +91,30 @@ class RuleTable:
 
 
 def holds(rule: Rule, facts: Facts) -> bool:
-    """Test a rule's conditions, cheapest first."""
+    """Test a rule's conditions, cheapest first: whose failure, which status, what was said."""
     if rule.providers and facts.provider not in rule.providers:
         return False
-    return _owned(rule.spans, facts.kind) and _status_fits(rule, facts) and _said(rule, facts)
-
-
-def _owned(spans: frozenset[SpanKind], kind: SpanKind) -> bool:
-    """A tool's failure is for the rules about tools; the others say so where it matters to them."""
-    return kind in spans if kind is SpanKind.TOOL or spans else True
-
-
-def _status_fits(rule: Rule, facts: Facts) -> bool:
+    # A tool's failure is for the rules about tools; the others say so where it matters to them.
+    if (rule.spans or facts.kind is SpanKind.TOOL) and facts.kind not in rule.spans:
+        return False
     allowed = rule.statuses
-    if not allowed:
-        if rule.tier is not Tier.TEXT:
-            return True
-        allowed = _COMPATIBLE.get(rule.error_class, frozenset())
-    return (facts.status or 0) in allowed
+    if not allowed and rule.tier is Tier.TEXT:
+        allowed = _COMPATIBLE.get(rule.error_class, _NO_STATUS)
+    if allowed and (facts.status or 0) not in allowed:
+        return False
+    return _said(rule, facts)
 
 
 def _said(rule: Rule, facts: Facts) -> bool:
     if rule.signals and rule.keys.isdisjoint(facts.signals):
         return False
+    pattern, plain = rule.pattern, facts.plain
+    if pattern is not None and not pattern.search(plain.text, plain.words):
+        return False
     if rule.finishes and facts.finish not in rule.finishes:
         return False
     if rule.headers and rule.headers.isdisjoint(facts.headers):
         return False
-    if rule.pattern is not None and not rule.pattern.search(facts.plain.text, facts.plain.words):
+    if rule.substrings and not any(part in plain.raw for part in rule.substrings):
         return False
-    if rule.substrings and not any(part in facts.plain.raw for part in rule.substrings):
-        return False
-    return rule.exclusion is None or not rule.exclusion.search(facts.plain.text, facts.plain.words)
+    return rule.exclusion is None or not rule.exclusion.search(plain.text, plain.words)
