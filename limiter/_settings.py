@@ -117,6 +117,8 @@ def _value(pool: str, key: str, value: object) -> object:
 def _number(pool: str, key: str, value: object) -> float | int:
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
         raise _bad(pool, key, value, "a number")
+    if isinstance(value, int) and abs(value) >= 2**63:  # no float holds them
+        raise _bad(pool, key, value, "a smaller number")
     if key == "headroom_ratio" and not 0 <= value < 1:
         raise _bad(pool, key, value, "at least 0 and below 1")
     if key in _SECONDS and value < 0:

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from penstock import _config
+from penstock.analysis._clickhouse import address_of
 from penstock.analysis._reading import Decoded
 from penstock.analysis.formats import read_file
+from penstock.analysis.gate import Gate
+from penstock.analysis.moments import nanoseconds
 from penstock.classifiers import (
     Evidence,
     classify,
@@ -19,14 +22,20 @@ from penstock.classifiers import (
     evidence_of_response,
     evidence_of_row,
     evidence_of_span,
+    load_rules,
     redacted_row,
     retry_after,
     row_of_verdict,
     verdict_of_exception,
 )
 from penstock.errors import UsageError
+from penstock.limiter import parse_settings
 from penstock.providers import lookup
 from penstock.simulator import read_scenario
+from penstock.telemetry import metrics as m
+from penstock.telemetry.exposition.merge import dump, load, merge
+from penstock.telemetry.registry import Registry
+from penstock.trust._configure import read_options
 
 Target = Callable[[bytes], None]
 
@@ -111,15 +120,52 @@ def scenario(data: bytes) -> None:
 
 
 def configuration(data: bytes) -> None:
-    """penstock.toml."""
+    """penstock.toml, with the tables of the limiter and of the trust room."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "penstock.toml").write_bytes(data)
         with contextlib.suppress(UsageError):
-            _config.load(environ={}, folder=Path(folder))
+            settings = _config.load(environ={}, folder=Path(folder))
+            parse_settings(settings.limiter)
+            read_options(settings.trust)
+
+
+def rules(data: bytes) -> None:
+    """Rules of the user's own for error classes."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "rules.toml").write_bytes(data)
+        with contextlib.suppress(UsageError):
+            load_rules(Path(folder, "rules.toml"))
+
+
+def words(data: bytes) -> None:
+    """What people type after a flag: gates, times, addresses."""
+    text = data.decode("utf-8", "replace")
+    answer = {"attempts": {"total": 3, "failed": 1, "by_class": {}}, "live": {"total": {"p99": 5}}}
+    with contextlib.suppress(UsageError):
+        Gate.parse(text).broken(answer)
+    with contextlib.suppress(ValueError):
+        nanoseconds(text)
+    with contextlib.suppress(UsageError):
+        shown = str(address_of(f"clickhouse://someone:zq7@{text}"))
+        assert "zq7" not in shown or "zq7" in text, shown
+
+
+def remains(data: bytes) -> None:
+    """What a worker left for its colleagues' metrics page, half written perhaps."""
+    merge([load(data), load(data[: len(data) // 2])])
+
+
+def _registry() -> Registry:
+    """Make metrics as a worker has them."""
+    registry = Registry()
+    registry.set(m.LIVE, ("p",), 2.0)
+    registry.observe(m.FIRST_BYTE, ("p",), 0.2)
+    return registry
 
 
 TARGETS: Final[dict[str, Target]] = {
-    target.__name__: target for target in (classifier, wires, spans, scenario, configuration)
+    target.__name__: target
+    for target in (classifier, wires, spans, scenario, configuration, rules, words, remains)
 }
 SEEDS: Final[dict[str, list[bytes]]] = {
     "classifier": [
@@ -154,5 +200,23 @@ SEEDS: Final[dict[str, list[bytes]]] = {
     "configuration": [
         b'limit = "enforce"\nwait_up_to_seconds = 3\n[[pools]]\nname = "a"\nmatch = "https://x/*"\n'
         b'fallback = ["b"]\n[trust.tools]\npay = "primary"\n',
+        b'limit = "observe"\n[pools.a]\ncapabilities = ["json"]\nfallback = [{pool = "b"}]\n'
+        b'[trust]\nledger = "x.db"\n[trust.cache]\nevery_call = true\nttl_seconds = 3\n'
+        b'[trust.tools.pay]\nkey = "{id}"\n',
+    ],
+    "rules": [
+        b'[[rule]]\nid = "mine"\nverdict = "rate_limit.rpm"\nstatus = 429\ntext = "slow down"\n',
+    ],
+    "words": [
+        b"p99_live>180",
+        b"attempts.failed>=5%",
+        b"2026-05-01T12:00:00.5",
+        b"u:p@h:8123/db?table=t",
+        b"17.5",
+    ],
+    "remains": [
+        b'{"penstock_attempts_total": [[["openai", "m", "p", "ok"], 3.0]], '
+        b'"penstock_live_calls": [[["p"], 2.0]]}',
+        dump(_registry().collect()),
     ],
 }

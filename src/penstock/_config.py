@@ -88,13 +88,15 @@ def _path(value: object) -> str:
 
 def _number(value: object) -> float | int:
     """Take a number; its range is the limiter's business."""
-    try:
-        number = float(value) if isinstance(value, str) else value
-    except ValueError:
-        number = None
-    if not isinstance(number, int | float) or isinstance(number, bool):
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("a number")
-    return int(number) if number == int(number) else number
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        raise ValueError("a number") from None
+    if number != number:
+        raise ValueError("a number")
+    return int(number) if number.is_integer() else number
 
 
 OPTIONS: Final = (
