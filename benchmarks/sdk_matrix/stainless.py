@@ -56,6 +56,15 @@ class Responses(OpenAI):
         return client.responses.create
 
 
+class Embeddings(OpenAI):
+    name = "openai embeddings"
+    manners = ("sync", "async")
+    ask = {"model": "text-embedding-3-small", "input": SAY}  # noqa: RUF012
+
+    def create(self, client: Any) -> Any:
+        return client.embeddings.create
+
+
 class Anthropic(_Stainless):
     name = package = module = "anthropic"
     kinds = ("Anthropic", "AsyncAnthropic")
@@ -73,4 +82,4 @@ class Groq(_Stainless):
     ask = {"model": "m", "messages": ASK}  # noqa: RUF012
 
 
-DRIVERS: Final = (OpenAI, Responses, Anthropic, Groq)
+DRIVERS: Final = (OpenAI, Responses, Embeddings, Anthropic, Groq)

@@ -1,6 +1,7 @@
 """SDKs with a shape of their own: google-genai, mistralai, cohere, ollama, boto3 and aiobotocore."""
 
 import contextlib
+import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, ClassVar, Final
 
@@ -198,6 +199,22 @@ class Boto3(_Bedrock):
             yield from chunks
 
 
+class Boto3Invoke(Boto3):
+    name = "boto3 invoke"
+    _claude: ClassVar = {
+        "modelId": "anthropic.claude-x",
+        "body": json.dumps({"anthropic_version": "bedrock-2023-05-31", "max_tokens": 64, "messages": ASK}),
+    }
+
+    def plain(self, client: Any) -> object:
+        return client.invoke_model(**self._claude)["body"].read()
+
+    def stream(self, client: Any) -> Iterator[object]:
+        answer = client.invoke_model_with_response_stream(**self._claude)
+        with contextlib.closing(answer["body"]) as chunks:
+            yield from chunks
+
+
 class Aiobotocore(_Bedrock):
     name = package = module = "aiobotocore"
     manners = ("async", "async stream")
@@ -224,4 +241,4 @@ class Aiobotocore(_Bedrock):
                     yield chunk
 
 
-DRIVERS: Final = (Gemini, Mistral, Cohere, Ollama, Boto3, Aiobotocore)
+DRIVERS: Final = (Gemini, Mistral, Cohere, Ollama, Boto3, Boto3Invoke, Aiobotocore)

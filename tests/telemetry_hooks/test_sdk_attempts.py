@@ -13,12 +13,13 @@ ROOT = Path(__file__).parents[2]
 OPENAI_2 = ROOT / ".venv-openai2" / "bin" / "python"
 
 
+BOTH = {"openai", "openai responses", "openai embeddings", "boto3 bedrock", "boto3 invoke"}
 SDKS = {
     sys.executable: {
-        "openai", "openai responses", "anthropic", "groq", "google-genai", "mistralai", "cohere", "ollama",
-        "boto3 bedrock", "aiobotocore", "langchain", "pydantic-ai", "openai-agents",
+        *BOTH, "anthropic", "groq", "google-genai", "mistralai", "cohere", "ollama", "aiobotocore",
+        "langchain", "pydantic-ai", "openai-agents",
     },
-    str(OPENAI_2): {"openai", "openai responses", "boto3 bedrock", "litellm", "llama-index"},
+    str(OPENAI_2): {*BOTH, "litellm", "llama-index"},
 }  # fmt: skip
 
 
