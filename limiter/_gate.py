@@ -33,6 +33,11 @@ class Gate:
         self._probe: object | None = None
         self._backoff = _BACKOFF_SECONDS
 
+    @property
+    def calm(self) -> bool:
+        """Whether nothing closed it since the last success."""
+        return self.state is GateState.OPEN and self._backoff == _BACKOFF_SECONDS
+
     def when(self, now: float) -> float:
         """Say when a call may pass: `now`, later, or inf while a probe is out."""
         if self.state is GateState.OPEN:

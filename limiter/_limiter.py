@@ -26,6 +26,7 @@ from penstock.limiter._router import Router, route_to
 from penstock.limiter._settings import LimiterSettings, PoolSettings, parse_pool
 from penstock.limiter._ticket import Stage, Ticket
 from penstock.limiter.fleet import Fleet
+from penstock.providers import Quota, Usage
 from penstock.telemetry.interceptor import Answer, Call, Granted, Next, Refused, Settlement
 from penstock.telemetry.interceptor import Ticket as AnyTicket
 
@@ -37,6 +38,7 @@ MoveCost = Callable[[Call, str, float], float]
 _log: Final = logging.getLogger("penstock")
 _LEAST_PAUSE: Final = 1e-3
 _SPILL_SCAN: Final = 64
+_AT_ONCE: Final = Granted()
 _HOPELESS: Final = 1.25
 _SAMPLED: Final = 4
 """Every fourth call that waits tells how good estimates are."""
@@ -125,8 +127,8 @@ class Limiter:
         with self.lock:
             if mine.stage is not Stage.DECIDED or mine.number not in mine.pool.live:
                 return Next.PASS
-            kind, verdict = self._hear(mine, answer, now), answer.verdict
-            again = False
+            verdict, again = answer.verdict, False
+            kind = self._hear(mine, answer.quota, verdict, now)
             if kind is not None and verdict is not None and self.mode == "enforce":
                 again = self._again(mine, kind, verdict, now)
             wakes = self._pump_after(mine, now)
@@ -140,16 +142,22 @@ class Limiter:
         with self.lock:
             if mine.stage is Stage.OVER:
                 return
-            wakes = self._pump_after(mine, now) if self._close(mine, settlement, now) else []
+            if settlement.verdict is not None and mine.number in mine.pool.live and mine.attempts:
+                mine.pool.broke(mine, settlement.verdict, now)
+            room = self._close(mine, settlement.usage, now, finished=settlement.end == "eof")
+            wakes = self._pump_after(mine, now) if room else []
         self._finish(wakes)
 
-    def end(self, ticket: Ticket, answer: Answer, settlement: Settlement) -> None:
+    def end(
+        self, ticket: Ticket, quota: Quota | None, verdict: Verdict | None, usage: Usage | None,
+        *, finished: bool,
+    ) -> None:  # fmt: skip
         """Learn from an answer that is its owner's to keep or repeat, and close its call."""
         now = self.clock()
         with self.lock:
             if ticket.stage is Stage.DECIDED and ticket.number in ticket.pool.live:
-                self._hear(ticket, answer, now)
-            self._close(ticket, settlement, now)
+                self._hear(ticket, quota, verdict, now)
+            self._close(ticket, usage, now, finished=finished)
             wakes = self._pump_after(ticket, now)
         self._finish(wakes)
 
@@ -234,20 +242,18 @@ class Limiter:
 
     # Under the lock
 
-    def _hear(self, ticket: Ticket, answer: Answer, now: float) -> Kind | None:
-        kind = ticket.pool.heard(ticket, answer.quota, answer.verdict, now)
+    def _hear(self, ticket: Ticket, quota: Quota | None, verdict: Verdict | None, now: float) -> Kind | None:
+        kind = ticket.pool.heard(ticket, quota, verdict, now)
         if kind is None:
             self._budget.earn()
         return kind
 
-    def _close(self, ticket: Ticket, settlement: Settlement, now: float) -> bool:
+    def _close(self, ticket: Ticket, usage: Usage | None, now: float, *, finished: bool) -> bool:
         """Close a call; say whether somebody may go sooner for it."""
         pool, waited = ticket.pool, ticket.queued
         if waited:
             ticket.home.queue.remove(ticket, served=False)
-        if settlement.verdict is not None and ticket.number in pool.live and ticket.attempts:
-            pool.broke(ticket, settlement.verdict, now)
-        room = pool.settle(ticket, settlement.usage, now, finished=settlement.end == "eof")
+        room = pool.settle(ticket, usage, now, finished=finished)
         ticket.stage = Stage.OVER
         return room or waited or bool(self._spilling)
 
@@ -328,7 +334,8 @@ class Limiter:
         route = None if pool is ticket.home else route_to(ticket.home, pool, reason)
         if ticket.home.settings.fallback:
             self._router.remember(ticket.call.conversation, pool.name)
-        wake = ticket.decide(Granted(queued_seconds=now - ticket.queued_at, route=route))
+        waited = now - ticket.queued_at
+        wake = ticket.decide(Granted(queued_seconds=waited, route=route) if waited or route else _AT_ONCE)
         return [wake] if wake is not None else []
 
     def _refuse(self, ticket: Ticket, reason: str, eta: float, now: float) -> Wakes:
@@ -414,7 +421,11 @@ class Limiter:
     def _outgrown(self, ticket: Ticket, now: float) -> bool:
         """Whether a call is known to be larger than its window, and no fallback can take it."""
         home = ticket.home
-        return home.outgrown(ticket, now) and not self._router.candidates(home, ticket.call)
+        return (
+            home.oversize.refuses(now)
+            and home.outgrown(ticket, now)
+            and not self._router.candidates(home, ticket.call)
+        )
 
     def _hopeless(self, ticket: Ticket, now: float) -> bool:
         """Whether waiting is certain to be in vain. What overtakes only adds to this estimate."""

@@ -96,6 +96,7 @@ class Mirror:
     __slots__ = (
         "estimator",
         "input",
+        "known",
         "mean_cost",
         "output",
         "requests",
@@ -109,6 +110,8 @@ class Mirror:
         self.output: _Pair | None = None
         self.estimator = Estimator()
         self.mean_cost = 1.0
+        self.known = False
+        """Whether any header was seen."""
 
     @property
     def counts_tokens(self) -> bool:
@@ -121,6 +124,8 @@ class Mirror:
 
     def when(self, call: Charged, now: float) -> float:
         """Say when every dimension has room: `now` or later."""
+        if not self.known:
+            return now
         at = self.when_request(now)
         if self.counts_tokens:
             for meter, need in self._needs(call):
@@ -169,7 +174,7 @@ class Mirror:
 
     def charge(self, call: Charged, now: float) -> None:
         """Count a send."""
-        if self.requests is None and not self.counts_tokens:
+        if not self.known:
             return
         marks = Marks()
         call.marks = marks
@@ -211,6 +216,7 @@ class Mirror:
     ) -> None:
         """Learn from an answer's headers. `live`: calls sent and not settled, for seeding a new meter."""
         marks = call.marks or Marks()
+        self.known = True
         if quota.requests is not None:
             if self.requests is None:
                 self.requests = _seed(quota.requests, sum(1.0 for c in live if c.order > call.order), now)

@@ -6,7 +6,7 @@ taken between two empties instead of over a fixed window). The curve between the
 (RFC 9438), scale-free in K so that it is as calm at 1 call a second as at 100.
 """
 
-from math import exp, inf
+from math import inf
 from typing import Final
 
 from penstock.limiter._bucket import Bucket
@@ -41,10 +41,11 @@ class Pacer:
 
     __slots__ = (
         "_anchor",
+        "_before",
         "_bucket",
+        "_counted_from",
         "_cut_at",
         "_delivered",
-        "_delivered_at",
         "_grown",
         "_measured",
         "_pressed_at",
@@ -63,8 +64,9 @@ class Pacer:
         self._anchor: tuple[float, int] | None = None
         self._measured = False
         self._refused = 0
-        self._delivered = 0.0
-        self._delivered_at = now
+        self._delivered = 0
+        self._counted_from = now
+        self._before = 0.0
         self.lifted = False
         self._pressed_at = inf
 
@@ -94,10 +96,9 @@ class Pacer:
         self._bucket.refill(now)
         self._bucket.take(1.0)
 
-    def acknowledged(self, now: float) -> None:
+    def acknowledged(self) -> None:
         """Let the next call follow an admitted one: slow start spaces only what is sent on trust."""
-        self._delivered = self._recently(now) + 1 / _MEMORY_SECONDS
-        self._delivered_at = now
+        self._delivered += 1
         if self._w is None and not self.lifted:
             self._bucket.give(1.0)
 
@@ -150,8 +151,12 @@ class Pacer:
         self._set(max(rate, _START), now)
 
     def _recently(self, now: float) -> float:
-        """Tell what was delivered a second, over about a minute."""
-        return self._delivered * exp((self._delivered_at - now) / _MEMORY_SECONDS)
+        """Tell what was delivered a second: over the last whole minute, or so far in this one if more."""
+        seconds = now - self._counted_from
+        if seconds >= _MEMORY_SECONDS:
+            self._before = self._delivered / seconds
+            self._delivered, self._counted_from = 0, now
+        return max(self._before, self._delivered / _MEMORY_SECONDS)
 
     def _grow(self, seconds: float, now: float) -> None:
         if self._w is None:

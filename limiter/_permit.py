@@ -10,12 +10,10 @@ from penstock.limiter._ticket import Ticket
 from penstock.providers import Quota, Usage
 from penstock.telemetry.interceptor import (
     Admission,
-    Answer,
     Call,
     Granted,
     Refused,
     Route,
-    Settlement,
 )
 
 if TYPE_CHECKING:
@@ -88,7 +86,6 @@ class Permit:
         self._call = call
         self._judge = judge
         self._ticket: Ticket | None = None
-        self._began = 0.0
         self._usage: Usage | None = None
         self._quota: Quota | None = None
         self.route: Route | None = None
@@ -120,9 +117,8 @@ class Permit:
     def _begin(self, admission: Admission) -> "Permit":
         assert self._ticket is not None
         self.queued_seconds = admission.queued_seconds
-        self._began = self._limiter.clock()
         if isinstance(admission, Refused):
-            self._limiter.settle(self._ticket, Settlement(at=self._began, end="cancelled"))
+            self._limiter.abandon(self._ticket)
             raise self._error(admission)
         if isinstance(admission, Granted):
             self.route = admission.route
@@ -130,17 +126,8 @@ class Permit:
 
     def _end(self, error: BaseException | None) -> None:
         assert self._ticket is not None
-        now = self._limiter.clock()
         verdict = self._judge(error) if error is not None else None
-        answer = Answer(
-            sent_at=self._began,
-            at=now,
-            status=200 if error is None else None,
-            quota=self._quota,
-            verdict=verdict,
-        )
-        end = "eof" if error is None else "broken"
-        self._limiter.end(self._ticket, answer, Settlement(at=now, end=end, usage=self._usage))
+        self._limiter.end(self._ticket, self._quota, verdict, self._usage, finished=error is None)
 
     def _error(self, refused: Refused) -> LimiterError:
         pool, eta = self._call.pool, refused.eta_seconds

@@ -397,9 +397,9 @@ class Pool:
 
     def _succeeded(self, entry: Entry, now: float) -> None:
         self._faults = self._overloads = 0
-        self.pacer.acknowledged(now)
+        self.pacer.acknowledged()
         self._overload_share *= _OVERLOAD_MEMORY
-        if self.gate.succeeded(entry):
+        if not self.gate.calm and self.gate.succeeded(entry):
             self._tell("gate", "up", "probe", 0.0, now)
         before = self.cap.limit
         if self.cap.learned < inf and self.cap.succeeded(now, entry.live_before + 1):
