@@ -28,6 +28,7 @@ _PAYLOAD_KEYS: Final = frozenset({
     "failed_generation", "arguments", "input", "input_value", "params", "prompt", "messages", "tasks",
     "usage", "usagemetadata", "headers", "query",
 })  # fmt: skip
+_NESTING: Final = (dict, list, tuple, Mapping)
 _DEPTH: Final = 10
 _NODES: Final = 300
 _TEXT: Final = 4096
@@ -79,7 +80,7 @@ def read(body: object) -> Envelope:
     """Walk a decoded body, breadth first and bounded."""
     if isinstance(body, str):
         return Envelope(message=body)
-    if not isinstance(body, Mapping | list | tuple):
+    if not isinstance(body, _NESTING):
         return EMPTY
     found: list[tuple[int, str]] = []
     words: list[str] = []
@@ -90,20 +91,21 @@ def read(body: object) -> Envelope:
         for key, value in _items(node):
             if key in _PAYLOAD_KEYS:
                 continue
-            child = opened(value, None) if isinstance(value, str) and len(value) > 2 else value
-            if isinstance(child, Mapping | list | tuple):
+            text = value if isinstance(value, str) else None
+            child = value if text is None else opened(text, None) if "{" in text or "[" in text else None
+            if child is not None and isinstance(child, _NESTING):
                 if depth < _DEPTH and len(queue) < _NODES:
                     queue.append((depth + 1, child))
                 continue
             number = _status(value) if key in _INNER_STATUS_KEYS else None
             if number is not None and (status is None or depth >= status[0]):
                 status = (depth, number)
-            if key in _FINISH_KEYS and isinstance(value, str):
-                finish = value
             if key in CODE_KEYS and isinstance(value, str | int) and not isinstance(value, bool):
                 found.append((depth, str(value)[:120]))
-            if isinstance(value, str) and (key in MESSAGE_KEYS or not key):
-                words.append(value[:_TEXT])
+            if text is not None and key in _FINISH_KEYS:
+                finish = text
+            if text is not None and (key in MESSAGE_KEYS or not key):
+                words.append(text[:_TEXT])
     found.sort(key=lambda pair: -pair[0])
     return Envelope(
         tuple(dict.fromkeys(code for _, code in found)),

@@ -116,13 +116,13 @@ def _from_empty_windows(headers: Mapping[str, str], now: float | None) -> float 
 
 def _from_body(body: object, now: float | None) -> float | None:
     """Search a decoded body for the fields that say how long; a bounded walk, never recursive."""
-    if not isinstance(body, Mapping | list):
+    if not isinstance(body, dict | list | Mapping):
         return None
     longest, queue = None, [body]
     for node in queue:
         items = node.items() if isinstance(node, Mapping) else enumerate(node)
         for key, value in items:
-            if isinstance(value, Mapping | list):
+            if not isinstance(value, str | int | float) and isinstance(value, Mapping | list):
                 if len(queue) < _NODES:
                     queue.append(value)
                 continue
