@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-MEMORY_LIMIT: Final = "1GB"
+MEMORY_LIMIT: Final = "500MB"
 _MACROS: Final = """
 CREATE MACRO intDiv(a, b) AS a // b;
 CREATE MACRO cityHash64(a) AS hash(a), (a, b) AS hash(a, b);
@@ -82,9 +82,9 @@ def too_slow(timeout_seconds: float) -> UsageError:
     return UsageError(f"the query took longer than {timeout_seconds:g} s; narrow it or raise --timeout")
 
 
-def parquet(path: Path) -> str:
-    """Give what stands for a Parquet file in FROM."""
-    return f"read_parquet({text(path)})"
+def parquet(paths: Iterable[Path]) -> str:
+    """Give what stands for Parquet files in FROM."""
+    return f"read_parquet([{', '.join(map(text, paths))}])"
 
 
 def text(value: object) -> str:

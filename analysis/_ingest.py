@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -96,16 +97,20 @@ def ingest_stream(stream: BinaryIO, name: str, folder: Path, progress: Progress)
     return _finish(folder, [part], _blank(Path(name)), told)
 
 
-def relate(parts: list[Path], target: Path, spill: Path) -> dict[str, object]:
-    """Write the spans of several files, or of one file's parts, as one, and measure it."""
-    fresh = target.with_suffix(f".{os.getpid()}.tmp")
+def relate(parts: list[Path], folder: Path, spill: Path) -> dict[str, object]:
+    """Write the spans of several files, or of one file's parts, into a folder as one, and measure them."""
+    fresh = folder / f"spans.{os.getpid()}.tmp"
+    fresh.mkdir()
     con = _engine.connect(spill)
     try:
         resolve(con, parts, fresh)
-        counts = measure(_engine.DuckDB(con), _engine.parquet(fresh))
+        counts = measure(_engine.DuckDB(con), _engine.parquet(sorted(fresh.iterdir())))
+    except BaseException:
+        shutil.rmtree(fresh)
+        raise
     finally:
         con.close()
-    fresh.replace(target)
+    _store.put(fresh, folder)
     return counts
 
 
@@ -151,13 +156,13 @@ def _read_on(
     before.truncated_at = None
     before.merge(told)
     manifest.resumable = True
-    return _finish(folder, [folder / "spans.parquet", *parts], manifest, before)
+    return _finish(folder, [*_store.spans_in(folder), *parts], manifest, before)
 
 
 def _finish(folder: Path, parts: list[Path], manifest: _store.Manifest, told: Decoded) -> _store.Manifest:
     """Relate the spans, measure their quality, and put the result in place in one step."""
     with _engine.spill_folder() as spill:
-        manifest.quality = relate(parts, folder / "spans.parquet", Path(spill))
+        manifest.quality = relate(parts, folder, Path(spill))
     for part in folder.glob("part-*.parquet"):
         part.unlink()
     manifest.reading = asdict(told)

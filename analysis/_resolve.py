@@ -8,7 +8,7 @@ The statements are written once for DuckDB and ClickHouse: `_engine.connect` tea
 function names that it lacks.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -162,8 +162,8 @@ SELECT {same},
        d.via IS NOT NULL AS is_attempt, d.via AS attempt_from,
        coalesce(d.is_tool, false) AS is_tool, coalesce(d.owns_tokens, false) AS owns_tokens,
        d.call_id AS call_id, coalesce(r.task_id, k.task, r.trace_id) AS task
-FROM raw r
-LEFT JOIN derived d ON d.row_id = r.row_id
+FROM (SELECT * FROM ({raw}) s WHERE row_id BETWEEN {low} AND {high}) r
+LEFT JOIN (SELECT * FROM derived WHERE row_id BETWEEN {low} AND {high}) d ON d.row_id = r.row_id
 LEFT JOIN tasks k ON k.trace_id = r.trace_id
 """
 DERIVED: Final = (
@@ -173,12 +173,13 @@ DERIVED: Final = (
 """What relating adds to the columns of a span, besides `row_id` and `duplicate`."""
 _CHANGED: Final = frozenset({"provider", "model", "pool", "error_class", "error_reason"})
 _GROUP: Final = 1 << 16
+_SLICE: Final = 1 << 18
 
 
-def resolved() -> str:
-    """Give the SELECT of `raw` spans with the columns that `derive` found."""
+def resolved(raw: str = "SELECT * FROM raw", low: int = 0, high: int = 1 << 62) -> str:
+    """Give the SELECT of raw spans with the columns that `derive` found, for a range of row ids."""
     same = ", ".join(f"r.{name} AS {name}" for name in (*COLUMNS, "row_id") if name not in _CHANGED)
-    return _RESOLVED.format(same=same)
+    return _RESOLVED.format(same=same, raw=raw, low=low, high=high)
 
 
 def derive(run: Run) -> None:
@@ -203,16 +204,37 @@ def derive(run: Run) -> None:
 
 
 def resolve(con: "duckdb.DuckDBPyConnection", parts: list[Path], target: Path) -> None:
-    """Write `target`: every span of `parts`, with the derived columns. No span is dropped."""
-    columns = ", ".join(COLUMNS)
-    selects = (
-        f"SELECT {columns}, file_row_number + {i * PART_ROWS} AS row_id "  # noqa: S608
-        f"FROM read_parquet({_engine.text(part)}, file_row_number = true)"
-        for i, part in enumerate(parts)
-    )
-    con.execute(f"CREATE TEMPORARY VIEW raw AS {' UNION ALL '.join(selects)}")
+    """Write files into `target`: every span of `parts`, with the derived columns. No span is dropped."""
+    con.execute(f"CREATE TEMPORARY VIEW raw AS {_scan(parts, range(len(parts)))}")
     derive(lambda statement: con.execute(statement).fetchall())
-    con.execute(
-        f"COPY ({resolved()}) TO {_engine.text(target)} "
-        f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {_GROUP})"
+    for number, (low, high) in enumerate(_slices(con)):
+        touched = range(low // PART_ROWS, min(len(parts), high // PART_ROWS + 1))
+        con.execute(
+            f"COPY ({resolved(_scan(parts, touched), low, high)}) "
+            f"TO {_engine.text(target / f'{number:05d}.parquet')} "
+            f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {_GROUP})"
+        )
+
+
+def _scan(parts: list[Path], numbers: Iterable[int]) -> str:
+    columns = ", ".join(COLUMNS)
+    return " UNION ALL ".join(
+        f"SELECT {columns}, file_row_number + {number * PART_ROWS} AS row_id "  # noqa: S608
+        f"FROM read_parquet({_engine.text(parts[number])}, file_row_number = true)"
+        for number in numbers
     )
+
+
+def _slices(con: "duckdb.DuckDBPyConnection") -> Iterator[tuple[int, int]]:
+    """Cut the row ids, so that memory stays the same whatever the file."""
+    counts = con.execute(
+        f"SELECT row_id // {_GROUP} AS place, count(*) FROM raw GROUP BY place ORDER BY place"  # noqa: S608
+    ).fetchall()
+    low, held = 0, 0
+    for place, count in counts:
+        held += count
+        if held >= _SLICE:
+            yield low, (place + 1) * _GROUP - 1
+            low, held = (place + 1) * _GROUP, 0
+    if held or not counts:
+        yield low, 1 << 62

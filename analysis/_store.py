@@ -113,7 +113,21 @@ def load(folder: Path) -> Manifest | None:
         manifest = Manifest(**found)
     except (OSError, ValueError, TypeError):
         return None
-    return manifest if (folder / "spans.parquet").exists() else None
+    return manifest if spans_in(folder) else None
+
+
+def spans_in(folder: Path) -> list[Path]:
+    """List the files that hold a folder's spans."""
+    return sorted((folder / "spans").glob("*.parquet"))
+
+
+def put(fresh: Path, folder: Path) -> None:
+    """Put freshly written spans in the place of the older ones."""
+    place, old = folder / "spans", folder / f"old.{os.getpid()}.tmp"
+    if place.exists():
+        place.rename(old)
+    fresh.rename(place)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def save(folder: Path, manifest: Manifest) -> None:

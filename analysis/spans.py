@@ -89,7 +89,7 @@ def open_spans(
         resolved, counts = _together(files, store, spill)
         con = _engine.connect(spill)
         stack.callback(con.close)
-        _engine.lock(con, [resolved])
+        _engine.lock(con, resolved)
         _view(con, resolved, selection)
         yield Spans(
             _engine.DuckDB(con),
@@ -197,27 +197,27 @@ def _from_stream(spill: Path, progress: "Progress") -> tuple[Path, _store.Manife
 
 def _together(
     files: list[tuple[Path, _store.Manifest]], store: Path | None, spill: Path
-) -> tuple[Path, dict[str, Any]]:
+) -> tuple[list[Path], dict[str, Any]]:
     """Relate the spans of several files to one another; the result is kept like a file's."""
     if len(files) == 1:
-        return files[0][0] / "spans.parquet", files[0][1].quality
+        return _store.spans_in(files[0][0]), files[0][1].quality
     stamps = [
         f"{manifest.path}:{manifest.inode}:{manifest.size}:{manifest.mtime_ns}:{manifest.head}:{manifest.tail}"
         for _, manifest in files
     ]
     folder = _store.set_folder(_store.root(store), stamps)
     with _store.locked(folder):
-        target, kept = folder / "spans.parquet", folder / "quality.json"
-        if target.exists() and kept.exists():
-            return target, json.loads(kept.read_text())
+        kept = folder / "quality.json"
+        if (found := _store.spans_in(folder)) and kept.exists():
+            return found, json.loads(kept.read_text())
         from penstock.analysis._ingest import relate
 
-        counts = relate([held / "spans.parquet" for held, _ in files], target, spill)
+        counts = relate([part for held, _ in files for part in _store.spans_in(held)], folder, spill)
         kept.write_text(json.dumps(counts))
-        return target, counts
+        return _store.spans_in(folder), counts
 
 
-def _view(con: "duckdb.DuckDBPyConnection", resolved: Path, selection: Selection) -> None:
+def _view(con: "duckdb.DuckDBPyConnection", resolved: Sequence[Path], selection: Selection) -> None:
     kept = f"SELECT * FROM {_engine.parquet(resolved)} WHERE NOT duplicate"  # noqa: S608
     con.execute(f"CREATE VIEW every_span AS {kept}")
     if selection.where:

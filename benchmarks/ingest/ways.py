@@ -27,7 +27,7 @@ def penstock(path: Path, folder: Path) -> Path:
 
     with open_spans([str(path)], store=folder):
         pass
-    return next(folder.rglob("spans.parquet"))
+    return next(folder.rglob("spans"))
 
 
 def duckdb_read_json(path: Path, folder: Path) -> Path:
