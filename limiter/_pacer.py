@@ -20,6 +20,8 @@ _LONGEST_K_SECONDS: Final = 90.0
 _DIP: Final = 0.1
 _SWING: Final = 1.2
 _HURRY: Final = 3.0
+_OVERDUE: Final = 2.5
+"""So many K without a refusal: a steady quota refuses near 2 K."""
 _BASELINE_SECONDS: Final = 2.0
 _HASTE: Final = 0.7
 _CARE: Final = 0.8
@@ -50,6 +52,8 @@ class Pacer:
         "_measured",
         "_pressed_at",
         "_refused",
+        "_sent",
+        "_silent_from",
         "_w",
         "lifted",
         "rate",
@@ -64,6 +68,8 @@ class Pacer:
         self._anchor: tuple[float, int] | None = None
         self._measured = False
         self._refused = 0
+        self._sent = 0
+        self._silent_from: tuple[float, int] | None = None
         self._delivered = 0
         self._counted_from = now
         self._before = 0.0
@@ -95,6 +101,7 @@ class Pacer:
                 self._grow(min(seconds, 1 / self.rate), now)
         self._bucket.refill(now)
         self._bucket.take(1.0)
+        self._sent += 1
 
     def acknowledged(self) -> None:
         """Let the next call follow an admitted one: slow start spaces only what is sent on trust."""
@@ -119,7 +126,7 @@ class Pacer:
             seconds = sent_at - self._anchor[0]
             least = (_CARE if self._measured else _HASTE) * (self._w or self.rate)
             if seconds >= _BASELINE_SECONDS:
-                refilled = (delivered - self._anchor[1]) / seconds
+                refilled = max((delivered - self._anchor[1]) / seconds, self._grew_to(sent_at, delivered))
                 # Others may have taken what we left, or a window may have ended: no collapse then.
                 floor = least if self._measured else _LEAST_SHARE * self._recently(now)
                 self._w = max(_LEAST, floor, refilled)
@@ -129,9 +136,16 @@ class Pacer:
                 self._w = max(_LEAST, least, _LEAST_SHARE * self._recently(now))
         self._cut_at = now
         self._grown = 0.0
+        self._silent_from = None
         self._set(self._curve(self._w), now)
         self._bucket.level = min(self._bucket.level, 0.0)
         return True
+
+    def _grew_to(self, sent_at: float, delivered: int) -> float:
+        """Tell what was delivered a second since refusals failed to come: the quota grew in between."""
+        if self._silent_from is None or sent_at - self._silent_from[0] < _BASELINE_SECONDS:
+            return 0.0
+        return min(self.rate, (delivered - self._silent_from[1]) / (sent_at - self._silent_from[0]))
 
     def lift(self, rate: float, now: float) -> None:
         """Take a rate that something better than deliveries told."""
@@ -163,13 +177,19 @@ class Pacer:
             self._set(min(_MOST, self.rate * 2 ** (seconds / _DOUBLING_SECONDS)), now)
             return
         self._grown += seconds
+        if self._silent_from is None and self._grown > _OVERDUE * self._k(self._w):
+            self._silent_from = (now, self._sent - self._refused)
         self._set(min(_MOST, self._curve(self._w)), now)
 
     def _curve(self, w: float) -> float:
-        x = self._grown / max(_K_SECONDS, min(_LONGEST_K_SECONDS, _K_CALLS / w))
+        x = self._grown / self._k(w)
         # A steady quota refuses again near 2 K. Silence after that means that it grew: hurry.
         hurry = 1 + _HURRY * max(0.0, x - 2)
         return w * (1 + _DIP * hurry * (x - 1) ** 3)
+
+    @staticmethod
+    def _k(w: float) -> float:
+        return max(_K_SECONDS, min(_LONGEST_K_SECONDS, _K_CALLS / w))
 
     def _set(self, rate: float, now: float) -> None:
         self._bucket.refill(now)

@@ -24,7 +24,7 @@ def test_a_neighbour_who_takes_what_nobody_claims_does_not_get_all(fleet, header
     events = (Event(0.0, {}, neighbour=Neighbour(0.5, 20.0, 20.0, competes=True)),)
     tally = fleet([Pool(headers=headers, events=events)]).run(400.0)
     assert tally.answered + LIVE >= share * 0.75 * RATE * 400
-    assert tally.refused <= 30 * tally.attempts / 1000
+    assert tally.refused <= 40 * tally.attempts / 1000
 
 
 def test_a_window_shorter_than_its_headers_say_is_used_up_each_time(fleet):
