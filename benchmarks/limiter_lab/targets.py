@@ -39,6 +39,7 @@ TARGETS: Final[dict[str, Target]] = {
     "bucket-60s": _SATURATED,
     "rejections-charged": _SATURATED,
     "rejections-charged-no-headers": _UNTOLD,
+    "concurrency-moves": Target(goodput=0.95, refused=12),
     "concurrency-only": _SATURATED,
     "deadline": _SATURATED,
     "fixed-window": Target(refused=8),
@@ -46,6 +47,7 @@ TARGETS: Final[dict[str, Target]] = {
     "fixed-window-retry-after": Target(refused=8),
     "groq": _UNTOLD,
     "known-limits": _SATURATED,
+    "known-limits-told": _SATURATED,
     "lies-negative": _UNTOLD,
     "lies-past-reset": _SATURATED,
     "lies-rounded": _SATURATED,
@@ -53,9 +55,11 @@ TARGETS: Final[dict[str, Target]] = {
     "mixed-sizes": _TOKENS,
     "neighbour": Target(goodput=0.98, refused=20, p99=FULL),
     "neighbour-competing": Target(goodput=0.95, refused=20),
+    "neighbour-tokens-competing": Target(goodput=0.95, refused=20),
     "no-headers": _UNTOLD_STEADY,
     "no-hints": _UNTOLD_STEADY,
     "otpm": _TOKENS,
+    "overloads": _SATURATED,
     "outage-fallback": Target(goodput=0.98),
     "outage-fallback-patient": Target(goodput=0.98),
     "processes-20": Target(refused=60),
@@ -68,6 +72,8 @@ TARGETS: Final[dict[str, Target]] = {
     "steady-50": _SATURATED,
     "steady-100": _SATURATED,
     "tpm-heavy-tail": _TOKENS,
+    "window-10s": Target(refused=8),
+    "window-tokens-no-hints": Target(goodput=0.95, refused=60),
 }
 
 
