@@ -125,8 +125,27 @@ TOOL_SIGNALS: Final = frozenset({
     "mcpexception", "toolexecutionerror", "tool_execution_error", "toolerror", "ai_toolexecutionerror",
     "mcptoolcallerror", "mcpconnectionerror", "toolcallerror", "mcpservererror", "tool_error",
     "functionexecutionerror", "toolcallexception",
+    # Files and processes, which no call to a model touches.
+    "filenotfounderror", "isadirectoryerror", "notadirectoryerror", "fileexistserror", "enoent", "eisdir",
+    "eacces", "eperm", "calledprocesserror", "timeoutexpired",
 })  # fmt: skip
+# What only tools use: databases, stores, browsers, mail, shells, and the services they dial.
+_LIBRARIES: Final = (
+    "psycopg2?|asyncpg|sqlite3|sqlalchemy|pymysql|mysqldb|pymongo|redis (exceptions|connectionerror)|"
+    "elasticsearch|opensearchpy|qdrant_client|chromadb|pinecone|weaviate|pymilvus|neo4j|"
+    "snowflake connector|googleapiclient|gspread|smtplib|imaplib|paramiko|subprocess|kubectl|"
+    "docker daemon|playwright|puppeteer|selenium|bs4|yfinance"
+)
+_SERVICES: Final = (
+    "api github com|api notion com|api slack com|slack api|hooks slack com|"
+    "(gmail|sheets|drive|calendar|youtube) googleapis com|wikipedia org|finance yahoo com|"
+    "atlassian net|api stripe com|graph microsoft com|discord com|api twitter com|reddit com|arxiv org|"
+    "api tavily com|google serper dev|serpapi com|api airtable com|supabase co|newsapi org|"
+    "api openweathermap org|secondary rate limit|api rate limit exceeded for (user|installation|site)|"
+    "duckduckgo\\w*|tavily|serper|serpapi|firecrawl"
+)
 TOOL_WORDS: Final = Pattern(
+    f"{_LIBRARIES}|{_SERVICES}|"
     "mcp (error|server|tool)|toolexception|the tool use was rejected|tool ran into|error in tool|"
     "(during|in) tool call|error (executing|calling|running|invoking) (the )?(mcp )?tool|"
     "error executing [a-z]+_[a-z_]+|"
@@ -138,8 +157,10 @@ TOOL_WORDS: Final = Pattern(
     "observation error|toolmessage ~(error|failed)|execute_tool ~(failed|raised|error)|"
     "command ~failed with (return|exit) (code|status)|sandbox (execution|timeout|error|was not found)|"
     "(zsh|bash|bin sh|powershell) (permission denied|command not found|no such file)|"
-    "duckduckgo\\w*|tavily|serper|serpapi|firecrawl|error while trying to use the tool|"
-    "playwright|puppeteer|selenium|page goto|locator click|"
+    "error while trying to use the tool|page goto|locator click|browser closed|"
+    "command not found|not a git repository|returned non zero exit status|npm err|error executing code|"
+    "(code )?execution timed out|process exited with code|errno 13 permission denied|"
+    "string to replace not found|file has not been read yet|no such table|hunk \\d+ \\S+ not match|"
     "is_?error (true|false)"
 )
 
