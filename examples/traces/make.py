@@ -8,7 +8,8 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from opentelemetry import trace
@@ -63,8 +64,9 @@ def record(base_url: str, keep: Keep) -> None:
         one.join()
 
 
-def main() -> None:
-    """Start the simulator, record, and write each format."""
+@contextmanager
+def provider(rpm: int = 60) -> Iterator[str]:
+    """Run `penstock simulate` with a quota of requests per minute; give its address."""
     command = [
         sys.executable,
         "-m",
@@ -73,7 +75,7 @@ def main() -> None:
         "--profile",
         "openai",
         "--rpm",
-        "60",
+        str(rpm),
         "--port",
         "0",
     ]
@@ -81,11 +83,16 @@ def main() -> None:
         try:
             assert server.stdout is not None
             line = next(line for line in server.stdout if "http://" in line)
-            base_url = "http://" + line.split("http://", 1)[1].split()[0].rstrip("/")
-            keep = Keep()
-            record(base_url.removesuffix("/v1"), keep)
+            yield "http://" + line.split("http://", 1)[1].split()[0].rstrip("/").removesuffix("/v1")
         finally:
             server.terminate()
+
+
+def main() -> None:
+    """Start the simulator, record, and write each format."""
+    keep = Keep()
+    with provider() as base_url:
+        record(base_url, keep)
     write(keep.spans)
 
 
