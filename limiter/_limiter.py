@@ -14,7 +14,8 @@ from math import inf
 from typing import Final, Literal, cast
 
 from penstock.classifiers import Verdict, verdict_of_exception
-from penstock.limiter._clock import Scheduler, ThreadScheduler
+from penstock.limiter._alarms import Alarms
+from penstock.limiter._clock import Scheduler
 from penstock.limiter._kinds import Kind
 from penstock.limiter._memory import recall, remember
 from penstock.limiter._outlook import PoolSnapshot
@@ -24,7 +25,7 @@ from penstock.limiter._queue import patience
 from penstock.limiter._retry import RetryBudget, may_repeat, pause
 from penstock.limiter._router import Router, route_to
 from penstock.limiter._settings import LimiterSettings, PoolSettings, parse_pool
-from penstock.limiter._ticket import Stage, Ticket
+from penstock.limiter._ticket import Stage, Ticket, give_up_at, why
 from penstock.limiter.fleet import Fleet
 from penstock.providers import Quota, Usage
 from penstock.telemetry.interceptor import Answer, Call, Granted, Next, Refused, Settlement
@@ -36,8 +37,8 @@ MoveCost = Callable[[Call, str, float], float]
 """(call, other pool, its tokens per second): the seconds of its quota that moving there would lose."""
 
 _log: Final = logging.getLogger("penstock")
-_LEAST_PAUSE: Final = 1e-3
-_SPILL_SCAN: Final = 64
+_SPILL_SECONDS: Final = 0.25
+"""How often calls that wait at home are looked at for a place elsewhere."""
 _AT_ONCE: Final = Granted()
 _HOPELESS: Final = 1.25
 _SAMPLED: Final = 4
@@ -82,8 +83,6 @@ class Limiter:
         self.mode: Mode = mode
         self.lock = threading.Lock()
         self.clock = clock
-        self._scheduler = scheduler
-        self._own_scheduler = scheduler is None
         self._wall = wall
         self._on_event = on_event
         self._events: deque[Event] = deque()
@@ -96,9 +95,7 @@ class Limiter:
         self.move_cost: MoveCost | None = None
         self._budget = RetryBudget()
         self._spilling: list[Pool] = []
-        self._wake_at: dict[str, float] = {}
-        self._timer_at = inf
-        self._generation = 0
+        self._alarms = Alarms(clock, scheduler, self._tick)
         self.fleet = fleet if mode == "enforce" else None
         if self.fleet is not None:
             self.fleet.serve(self)
@@ -111,7 +108,7 @@ class Limiter:
         now = self.clock()
         with self.lock:
             pool = self._pool(call.pool)
-            ticket = Ticket(next(self._numbers), now, call, pool, self, _give_up_at(call, pool.settings, now))
+            ticket = Ticket(next(self._numbers), now, call, pool, self, give_up_at(call, pool.settings, now))
             if self.mode == "observe":
                 self._let_pass(ticket, now)
                 wakes: Wakes = []
@@ -292,10 +289,10 @@ class Limiter:
             wakes = self._pump(pool, now)
         else:  # whoever is before it keeps it, and is waited for already
             wakes = []
-            self._wake_pool(pool.name, min(self._wake_at.get(pool.name, inf), pool.queue.next_event()), now)
+            self._wake_pool(pool, min(self._alarms.of(pool.name), pool.queue.next_event()), now)
         if ticket.queued and self._hopeless(ticket, now):
             pool.queue.remove(ticket, served=False)
-            wakes += self._refuse(ticket, _why(ticket), self._eta(ticket, now), now)
+            wakes += self._refuse(ticket, why(ticket), self._eta(ticket, now), now)
         return wakes
 
     def _pump(self, pool: Pool, now: float) -> Wakes:
@@ -304,7 +301,7 @@ class Limiter:
         queue = pool.queue
         for waiter in queue.expired(now):
             late = cast("Ticket", waiter)
-            wakes += self._refuse(late, _why(late), self._eta(late, now), now)
+            wakes += self._refuse(late, why(late), self._eta(late, now), now)
         at = inf
         while (head := queue.head(now)) is not None:
             ticket = cast("Ticket", head)
@@ -322,7 +319,7 @@ class Limiter:
         if queue.waiting:
             if self.fleet is not None:
                 self.fleet.wanted(pool, now)
-            self._wake_pool(pool.name, min(at, queue.next_event()), now)
+            self._wake_pool(pool, min(at, queue.next_event()), now)
         return wakes
 
     def _grant(self, ticket: Ticket, pool: Pool, now: float, reason: str = "") -> Wakes:
@@ -372,26 +369,10 @@ class Limiter:
     def _spill(self, home: Pool, now: float) -> Wakes:
         """Move the excess: calls whose whole wait at home would be longer than the user allows."""
         wakes: Wakes = []
-        wait = home.outlook.drain_wait(now)
-        self._router.settle(home, wait(len(home.queue) - 1), now)
-        allowed = home.settings.wait_up_to_seconds / (2 if self._router.spilling(home) else 1)
-        if not self._router.room(home, now):
-            return wakes
-        for ahead, waiter in enumerate(home.queue.waiters(_SPILL_SCAN)):
-            ticket = cast("Ticket", waiter)
-            if now - ticket.queued_at + wait(ahead) <= allowed:
-                continue
-            pool = self._router.choose(home, ticket.call, ticket, now)
-            if pool is not None and now - ticket.queued_at + wait(ahead) <= allowed + self._loss(
-                ticket, pool
-            ):
-                continue
-            if pool is not None:
-                home.queue.remove(ticket, served=True)
-                self._router.moved(home, pool, now)
-                wakes += self._grant(ticket, pool, now, home.reason())
-            elif not self._router.room(home, now):
-                break
+        for ticket, pool in self._router.excess(home, self._loss, now):
+            home.queue.remove(ticket, served=True)
+            self._router.moved(home, pool, now)
+            wakes += self._grant(ticket, pool, now, home.reason())
         return wakes
 
     def _loss(self, ticket: Ticket, pool: Pool) -> float:
@@ -456,39 +437,15 @@ class Limiter:
                     wakes += self._pump(home, now)
         return wakes
 
-    def _wake_pool(self, name: str, at: float, now: float) -> None:
-        if self._pools[name].settings.fallback:
-            at = min(at, now + 0.25)
-        if at == inf:
-            self._wake_at.pop(name, None)
-            return
-        self._wake_at[name] = at
-        if at < self._timer_at:
-            self._timer_at = at
-            self._timer(at)
-
-    def _timer(self, at: float) -> None:
-        if self._scheduler is None:
-            self._scheduler = ThreadScheduler()
-        generation = self._generation
-        self._scheduler.call_at(max(at, self.clock() + _LEAST_PAUSE / 10), lambda: self._tick(generation, at))
+    def _wake_pool(self, pool: Pool, at: float, now: float) -> None:
+        self._alarms.set(pool.name, min(at, now + _SPILL_SECONDS) if pool.settings.fallback else at)
 
     def _tick(self, generation: int, at: float) -> None:
         now = self.clock()
         wakes: Wakes = []
         with self.lock:
-            if generation != self._generation or at != self._timer_at:
-                return
-            self._timer_at = inf
-            due = [name for name, when in self._wake_at.items() if when <= now + 1e-9]
-            for name in due:
-                del self._wake_at[name]
-            for name in due:
+            for name in self._alarms.due(generation, at, now):
                 wakes += self._pump(self._pools[name], now)
-            rest = min(self._wake_at.values(), default=inf)
-            if rest < self._timer_at:
-                self._timer_at = rest
-                self._timer(rest)
         for wake in wakes:
             wake()  # as in `exchanged`
 
@@ -511,39 +468,14 @@ class Limiter:
     def after_fork(self) -> None:
         """Start over in a child: the parent's waiters and live calls are not ours; what was learnt is."""
         self.lock = threading.Lock()
-        self._generation += 1
-        self._timer_at = inf
-        self._wake_at.clear()
+        self._alarms.forget()
         self._events.clear()
-        if self._own_scheduler:
-            self._scheduler = None
         if self.fleet is not None:
             self.fleet.after_fork()
         for pool in self._pools.values():
             pool.forget_calls()
             if self.fleet is not None:
                 pool.share = self.fleet.join(pool, self.clock())
-
-
-def _give_up_at(call: Call, settings: PoolSettings, now: float) -> float:
-    at = now + settings.max_wait_seconds
-    if call.timeout_seconds is not None:
-        at = min(at, now + call.timeout_seconds)
-    if call.deadline is not None:
-        at = min(at, call.deadline)
-    return at
-
-
-def _why(ticket: Ticket) -> str:
-    """Name the bound that ended a wait."""
-    call = ticket.call
-    if ticket.home.parked_until >= ticket.give_up_at:
-        return "exhausted"
-    if call.deadline is not None and ticket.give_up_at == call.deadline:
-        return "deadline"
-    if call.timeout_seconds is not None and ticket.give_up_at == ticket.queued_at + call.timeout_seconds:
-        return "timeout"
-    return "max_wait"
 
 
 _limiters: "weakref.WeakSet[Limiter]" = weakref.WeakSet()

@@ -2,19 +2,21 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import inf
-from typing import Final
+from typing import Final, cast
 
 from penstock.limiter._entry import Entry
 from penstock.limiter._pool import Pool
 from penstock.limiter._settings import Fallback, PoolSettings
+from penstock.limiter._ticket import Ticket
 from penstock.telemetry.interceptor import Call, Route
 
 _RETURN_SECONDS: Final = 10.0
 _TAKE_OVER_SECONDS: Final = 0.25
 _FIRST_CALLS: Final = 1
+_SCAN: Final = 64
 _STICKY: Final = 10_000
 
 
@@ -69,6 +71,30 @@ class Router:
         away = self._away.get((home.name, pool.name))
         seconds = now - away.since if away is not None else 0.0
         return len(pool.live) < _FIRST_CALLS + seconds / _TAKE_OVER_SECONDS
+
+    def excess(
+        self, home: Pool, price: Callable[[Ticket, Pool], float], now: float
+    ) -> Iterator[tuple[Ticket, Pool]]:
+        """Walk the calls that should move now, and where to; whoever asks moves them as they come.
+
+        `price` says what moving loses, as a wait.
+        """
+        wait = home.outlook.drain_wait(now)
+        self.settle(home, wait(home.queue.waiting - 1), now)
+        allowed = home.settings.wait_up_to_seconds / (2 if self.spilling(home) else 1)
+        if not self.room(home, now):
+            return
+        for ahead, waiter in enumerate(home.queue.waiters(_SCAN)):
+            ticket = cast("Ticket", waiter)
+            whole = now - ticket.queued_at + wait(ahead)
+            if whole <= allowed:
+                continue
+            pool = self.choose(home, ticket.call, ticket, now)
+            if pool is not None:
+                if whole > allowed + price(ticket, pool):
+                    yield ticket, pool
+            elif not self.room(home, now):
+                return
 
     def moved(self, home: Pool, pool: Pool, now: float) -> None:
         """Note that a call went away: the take-over's ramp starts with the first."""

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from penstock.limiter._entry import Entry
 from penstock.limiter._pool import Pool
+from penstock.limiter._settings import PoolSettings
 from penstock.telemetry.interceptor import Admission, Call
 
 
@@ -98,6 +99,28 @@ class Ticket(Entry):
                     raise
         assert self.admission is not None
         return self.admission
+
+
+def give_up_at(call: Call, settings: PoolSettings, now: float) -> float:
+    """Say when a call's wait ends: by its deadline, its client's timeout or the pool's longest wait."""
+    at = now + settings.max_wait_seconds
+    if call.timeout_seconds is not None:
+        at = min(at, now + call.timeout_seconds)
+    if call.deadline is not None:
+        at = min(at, call.deadline)
+    return at
+
+
+def why(ticket: Ticket) -> str:
+    """Name the bound that ended a wait."""
+    call = ticket.call
+    if ticket.home.parked_until >= ticket.give_up_at:
+        return "exhausted"
+    if call.deadline is not None and ticket.give_up_at == call.deadline:
+        return "deadline"
+    if call.timeout_seconds is not None and ticket.give_up_at == ticket.queued_at + call.timeout_seconds:
+        return "timeout"
+    return "max_wait"
 
 
 def _waker(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[None]") -> Callable[[], None]:
