@@ -31,7 +31,10 @@ _SHORT: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One condition that must not hold, such as `p99_live>180` or `attempts.failed>5%`."""
+    """One condition that must not hold, such as `p99_live>180`, `attempts.failed>5%` or `storms>0`.
+
+    A list counts as its length.
+    """
 
     text: str
     name: str
@@ -83,4 +86,6 @@ def _find(data: Mapping[str, Any], path: str) -> float | None:
     value: Any = data
     for key in path.split("."):
         value = value.get(key) if isinstance(value, Mapping) else None
+    if isinstance(value, list):
+        return float(len(value))
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

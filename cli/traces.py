@@ -65,7 +65,7 @@ VERBS: Final = (
     Verb("summary", "What failed, which layer to fix: the page to read first."),
     Verb("errors", "Which class, reason, provider, model and pool failed.", True),
     Verb("concurrency", "Exact, time-weighted percentiles of live attempts per pool.", True),
-    Verb("storms", "Retry amplification: attempts per call, time and tokens lost."),
+    Verb("storms", "Retry amplification: attempts per call, time and tokens lost.", True),
     Verb("fanout", "Calls per task, calls at once, and what saturates a quota."),
     Verb("bursts", "Bursts of prompt-cache misses against the pool's baseline."),
     Verb("quota", "The limits that headers told or refusals betray; headroom."),
@@ -89,12 +89,12 @@ def report(
     to: Page = Path("penstock-report.html"),
     title: Annotated[str, typer.Option(help="Its heading.")] = "Penstock trace report",
     format: Format = "table", where: Where = None, since: Since = None, until: Until = None,
-    store: Store = None,
+    fail_if: FailIf = None, store: Store = None,
 ) -> None:  # fmt: skip
     """Write one self-contained HTML page with plots, safe to send."""
     from penstock.analysis import report as ask
 
-    answer(lambda spans: ask(spans, to, title), files, format, Request(where, since, until, None, store))
+    answer(lambda spans: ask(spans, to, title), files, format, Request(where, since, until, fail_if, store))
 
 
 def replay(
@@ -122,12 +122,12 @@ def sql(
     query: Query,
     files: Files, format: Format = "table", where: Where = None, since: Since = None, until: Until = None,
     timeout: Timeout = 30.0,
-    store: Store = None,
+    fail_if: FailIf = None, store: Store = None,
 ) -> None:  # fmt: skip
     """Read-only SQL over the normalised spans."""
     from penstock.analysis import sql as ask
 
-    request = Request(where, since, until, None, store)
+    request = Request(where, since, until, fail_if, store)
     answer(lambda spans: ask(spans, query, timeout_seconds=timeout), files, format, request)
 
 
@@ -136,24 +136,26 @@ def export(
     to: Exported,
     kind: Kind = None,
     format: Format = "table", where: Where = None, since: Since = None, until: Until = None,
-    store: Store = None,
+    fail_if: FailIf = None, store: Store = None,
 ) -> None:  # fmt: skip
     """Write the normalised spans to a file."""
     from penstock.analysis import export as ask
 
-    answer(lambda spans: ask(spans, to, kind), files, format, Request(where, since, until, None, store))
+    answer(lambda spans: ask(spans, to, kind), files, format, Request(where, since, until, fail_if, store))
 
 
 def compare(
     before: Annotated[str, typer.Argument(metavar="BEFORE", help="A file, glob or folder, of earlier.")],
     after: Annotated[str, typer.Argument(metavar="AFTER", help="The same, of later.")],
-    format: Format = "table", where: Where = None, fail_if: FailIf = None, store: Store = None,
+    format: Format = "table", where: Where = None, since: Since = None, until: Until = None,
+    fail_if: FailIf = None, store: Store = None,
 ) -> None:  # fmt: skip
     """What changed between two recordings; could it be chance?"""
     from penstock.analysis import compare as ask
 
-    with _harmless(), open_spans([before], store=store, selection=Selection(where=where)) as earlier:
-        answer(lambda spans: ask(earlier, spans), [after], format, Request(where, None, None, fail_if, store))
+    request = Request(where, since, until, fail_if, store)
+    with _harmless(), open_spans([before], store=store, selection=request.selection) as earlier:
+        answer(lambda spans: ask(earlier, spans), [after], format, request)
 
 
 def clickhouse_schema(
@@ -207,6 +209,15 @@ class Request:
     fail_if: Sequence[str] | None
     store: Path | None
 
+    @property
+    def selection(self) -> Selection:
+        """Say which spans are asked about."""
+        return Selection(
+            where=self.where,
+            since_ns=_moment(self.since, "--since"),
+            until_ns=_moment(self.until, "--until"),
+        )
+
 
 def answer(ask: Callable[[Spans], Answer], files: Sequence[str], form: str, request: Request) -> None:
     """Open the files, ask, print, and check the gates.
@@ -219,12 +230,7 @@ def answer(ask: Callable[[Spans], Answer], files: Sequence[str], form: str, requ
     from penstock.analysis.gate import Gate
 
     gates = [Gate.parse(text) for text in request.fail_if or ()]
-    selection = Selection(
-        where=request.where,
-        since_ns=_moment(request.since, "--since"),
-        until_ns=_moment(request.until, "--until"),
-    )
-    progress = _Progress()
+    selection, progress = request.selection, _Progress()
     with _harmless(), open_spans(files, store=request.store, selection=selection, progress=progress) as spans:
         progress.end()
         told = ask(spans)

@@ -1,9 +1,11 @@
 """Retry amplification: attempts per call, what they cost, and when retries fed on refusals."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from penstock.analysis.answer import Answer, table_of
 from penstock.analysis.spans import Spans
+from penstock.analysis.verbs._grouping import grouped
 
 WINDOW_SECONDS: Final = 10
 STORM_REFUSED_RATIO: Final = 0.3
@@ -14,7 +16,7 @@ attempts for each call that was busy in it."""
 
 _POOLS: Final = """
 WITH calls AS (
-  SELECT coalesce(pool, 'unknown') AS pool, call_id, count(*) AS attempts,
+  SELECT {columns}, call_id, count(*) AS attempts,
          count(*) FILTER (WHERE failed) AS failed,
          count(*) FILTER (WHERE failed AND error_class = 'rate_limit') AS refused,
          coalesce(sum(greatest(end_ns - start_ns, 0)) FILTER (WHERE failed), 0) AS wasted_ns,
@@ -23,21 +25,21 @@ WITH calls AS (
          coalesce(sum(greatest(end_ns - start_ns, 0)), 0) AS working_ns
   FROM spans WHERE is_attempt AND call_id IS NOT NULL GROUP BY ALL
 )
-SELECT pool, count(*) AS calls, CAST(sum(attempts) AS BIGINT) AS attempts,
+SELECT {names}, count(*) AS calls, CAST(sum(attempts) AS BIGINT) AS attempts,
        sum(attempts) / count(*) AS attempts_per_call, max(attempts) AS most_attempts,
        count(*) FILTER (WHERE attempts > 1) AS retried_calls,
        count(*) FILTER (WHERE refused > 0 AND attempts > refused) AS retried_after_429,
        count(*) FILTER (WHERE failed = attempts) AS calls_without_success,
        sum(wasted_ns) / 1e9 AS wasted_seconds, CAST(sum(wasted_tokens) AS BIGINT) AS wasted_tokens,
        sum(greatest(span_ns - working_ns, 0)) / 1e9 AS backoff_seconds
-FROM calls GROUP BY pool ORDER BY 3 DESC, 1
+FROM calls GROUP BY {names} ORDER BY attempts DESC, {names}
 """
 _WINDOWS: Final = """
-SELECT coalesce(pool, 'unknown') AS pool, intDiv(start_ns, {width}) AS slot, count(*) AS attempts,
+SELECT {columns}, intDiv(start_ns, {width}) AS slot, count(*) AS attempts,
        count(DISTINCT call_id) AS calls,
        count(*) FILTER (WHERE failed AND error_class IN ('rate_limit', 'overloaded')) AS refused
 FROM spans WHERE is_attempt AND start_ns IS NOT NULL AND call_id IS NOT NULL
-GROUP BY ALL ORDER BY 1, 2
+GROUP BY ALL ORDER BY {names}, slot
 """
 _SPREAD: Final = """
 SELECT attempts, count(*) AS calls FROM (
@@ -46,10 +48,16 @@ GROUP BY attempts ORDER BY attempts
 """
 
 
-def storms(spans: Spans) -> Answer:
-    """Answer `traces storms`."""
-    pools = spans.rows(_POOLS)
-    found = _merge(spans.rows(_WINDOWS.format(width=WINDOW_SECONDS * 1_000_000_000)))
+def storms(spans: Spans, by: Sequence[str] = ("pool",)) -> Answer:
+    """Answer `traces storms`.
+
+    Raises:
+        UsageError: `by` names a column that answers cannot be grouped by.
+    """
+    columns, quoted = grouped(by)
+    words = {"columns": columns, "names": ", ".join(quoted)}
+    pools = spans.rows(_POOLS.format(**words))
+    found = _merge(spans.rows(_WINDOWS.format(**words, width=WINDOW_SECONDS * 1_000_000_000)), by)
     calls = sum(pool["calls"] for pool in pools)
     attempts = sum(pool["attempts"] for pool in pools)
     data = {
@@ -66,21 +74,21 @@ def storms(spans: Spans) -> Answer:
     lines = [
         f"{attempts:,} attempts for {calls:,} calls: {data['attempts_per_call']:.2f} each; "
         f"{data['wasted_seconds']:,.1f} s in attempts that failed",
-        f"{len(found)} storms"
+        f"{len(found)} storm{'s' * (len(found) != 1)}"
         + (f"; the longest took {max(s['seconds'] for s in found):,} s" if found else ""),
     ]
     tables = [
-        table_of("retries by pool", pools),
+        table_of(f"retries by {', '.join(by)}", pools),
         table_of("calls by attempts", data["attempts_spread"]),
         table_of("storms: retries feeding on refusals", found),
     ]
     return Answer("storms", data, lines, [table for table in tables if table.rows])
 
 
-def _merge(windows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _merge(windows: list[dict[str, Any]], by: Sequence[str]) -> list[dict[str, Any]]:
     """Join stormy windows that touch."""
     found: list[dict[str, Any]] = []
-    last: tuple[str, int] | None = None
+    last: tuple[object, ...] = ()
     for window in windows:
         stormy = (
             window["attempts"] >= STORM_ATTEMPTS
@@ -89,18 +97,18 @@ def _merge(windows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         )
         if not stormy:
             continue
-        here = (window["pool"], window["slot"])
-        if last == (here[0], here[1] - 1):
+        group = {name: window[name] for name in by}
+        if last == (*group.values(), window["slot"] - 1):
             storm = found[-1]
             storm["seconds"] += WINDOW_SECONDS
             for name in ("attempts", "refused"):
                 storm[name] += window[name]
         else:
             found.append({
-                "pool": window["pool"], "start_ns": window["slot"] * WINDOW_SECONDS * 1_000_000_000,
+                **group, "start_ns": window["slot"] * WINDOW_SECONDS * 1_000_000_000,
                 "seconds": WINDOW_SECONDS, "attempts": window["attempts"], "refused": window["refused"],
             })  # fmt: skip
-        last = here
+        last = (*group.values(), window["slot"])
     for storm in found:
         storm["refused_ratio"] = storm["refused"] / storm["attempts"]
     return found

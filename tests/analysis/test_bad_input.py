@@ -185,6 +185,9 @@ def test_a_gate_that_holds_is_exit_1(cli, tmp_path, recorded, formats):
     assert cli("concurrency", path, "--fail-if", "p99_live>0")[0] == 1
     assert cli("concurrency", path, "--fail-if", "p99_live>1000")[0] == 0
     assert cli("errors", path, "--fail-if", "attempts.failed>1%")[0] == 1
+    assert cli("storms", path, "--by", "provider,service", "--fail-if", "pools>2")[0] == 0
+    assert cli("storms", path, "--by", "provider,service", "--fail-if", "pools>1")[0] == 1
+    assert cli("sql", "SELECT 1 FROM spans WHERE failed", path, "--fail-if", "rows>0")[0] == 1
 
 
 @pytest.mark.parametrize("form", ["table", "csv", "md", "json"])

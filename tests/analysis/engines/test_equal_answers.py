@@ -111,7 +111,7 @@ def test_spans_in_calls_group_alike(both):
 
 @pytest.mark.parametrize("by", ["minute,status", "hour,service,reason", "dimension,agent,task"])
 def test_groups_are_the_same(by, both):
-    for verb in (ask.errors, ask.concurrency):
+    for verb in (ask.errors, ask.concurrency, ask.storms):
         told = [verb(spans, by.split(",")).data for spans in both]
         assert told[0] == told[1]
 
