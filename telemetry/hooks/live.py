@@ -51,8 +51,8 @@ class LiveAttempt:
     """Feeds one `Attempt` record and tells the sinks."""
 
     __slots__ = (
-        "_context", "_engine", "_error_body", "_on_end", "_over", "_reader", "_scope", "_streams",
-        "attempt", "endpoint", "headers", "moved_ns", "provider", "tap",
+        "_context", "_engine", "_error_body", "_on_end", "_reader", "_scope", "_streams",
+        "attempt", "endpoint", "going", "headers", "moved_ns", "provider", "tap",
     )  # fmt: skip
 
     def __init__(
@@ -76,7 +76,8 @@ class LiveAttempt:
         self._reader: BodyReader | None = None
         self._error_body: bytearray | None = None
         self._streams = False
-        self._over: list[None] = [None]
+        self.going: list[None] = [None]
+        """Empty once the attempt is over. A list, since taking its one element is atomic."""
 
     @property
     def context(self) -> Context | None:
@@ -135,17 +136,17 @@ class LiveAttempt:
     @property
     def error_unread(self) -> bool:
         """True while an error's body is on its way and nobody has read any of it."""
-        return bool(self._over) and self._error_body is not None and not self._error_body
+        return bool(self.going) and self._error_body is not None and not self._error_body
 
     def verdict_so_far(self) -> Verdict | None:
         """Classify what is known now: of a body still on the wire, its head."""
-        if self._over and (self.attempt.status or 0) >= 400:
+        if self.going and (self.attempt.status or 0) >= 400:
             return self._verdict(EOF, None, None)
         return self.attempt.verdict
 
     def when_over(self, told: Callable[[Attempt], None]) -> None:
         """Call `told` once the attempt is over; now, if it is."""
-        if self._over:
+        if self.going:
             self._on_end = told
         else:
             told(self.attempt)
@@ -168,13 +169,13 @@ class LiveAttempt:
 
     def disown(self) -> None:
         """End without telling anyone: this process is a fork."""
-        self._over.clear()
+        self.going.clear()
 
     def _end(self, how: str, error: BaseException | None) -> None:
-        if not self._over:
+        if not self.going:
             return
         try:
-            self._over.pop()  # atomic: of two threads that end it at once, one goes on
+            self.going.pop()  # of two threads that end it at once, one goes on
         except IndexError:
             return
         attempt = self.attempt

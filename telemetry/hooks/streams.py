@@ -44,7 +44,7 @@ class _Tap:
 
     def __del__(self) -> None:
         live = self.__dict__.get("_live")
-        if live is not None:
+        if live is not None and live.going:
             quietly("tap.collected", live.collected)
 
     def _drained(self, content: bytes, error: BaseException | None) -> None:
@@ -86,11 +86,14 @@ class _SyncTap(_Tap):
         quietly("tap.finished", live.finished)
 
     def close(self) -> None:
-        quietly("tap.left", self._left)
+        going = self._live.going
+        if going:
+            quietly("tap.left", self._left)
         try:
             self._inner.close()
         finally:
-            quietly("tap.closed", self._live.closed)
+            if going:
+                quietly("tap.closed", self._live.closed)
 
 
 class _AsyncTap(_Tap):
@@ -127,11 +130,14 @@ class _AsyncTap(_Tap):
         quietly("tap.finished", live.finished)
 
     async def aclose(self) -> None:
-        quietly("tap.left", self._left)
+        going = self._live.going
+        if going:
+            quietly("tap.left", self._left)
         try:
             await self._inner.aclose()
         finally:
-            quietly("tap.closed", self._live.closed)
+            if going:
+                quietly("tap.closed", self._live.closed)
 
 
 class _DecoderTap:
