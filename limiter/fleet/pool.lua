@@ -23,7 +23,7 @@ local function fresh()
   return {
     at = now, dims = {}, live = 0, busy = 0, slots = 0, cap = -1, cap_epoch = 0, short_at = 0, short = '',
     gate = 0, gate_open = true, probe_at = 0, parked = 0, refused_at = 0, demand = {}, queued = 0,
-    expect = 0, expect_until = 0, calls = 0, publisher = '', levels = {}, level_seconds = 0, call_seconds = 0,
+    expect = 0, expect_until = 0, ready = 0, calls = 0, publisher = '', levels = {}, level_seconds = 0, call_seconds = 0,
     pace = {rate = START, level = 1, w = 0, grown = 0, busy = now, cut = 0, anchor = 0, delivered = 0,
             refused = 0, burst = BURST_MOST},
   }
@@ -55,6 +55,7 @@ end
 local function take_out(member)
   tell_demand(member.demand, -1)
   S.live, S.busy, S.slots = S.live - member.live, S.busy - member.busy, S.slots - member.slots
+  if member.ready then S.ready = S.ready - 1 end
   for name, amount in pairs(member.held) do
     local dim = S.dims[name]
     if dim then dim.held = max(0, dim.held - amount) end
@@ -71,7 +72,7 @@ local function expire()
     if S.publisher == id then S.publisher = '' end
   end
   if redis.call('HLEN', KEYS[2]) == 0 then      -- nobody: shed what rounding left
-    S.live, S.busy, S.slots, S.queued, S.demand = 0, 0, 0, 0, {}
+    S.live, S.busy, S.slots, S.queued, S.ready, S.demand = 0, 0, 0, 0, 0, {}
     for _, dim in pairs(S.dims) do dim.held = 0 end
   end
 end
@@ -255,11 +256,11 @@ local function in_turn(dues, stock, member)
   return grant
 end
 
--- How long until this member's next call may have its turn.
+-- How long until this member's next call may have its turn; half of those who have earned theirs come before it.
 local function turn_seconds(dues, stock, flow, member)
   for _, due in ipairs(dues) do
     if due.left ~= 0 then
-      local short = 1 + due.ahead - stock
+      local short = 1 + due.ahead + (due.fits and 0 or S.ready / 2) - stock
       local refilled = short > 0 and (flow > 0 and flow < math.huge and short / flow or 1) or 0
       return max(refilled, due.left and not due.fits and (1 - member.credit) / max(due.rate, 0.001) or 0)
     end
@@ -420,6 +421,8 @@ for _, entry in ipairs(report.demand) do
 end
 tell_demand(kept, 1)
 member.demand = kept
+member.ready = #kept > 0 and member.credit >= 1
+if member.ready then S.ready = S.ready + 1 end
 redis.call('HSET', KEYS[2], report.id, cmsgpack.pack(member))
 redis.call('ZADD', KEYS[3], now, report.id)
 if S.publisher == '' then S.publisher = report.id end
