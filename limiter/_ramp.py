@@ -5,8 +5,8 @@ from math import inf
 from typing import Final
 
 _SECONDS: Final = 15.0
-_FIRST_SHARE: Final = 0.25
-_SEARCH: Final = 1.3
+_FIRST_SHARE: Final = 0.5
+_SEARCH: Final = 1.5
 _EASE: Final = 1.02
 _MARGIN_SECONDS: Final = 0.05
 
