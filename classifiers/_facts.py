@@ -5,7 +5,14 @@ from collections.abc import Iterator, Mapping, Set
 from typing import Final
 
 from penstock.classifiers import _envelope
-from penstock.classifiers._parties import TOOL_SERVICES, TOOL_SIGNALS, TOOL_WORDS, provider_name
+from penstock.classifiers._parties import (
+    MODEL_WORDS,
+    TOOL_NAMES,
+    TOOL_SERVICES,
+    TOOL_SIGNALS,
+    TOOL_WORDS,
+    provider_name,
+)
 from penstock.classifiers._plain import EMPTY, Plain, plain
 from penstock.classifiers._rule import signal_key
 from penstock.classifiers.evidence import Evidence, SpanKind
@@ -81,7 +88,10 @@ class Facts:
             return kind
         if kind is SpanKind.UNKNOWN and self.provider in TOOL_SERVICES:
             return SpanKind.TOOL
-        if not TOOL_SIGNALS.isdisjoint(self.signals) or TOOL_WORDS.search(self.plain.text, self.plain.words):
+        text, words = self.plain.text, self.plain.words
+        if not TOOL_SIGNALS.isdisjoint(self.signals) or TOOL_WORDS.search(text, words):
+            return SpanKind.TOOL
+        if TOOL_NAMES.search(text, words) and not MODEL_WORDS.search(text, words):
             return SpanKind.TOOL
         return kind
 

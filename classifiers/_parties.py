@@ -129,7 +129,8 @@ TOOL_SIGNALS: Final = frozenset({
     "filenotfounderror", "isadirectoryerror", "notadirectoryerror", "fileexistserror", "enoent", "eisdir",
     "eacces", "eperm", "calledprocesserror", "timeoutexpired",
 })  # fmt: skip
-# What only tools use: databases, stores, browsers, mail, shells, and the services they dial.
+# What only tools use: databases, stores, browsers, mail, shells, and the services they dial. An app may be
+# named after one, so the names say nothing where the text speaks of a model.
 _LIBRARIES: Final = (
     "psycopg2?|asyncpg|sqlite3|sqlalchemy|pymysql|mysqldb|pymongo|redis (exceptions|connectionerror)|"
     "elasticsearch|opensearchpy|qdrant_client|chromadb|pinecone|weaviate|pymilvus|neo4j|"
@@ -144,9 +145,15 @@ _SERVICES: Final = (
     "api openweathermap org|secondary rate limit|api rate limit exceeded for (user|installation|site)|"
     "duckduckgo\\w*|tavily|serper|serpapi|firecrawl"
 )
+TOOL_NAMES: Final = Pattern(f"{_LIBRARIES}|{_SERVICES}")
+MODEL_WORDS: Final = Pattern(
+    "openai\\w*|azureopenai|anthropic\\w*|claude|gpt|gemini|mistral|litellm|ollama|bedrock|vertex\\w*|cohere|groq|"
+    "deepseek|llms?|models?|completions?|prompts?|tokens?|current quota|rate limit reached for|"
+    "springframework ai|spring_ai\\w*|langchain4j|semantickernel"
+)
 TOOL_WORDS: Final = Pattern(
-    f"{_LIBRARIES}|{_SERVICES}|"
-    "mcp (error|server|tool)|toolexception|the tool use was rejected|tool ran into|error in tool|"
+    "mcp (error|server|tool|client)|error in (mcp|tool)|error executing function|toolexception|"
+    "the tool use was rejected|tool ran into|"
     "(during|in) tool call|error (executing|calling|running|invoking) (the )?(mcp )?tool|"
     "error executing [a-z]+_[a-z_]+|"
     "(failed|unable) to (execute|call|run|invoke) (the )?(mcp )?tool|"

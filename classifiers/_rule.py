@@ -36,6 +36,10 @@ CONFIDENCE: Final = {
 }  # fmt: skip
 
 
+# Names whose two spellings are two things: a schema's ValidationError, AWS's ValidationException.
+_ONE_SPELLING: Final = frozenset({"validation", "timeout", "gatewaytimeout", "internalserver", "jsonparse"})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rule:
     """One row of the table. `example` is a row it must decide, `counterexample` one it must not."""
@@ -66,7 +70,7 @@ class Rule:
     @cached_property
     def keys(self) -> frozenset[str]:
         """`signals` as evidence spells them."""
-        return frozenset(signal_key(signal) for signal in self.signals)
+        return frozenset(spelling for signal in self.signals for spelling in spellings(signal))
 
     @cached_property
     def pattern(self) -> Pattern | None:
@@ -82,6 +86,16 @@ class Rule:
 def signal_key(word: str) -> str:
     """Fold the spellings of one signal: `ThrottlingException`, `throttlingException`."""
     return word.lower().replace("-", "_")
+
+
+def spellings(signal: str) -> tuple[str, ...]:
+    """Give the keys of one signal: `RateLimitError` in one language is `RateLimitException` in another."""
+    key = signal_key(signal)
+    for end, other in (("Error", "exception"), ("Exception", "error")):
+        stem = signal.removesuffix(end).lower()
+        if signal.endswith(end) and stem and stem not in _ONE_SPELLING:
+            return key, stem + other
+    return (key,)
 
 
 def stands_out(signal: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Final
 
 from penstock.classifiers._facts import STATUS_WORDS, Facts
 from penstock.classifiers._parties import TOOL_SIGNALS
-from penstock.classifiers._rule import Rule, Tier, signal_key, stands_out
+from penstock.classifiers._rule import Rule, Tier, spellings, stands_out
 from penstock.classifiers.evidence import SpanKind
 from penstock.classifiers.taxonomy import ErrorClass
 
@@ -48,7 +48,7 @@ class RuleTable:
             self._file(position, rule)
         self.signals = frozenset(self._by_signal)
         self.distinct = TOOL_SIGNALS | {
-            signal_key(s) for rule in self.rules for s in rule.signals if stands_out(s)
+            key for rule in self.rules for s in rule.signals if stands_out(s) for key in spellings(s)
         }
         self._words = frozenset(self._by_word)
         self.vocabulary = self._words | self.distinct | STATUS_WORDS

@@ -38,7 +38,7 @@ ANSWERS: Final[tuple[Rule, ...]] = (
     _text(
         "text.tool_args", "model.tool_args_invalid", source="LangChain, CrewAI, Vercel AI SDK",
         words="inputs parameters received trying validation arguments argument args tool input parameter", statuses="0 200 400", spans="agent llm unknown",
-        text="(invalid|malformed|missing|bad|wrong|incorrect) (tool|function|json) (call )?(arguments?|args|inputs?|parameters)|(invalid|malformed|missing|bad) (arguments|args) ~(for|in|to) ~(tool|function)|(arguments?|args|tool input) ~(validation|invalid|malformed|not valid json|schema|missing)|"
+        text="(invalid|malformed|missing|bad|wrong|incorrect) (tool|function|json) (call )?(arguments?|args|inputs?|parameters)|(invalid|malformed|missing|bad) (arguments|args) (~(for|in|to) ~(tool|function)|for [a-z]+_[a-z_]+)|(arguments?|args|tool input) ~(validation|invalid|malformed|not valid json|schema|missing)|"
         "error while trying to use the tool|(tool|function) (call )?(arguments|args|parameters) (\\S+ ){0,4}?(invalid|parse|match|valid|valid json)|validation errors? for \\w*(tool|schema|input|args|arguments)\\w*|received tool input did not match|"
         "(failed|unable|could not) to parse (the )?(tool|function) (call )?(arguments|input|args)|(without|missing) (a )?value for required parameter",
         unless="tool_use ids|extra_body|schema for function|invalid schema|http|invalid_request_error",

@@ -237,11 +237,11 @@ CAPACITY: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.capacity", "overloaded.capacity", source=f"{_AWS}; https://docs.mistral.ai; Fireworks, Together, Vertex",
-        words="nodes replicas gpu gpus high instances server servers upstream workers capacity resources unable scaled saturated busy traffic load healthy",
+        words="deadline nodes replicas gpu gpus high instances server servers upstream workers capacity resources unable scaled saturated busy traffic load healthy",
         text="(capacity) ~(exceeded|reached|limit|exhausted|constraints?|issues?|unavailable|available|error|is full)|"
         "(no|insufficient|not enough|at|lacks?|out of|over|exceeded|temporarily|limited|full|low on) (available |sufficient |enough |max |maximum |model )?capacity|"
         "(insufficient|not enough) (system |compute |gpu )?resources|(upstream|server|load) ~saturated|no available (capacity|gpus?|resources|workers|instances|servers)|no (instances|replicas|workers|gpus|servers|nodes) (are |is )?(currently )?(available|online|running)|"
-        "(system|server|service|model|gpus?|workers|servers|instances) (is |are )?(too |very |currently |all )?busy|high (traffic|load|usage)|no healthy upstream|heavy (traffic|load)|server busy",
+        "(system|server|service|model|gpus?|workers|servers|instances) (is |are )?(too |very |currently |all )?busy|high (traffic|load|usage)|no healthy upstream|heavy (traffic|load)|server busy|first token ~deadline",
         unless="your (organization|team|account|plan)s? capacity|disk|memory", statuses="0 200 400 403 408 424 429 498 500 502 503 529",
         example="Service tier capacity exceeded for this model.", not_example="Rate limit exceeded for this model.",
     ),

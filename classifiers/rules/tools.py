@@ -199,7 +199,8 @@ TOOLS: Final[tuple[Rule, ...]] = (
         text="connection ~(closed|refused|reset|error|failed|lost|aborted|terminated|dropped|timed)|fetch failed|"
         "(failed|unable|cannot|could not|couldnt|error|not able) ~(connect|connecting|reach|fetch)|not connected|"
         "(transport|stream|socket|session) ~(closed|error|terminated|lost|ended|hang)|disconnected|unreachable|"
-        "network (error|is unreachable)|broken pipe|socket hang up|server ~not running|session not found|name resolution",
+        "network (error|is unreachable)|broken pipe|socket hang up|server ~not running|session not found|name resolution|"
+        "client (closed|not connected)",
         retryable=True,
         example=_on_tool("Failed to call RAG Web Browser: TypeError: fetch failed"),
         not_example=_on_tool("tool execution failed"),

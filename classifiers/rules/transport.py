@@ -17,16 +17,16 @@ _CODE = "https://github.com/anthropics/claude-code/issues"
 TRANSPORT: Final[tuple[Rule, ...]] = (
     _text(
         "text.tls", "network.tls", source="OpenSSL, Node.js",
-        words="issuer verify certificate ssl tls cert handshake", statuses="0 200 495 500 502 503 525 526",
+        words="curl issuer verify certificate ssl tls cert handshake", statuses="0 200 495 500 502 503 525 526",
         text="(certificate|cert) ~(verify|verification|expired|invalid|self signed|not trusted|unknown|issuer|mismatch|failed|valid)|self signed certificate|(ssl|tls) ~(error|handshake|failure|failed|alert|wrong version)|"
-        "(unable to|failed to) (verify|get local issuer)|handshake (failed|failure)",
+        "(unable to|failed to) (verify|get local issuer)|handshake (failed|failure)|curl (error )?(35|51|58|60|77)",
         unless="eof|reset|timed? ?out|tcp handshake", retryable=False, side_effects="none",
         example="unable to get local issuer certificate", not_example="TCP handshake shutdown",
     ),
     _text(
-        "text.dns", "network.dns", source="getaddrinfo(3)", words="associated service such resolution resolve dns name nodename hostname getaddrinfo host servname",
+        "text.dns", "network.dns", source="getaddrinfo(3)", words="curl associated service such resolution resolve dns name nodename hostname getaddrinfo host servname",
         text="(name|host|hostname|dns) (or service )?(resolution|not known|lookup|could not be resolved|unknown)|(could not|couldnt|cannot|failed to|unable to|failure in) ~(resolve|name resolution)|"
-        "nodename nor servname|no such host|name or service not known|getaddrinfo|dns (error|lookup|failure)|no address associated", side_effects="none",
+        "nodename nor servname|no such host|name or service not known|getaddrinfo|dns (error|lookup|failure)|no address associated|curl (error )?6", side_effects="none",
         statuses="0 200 500 502 503",
         example="[Errno -2] Name or service not known", not_example="unknown model name",
     ),
@@ -82,32 +82,32 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.timeout", "timeout.client_read", source="https://www.python-httpx.org/exceptions/",
-        words="after exceeded respond took within timeout timed timedout timeouts time long", text="time ?out( error| exceeded| of| after| reached| while| waiting| during)?|timed out|timedout|took too long|exceeded ~(time limit|timeout)|did not respond (in time|within)|no response (\\S+ ){0,2}?(after|within) \\d+",
+        words="curl after exceeded respond took within timeout timed timedout timeouts time long", text="time ?out( error| exceeded| of| after| reached| while| waiting| during)?|timed out|timedout|took too long|exceeded ~(time limit|timeout)|did not respond (in time|within)|curl (error )?28|no response (\\S+ ){0,2}?(after|within) \\d+",
         unless="(timeout|time out) (parameter|argument|must|should|is not)|not an upstream timeout|(invalid|unsupported|unknown) ~timeout|connect ~time ?out|connection refused|unexpected keyword",
         statuses="0 200 400 408 499 500 502 503 504 524",
         example="The read operation timed out", not_example="got an unexpected keyword argument 'timeout'",
     ),
     _text(
         "text.refused", "network.connect", source="POSIX errno",
-        words="able cannot cant connected could couldnt down error failed handshake problem reachable reached route running unable internet sending refused unreachable connect connection network fetch reach econnrefused proxy actively offline", statuses="0 200 500 502 503", side_effects="none",
+        words="curl able cannot cant connected could couldnt down error failed handshake problem reachable reached route running unable internet sending refused unreachable connect connection network fetch reach econnrefused proxy actively offline", statuses="0 200 500 502 503", side_effects="none",
         text="connection ~refused|(network|host|server|internet) (is )?(unreachable|not reachable|down|offline)|no route to host|(unable|failed|could not|couldnt|cannot|cant|error|not able|problem) (to )?(connect|reach|establish|fetch|communicat\\w+)|fetch failed|failed to fetch|"
         "(connect|connection) error|error (connecting|communicating|reaching|fetching)|connection attempts failed|cannot connect|proxy (error|connection)|actively refused|failed to open socket|network error|could not be reached|tcp handshake|is ollama running|"
-        "(is the )?server running|internet connection|not connected to the internet|error sending request|connection (could not|cannot) be|connection failed|getting$",
+        "(is the )?server running|internet connection|not connected to the internet|error sending request|connection (could not|cannot) be|connection failed|curl (error )?7|getting$",
         unless="tool server|reset|image|download|connection error to (db|database)|url fetch",
         example="connect: connection refused", not_example="read ECONNRESET",
     ),
     _text(
         "text.dropped", "network.stream_dropped", source="httpx, aiohttp, undici, hyper",
-        words="aborted before close completed connection content cut end prematurely transfer unexpected violation without incomplete chunked closed stream premature terminated disconnected dropped eof peer interrupted decoding body ended unexpectedly mid lost",
+        words="curl cleanly aborted before close completed connection content cut end prematurely transfer unexpected violation without incomplete chunked closed stream premature terminated disconnected dropped eof peer interrupted decoding body ended unexpectedly mid lost",
         statuses="0 200 500 502 503 520",
         text="incomplete chunked read|peer closed|premature(ly)? (close|closed|end|ended)|(stream|response|body|connection|sse|websocket) ~(disconnected|dropped|interrupted|ended unexpectedly|ended before|closed before|terminated|ended without|incomplete|lost|cut|was closed|closed prematurely|closed unexpectedly|aborted by)|"
-        "not enough data ~content length|response (payload )?(is )?not completed|error (decoding|reading) (response )?(body|stream)|disconnected before completion|unexpected(ly)? (eof|end of (file|stream)|close)|transfer closed|terminated other side|connection ~mid ?stream|other side closed|terminated$|unexpected eof|eof occurred in violation|response ended prematurely",
+        "not enough data ~content length|response (payload )?(is )?not completed|error (decoding|reading) (response )?(body|stream)|disconnected before completion|unexpected(ly)? (eof|end of (file|stream)|close)|transfer closed|terminated other side|connection ~mid ?stream|other side closed|terminated$|unexpected eof|stream ~not closed cleanly|curl (error )?(18|52|92)|eof occurred in violation|response ended prematurely",
         unless="process|runner|client cancelled|client disconnected|user aborted|by (the )?user",
         example="peer closed connection without sending complete message body (incomplete chunked read)", not_example="connection refused",
     ),
     _text(
-        "text.reset", "network.reset", source="POSIX errno", words="abnormal disconnect lost reason terminated unexpectedly upstream reset closed aborted hang pipe disconnected socket broken forcibly remote econnreset goaway", statuses="0 200 500 502 503",
-        text="goaway|websocket ~(closed|disconnected|abnormal)|connection ~(reset|aborted|forcibly closed|was closed|closed|lost|broken|terminated)|socket (hang up|connection was closed|closed|error)|broken pipe|server disconnected|remote end closed|disconnected without|closed unexpectedly|forcibly closed|upstream connect error|reset by peer|disconnect reset before headers|reset reason|remote host closed",
+        "text.reset", "network.reset", source="POSIX errno", words="curl abnormal disconnect lost reason terminated unexpectedly upstream reset closed aborted hang pipe disconnected socket broken forcibly remote econnreset goaway", statuses="0 200 500 502 503",
+        text="goaway|websocket ~(closed|disconnected|abnormal)|connection ~(reset|aborted|forcibly closed|was closed|closed|lost|broken|terminated)|socket (hang up|connection was closed|closed|error)|broken pipe|server disconnected|remote end closed|disconnected without|closed unexpectedly|forcibly closed|upstream connect error|reset by peer|disconnect reset before headers|reset reason|remote host closed|curl (error )?(55|56)",
         unless="user|mcp",
         example="Connection reset by peer", not_example="connection refused",
     ),

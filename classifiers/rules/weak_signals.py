@@ -37,7 +37,7 @@ WEAK_SIGNALS: Final[tuple[Rule, ...]] = (
     _weak(
         "weak.quota", "quota.insufficient_quota", source=_AWS,
         signals="ServiceQuotaExceededException QuotaFailure LimitExceededException SubscriptionRequiredException "
-        "FreeTierOnlyException insufficient",
+        "FreeTierOnlyException InsufficientQuotaError insufficient",
         limit_dimension="billing",
         example={"exception_type": "ServiceQuotaExceededException", "message": "", "provider": "bedrock"},
         not_example={"exception_type": "ThrottlingException", "message": "", "provider": "bedrock"},

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from penstock.classifiers import (
+    Evidence,
     SideEffects,
     SpanKind,
     classify,
@@ -283,3 +284,36 @@ def test_growth_that_was_too_fast_is_a_ramp_limit(
     verdict = classify(evidence_of_response(status, {}, {"error": error}, provider=provider))
     assert (verdict.error_class.value, verdict.reason) == ("rate_limit", "ramp")
     assert (verdict.limit_dimension, verdict.retryable) == ("ramp", True)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Caused by: dev.langchain4j.exception.RateLimitException: {", "rate_limit"),
+        ("com.anthropic.errors.PermissionDeniedException: 403", "auth"),
+        ("dev.langchain4j.exception.ModelNotFoundException: ", "invalid_request"),
+        ("curl: (92) HTTP/2 stream 0 was not closed cleanly", "network"),
+        ("cURL error 28: see https://curl.se/libcurl/c/libcurl-errors.html", "timeout"),
+        ("curl: (60)", "network"),
+    ],
+)
+def test_names_of_other_languages_and_of_curl_are_known(text: str, expected: str) -> None:
+    assert classify(Evidence(message=text)).error_class.value == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("psycopg2.OperationalError: could not connect to server: Connection refused", "tool"),
+        (
+            "pinecone-chatbot | 429 You exceeded your current quota, check your plan and billing details",
+            "quota",
+        ),
+        (
+            '[playwright-agent] 529 {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}} from anthropic',
+            "overloaded",
+        ),
+    ],
+)
+def test_a_library_named_beside_a_model_does_not_make_it_a_tools_failure(text: str, expected: str) -> None:
+    assert classify(Evidence(message=text)).error_class.value == expected

@@ -33,7 +33,7 @@ POLICY: Final[tuple[Rule, ...]] = (
         "filter.code", "content_filter.prompt",
         source="https://learn.microsoft.com/azure/ai-services/openai/concepts/content-filter",
         signals="ResponsibleAIPolicyViolation content_filter content_policy_violation ContentPolicyViolationError "
-        "ContentFilterError content_filter_error content_filtered moderation_blocked moderation_refusal "
+        "ContentFilterError ContentFilteredError content_filter_error content_filtered moderation_blocked moderation_refusal "
         "content_policy_error BlockedPromptException PROHIBITED_CONTENT prompt_blocked cyber_policy_violation "
         "content_moderation_failed ContentFilterException sensitive_words_detected invalid_prompt "
         "IMAGE_SAFETY content_moderation",

@@ -42,7 +42,8 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
         "UND_ERR_CONNECT_TIMEOUT EHOSTUNREACH ENETUNREACH NewConnectionError ClientConnectorError "
         "ConnectException HttpHostConnectException EndpointConnectionError PoolTimeout ConnectionRefused "
         "EADDRNOTAVAIL ProxyError ENETDOWN ConnectTimeoutException FailedToOpenSocket HttpConnectTimeoutException "
-        "ProxyConnectionError ERR_CONNECTION_REFUSED ERR_CONNECTION_TIMED_OUT ERR_INTERNET_DISCONNECTED ConnectionTimeoutError",
+        "ProxyConnectionError ERR_CONNECTION_REFUSED ERR_CONNECTION_TIMED_OUT ERR_INTERNET_DISCONNECTED ConnectionTimeoutError "
+        "UnresolvedModelServerException",
         side_effects="none",
         example={"exception_type": "httpx.ConnectError", "message": "All connection attempts failed"},
         not_example={"exception_type": "httpx.ReadTimeout", "message": ""},
