@@ -199,7 +199,8 @@ class Pool:
         if quota is not None:
             self.mirror.observe(entry, quota, now, refused=refused, live=list(self._live_after(entry)))
             self._lift(now)
-            self.stated.deepen()
+            if self.stated:
+                self.stated.deepen()
         if self.mirror.counts_tokens and (size := self.mirror.windows(entry)) > 1:
             lacked = (verdict.limit_dimension if verdict is not None else None) or ""
             kind = self.oversize.heard(kind, size, lacked, quota, now)
