@@ -1,6 +1,7 @@
 """The columns that answers may be grouped by, and how each is computed."""
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Final
 
 from penstock.errors import UsageError
@@ -24,6 +25,11 @@ _COLUMNS: Final = {
     "minute": "intDiv(start_ns, 60000000000) * 60",
     "hour": "intDiv(start_ns, 3600000000000) * 3600",
 }
+
+
+def hashed(by: Sequence[str]) -> str:
+    """Give one number for a group: sorting by it is quicker than by its names."""
+    return reduce(lambda told, name: f"cityHash64({told}, {_COLUMNS[name]})", by, "0") if by else "0"
 
 
 def grouped(by: Sequence[str]) -> tuple[str, list[str]]:

@@ -12,31 +12,29 @@ from typing import Any, Final
 
 from penstock.analysis.answer import Answer, table_of
 from penstock.analysis.spans import Spans
-from penstock.analysis.verbs._grouping import grouped
+from penstock.analysis.verbs._grouping import grouped, hashed
 
 GROUPS: Final = ("pool", "provider")
 PERCENTS: Final = (50, 95, 99)
 NS: Final = 1_000_000_000
+_KEPT: Final = ("attempts", "first_start_ns", "last_end_ns")
 
 _LEVELS: Final = """
 WITH live AS (
-  SELECT {select} start_ns AS s, greatest(end_ns, start_ns) AS e
+  SELECT {key} AS g, start_ns AS s, greatest(end_ns, start_ns) AS e
   FROM spans WHERE is_attempt AND start_ns IS NOT NULL AND end_ns IS NOT NULL
-), steps AS (
-  SELECT {names} t, sum(d) AS d
-  FROM (SELECT {names} s AS t, 1 AS d FROM live UNION ALL SELECT {names} e AS t, -1 AS d FROM live) AS changes
-  GROUP BY {names} t
 ), levels AS (
-  SELECT {names} t,
+  SELECT g, t,
          sum(d) OVER ({partition} ORDER BY t ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS level,
          lead(t) OVER ({partition} ORDER BY t) AS until
-  FROM steps
+  FROM (SELECT g, s AS t, 1 AS d FROM live UNION ALL SELECT g, e AS t, -1 AS d FROM live) AS steps
 )
-SELECT {names} CAST(level AS BIGINT) AS level, CAST(sum(until - t) AS BIGINT) AS ns
-FROM levels WHERE until > t GROUP BY {names} level
+SELECT g, CAST(level AS BIGINT) AS level, CAST(sum(until - t) AS BIGINT) AS ns
+FROM levels WHERE until > t GROUP BY g, level
 """
+"""Of several steps at one time only the last one lasts, and its level has all of them in it."""
 _PEAKS: Final = """
-SELECT {select} count(*) AS attempts, min(start_ns) AS first_start_ns, max(end_ns) AS last_end_ns
+SELECT {select} {key} AS g, count(*) AS attempts, min(start_ns) AS first_start_ns, max(end_ns) AS last_end_ns
 FROM spans WHERE is_attempt AND start_ns IS NOT NULL AND end_ns IS NOT NULL {group}
 """
 
@@ -44,12 +42,16 @@ FROM spans WHERE is_attempt AND start_ns IS NOT NULL AND end_ns IS NOT NULL {gro
 def concurrency(spans: Spans, by: Sequence[str] = GROUPS) -> Answer:
     """Answer `traces concurrency`: one entry a group, most live first, and all attempts together."""
     held = _levels(spans, by)
-    members = _members(spans, by)
     groups = [
-        {**dict(zip(by, key, strict=True)), **figures(held.get(key, {})), **members[key]} for key in members
+        {
+            **{name: row[name] for name in by},
+            **figures(held.get(row["g"], {})),
+            **{name: row[name] for name in _KEPT},
+        }
+        for row in _members(spans, by)
     ]
     groups.sort(key=lambda group: (-group["max"], [str(group[name]) for name in by]))
-    total = figures(_levels(spans, ()).get((), {}))
+    total = figures(_levels(spans, ()).get(0, {}))
     data = {"groups": groups, "total": total, "quality": spans.quality}
     lines = [
         f"live calls: p50 {total['p50']}, p95 {total['p95']}, p99 {total['p99']}, max {total['max']}; "
@@ -111,23 +113,15 @@ def levels_between(spans: Spans, pool: str, begin: int, end: int) -> dict[int, i
     return found
 
 
-def _levels(spans: Spans, by: Sequence[str]) -> dict[tuple[object, ...], dict[int, int]]:
-    select, names = grouped(by)
-    listed = "".join(f"{name}, " for name in names)
-    sql = _LEVELS.format(
-        select=f"{select}," if by else "",
-        names=listed,
-        partition=f"PARTITION BY {', '.join(names)}" if by else "",
-    )
-    found: dict[tuple[object, ...], dict[int, int]] = defaultdict(dict)
+def _levels(spans: Spans, by: Sequence[str]) -> dict[int, dict[int, int]]:
+    sql = _LEVELS.format(key=hashed(by), partition="PARTITION BY g" if by else "")
+    found: dict[int, dict[int, int]] = defaultdict(dict)
     for row in spans.rows(sql):
-        found[tuple(row[name] for name in by)][row["level"]] = row["ns"]
+        found[row["g"]][row["level"]] = row["ns"]
     return found
 
 
-def _members(spans: Spans, by: Sequence[str]) -> dict[tuple[object, ...], dict[str, Any]]:
+def _members(spans: Spans, by: Sequence[str]) -> list[dict[str, Any]]:
     select, _ = grouped(by)
     group = "GROUP BY ALL" if by else ""  # a name may be that of another column, too
-    rows = spans.rows(_PEAKS.format(select=f"{select}," if by else "", group=group))
-    kept = ("attempts", "first_start_ns", "last_end_ns")
-    return {tuple(row[name] for name in by): {name: row[name] for name in kept} for row in rows}
+    return spans.rows(_PEAKS.format(select=f"{select}," if by else "", key=hashed(by), group=group))

@@ -8,6 +8,7 @@ from penstock.analysis.spans import Spans
 from penstock.analysis.verbs._grouping import grouped
 
 WINDOW_SECONDS: Final = 10
+WINDOW_NS: Final = WINDOW_SECONDS * 1_000_000_000
 STORM_REFUSED_RATIO: Final = 0.3
 STORM_AMPLIFICATION: Final = 1.5
 STORM_ATTEMPTS: Final = 10
@@ -32,14 +33,14 @@ SELECT {names}, count(*) AS calls, CAST(sum(attempts) AS BIGINT) AS attempts,
        count(*) FILTER (WHERE failed = attempts) AS calls_without_success,
        sum(wasted_ns) / 1e9 AS wasted_seconds, CAST(sum(wasted_tokens) AS BIGINT) AS wasted_tokens,
        sum(greatest(span_ns - working_ns, 0)) / 1e9 AS backoff_seconds
-FROM calls GROUP BY {names} ORDER BY attempts DESC, {names}
+FROM calls GROUP BY {names} ORDER BY {most} DESC, {places}
 """
 _WINDOWS: Final = """
 SELECT {columns}, intDiv(start_ns, {width}) AS slot, count(*) AS attempts,
        count(DISTINCT call_id) AS calls,
        count(*) FILTER (WHERE failed AND error_class IN ('rate_limit', 'overloaded')) AS refused
 FROM spans WHERE is_attempt AND start_ns IS NOT NULL AND call_id IS NOT NULL
-GROUP BY ALL ORDER BY {names}, slot
+GROUP BY ALL ORDER BY {places}, {slot}
 """
 _SPREAD: Final = """
 SELECT attempts, count(*) AS calls FROM (
@@ -55,9 +56,10 @@ def storms(spans: Spans, by: Sequence[str] = ("pool",)) -> Answer:
         UsageError: `by` names a column that answers cannot be grouped by.
     """
     columns, quoted = grouped(by)
-    words = {"columns": columns, "names": ", ".join(quoted)}
-    pools = spans.rows(_POOLS.format(**words))
-    found = _merge(spans.rows(_WINDOWS.format(**words, width=WINDOW_SECONDS * 1_000_000_000)), by)
+    places = ", ".join(str(place + 1) for place in range(len(by)))  # a name may be another column's, too
+    words = {"columns": columns, "names": ", ".join(quoted), "places": places}
+    pools = spans.rows(_POOLS.format(**words, most=len(by) + 2))
+    found = _merge(spans.rows(_WINDOWS.format(**words, slot=len(by) + 1, width=WINDOW_NS)), by)
     calls = sum(pool["calls"] for pool in pools)
     attempts = sum(pool["attempts"] for pool in pools)
     data = {
@@ -105,7 +107,7 @@ def _merge(windows: list[dict[str, Any]], by: Sequence[str]) -> list[dict[str, A
                 storm[name] += window[name]
         else:
             found.append({
-                **group, "start_ns": window["slot"] * WINDOW_SECONDS * 1_000_000_000,
+                **group, "start_ns": window["slot"] * WINDOW_NS,
                 "seconds": WINDOW_SECONDS, "attempts": window["attempts"], "refused": window["refused"],
             })  # fmt: skip
         last = (*group.values(), window["slot"])

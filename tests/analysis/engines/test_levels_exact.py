@@ -1,13 +1,13 @@
 """Live levels equal a brute-force oracle, whatever the intervals."""
 
 from collections import defaultdict
+from pathlib import Path
 
-import duckdb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.analysis import Spans, concurrency
-from penstock.analysis._engine import DuckDB
+from penstock.analysis._engine import DuckDB, connect
 
 NS = 1_760_000_000_000_000_000
 INTERVALS = st.lists(
@@ -44,7 +44,7 @@ def expected(held):
 @settings(max_examples=60, deadline=None)
 @given(intervals=INTERVALS)
 def test_levels_equal_counting_tick_by_tick(intervals):
-    con = duckdb.connect()
+    con = connect(Path())
     con.execute(
         "CREATE TABLE spans (pool VARCHAR, provider VARCHAR, is_attempt BOOLEAN, "
         "start_ns BIGINT, end_ns BIGINT)"
