@@ -126,7 +126,8 @@ def configuration(data: bytes) -> None:
         with contextlib.suppress(UsageError):
             settings = _config.load(environ={}, folder=Path(folder))
             parse_settings(settings.limiter)
-            read_options(settings.trust)
+            # A ledger is opened when it is named, wherever a broken name points to.
+            read_options({name: held for name, held in settings.trust.items() if name != "ledger"})
 
 
 def rules(data: bytes) -> None:
@@ -201,7 +202,7 @@ SEEDS: Final[dict[str, list[bytes]]] = {
         b'limit = "enforce"\nwait_up_to_seconds = 3\n[[pools]]\nname = "a"\nmatch = "https://x/*"\n'
         b'fallback = ["b"]\n[trust.tools]\npay = "primary"\n',
         b'limit = "observe"\n[pools.a]\ncapabilities = ["json"]\nfallback = [{pool = "b"}]\n'
-        b'[trust]\nledger = "x.db"\n[trust.cache]\nevery_call = true\nttl_seconds = 3\n'
+        b'[trust.cache]\nevery_call = true\nttl_seconds = 3\n'
         b'[trust.tools.pay]\nkey = "{id}"\n',
     ],
     "rules": [
