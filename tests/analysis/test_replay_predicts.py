@@ -37,7 +37,7 @@ class Recorder(World):
         super()._ended(call, policy, refused, accepted, facts)
 
 
-def spans_of(world, make_span):
+def spans_of(world, make_span, rpm=300):
     found, calls = [], {}
     for number, (call, sent, ended, refused) in enumerate(world.kept):
         calls.setdefault(id(call), (call, []))[1].append((number, sent, ended, refused))
@@ -55,7 +55,7 @@ def spans_of(world, make_span):
             own = {
                 "penstock.span.kind": "attempt",
                 "penstock.pool": POOL,
-                "penstock.quota.requests.limit": 300.0,
+                "penstock.quota.requests.limit": float(rpm),
             }
             if refused:
                 own |= {
@@ -85,6 +85,22 @@ def test_a_naive_recording_predicts_the_guarded_run(seed, make_span, formats, op
     middle = sorted(truth.task_seconds)[len(demand) // 2]
     assert predicted["task_p50_seconds"] == pytest.approx(middle, rel=0.15)
     assert told["policies"]["recorded"]["rate_limited"] == recorded.rate_limited
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(("tasks", "calls", "rpm"), [(6, 4, 60), (12, 10, 120), (30, 20, 500)])
+def test_a_small_recording_predicts_as_well(tasks, calls, rpm, seed, make_span, formats, opened):
+    demand, model = wanted(seed, tasks, calls), {POOL: Pool(requests_per_minute=rpm)}
+    naive = Recorder(demand, model, headers=True, seed=seed)
+    naive.run(SdkRetries(naive))
+    guarded = World(demand, model, headers=True, seed=seed + 50)
+    truth = guarded.run(Guarded(guarded, {POOL: PoolSettings(max_wait_seconds=1e6)}, seed))
+    with opened(formats.lines(spans_of(naive, make_span, rpm), 20)) as view:
+        predicted = replay(view, seed=seed).data["policies"]["limiter"]
+    assert abs(predicted["rate_limited_ratio"] - truth.rate_limited / truth.attempts) <= 0.15
+    for name, share in (("task_p50_seconds", 0.5), ("task_p99_seconds", 0.99)):
+        ordered = sorted(truth.task_seconds)
+        assert predicted[name] == pytest.approx(ordered[min(tasks - 1, int(share * tasks))], rel=0.15)
 
 
 def test_more_quota_shortens_tasks(make_span, formats, opened):
