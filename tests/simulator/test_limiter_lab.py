@@ -205,3 +205,55 @@ def test_a_mistake_is_one_line_and_exit_2(arguments, said):
     done = command(*arguments)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert said in done.stderr
+
+
+@pytest.fixture
+def report(lab, tmp_path):
+    """Print the tables of rows: `report({"goodput_ratio": 0.9, …}, …)`."""
+    perfect = {
+        "scenario": "steady-50", "policy": "penstock", "seed": 1, "goodput_ratio": 1.0,
+        "rate_limited_per_1000": 0.0, "tasks_failed_ratio": 0.0, "task_p99_over_oracle": 0.8,
+        "worst_wait_over_median": 1.0,
+    }  # fmt: skip
+
+    def tables(*rows):
+        path = tmp_path / "rows.json"
+        path.write_text(json.dumps({"results": [{**perfect, **row} for row in rows]}))
+        return lab("report"), lab("report").read([path])
+
+    return tables
+
+
+@pytest.mark.parametrize(
+    ("row", "misses"),
+    [
+        ({}, "–"),
+        ({"goodput_ratio": 0.98}, "goodput"),
+        ({"scenario": "neighbour", "goodput_ratio": 0.98, "rate_limited_per_1000": 20.0}, "–"),
+        ({"rate_limited_per_1000": 1.1, "task_p99_over_oracle": 0.86}, "429s, p99"),
+        ({"scenario": "nobody-knows", "task_p99_over_oracle": 1.0, "tasks_failed_ratio": 0.1}, "failed"),
+        ({"task_p99_over_oracle": None, "worst_wait_over_median": 3.5}, "wait"),
+    ],
+)
+def test_the_table_says_which_targets_are_missed(report, row, misses):
+    module, runs = report(row)
+    assert module.ours(runs)[-1].split("|")[-2].strip() == misses
+
+
+def test_the_table_averages_over_seeds_and_leaves_out_who_could_not_run(report):
+    module, runs = report(
+        {"goodput_ratio": 0.9}, {"seed": 2}, {"policy": "tenacity", "skipped": "not installed"}
+    )
+    line = module.ours(runs)[-1]
+    assert line.startswith("| steady-50 | 2 | 0.950 | 0.900 |")
+    assert module.matrix(runs, ["tenacity"])[2:] == []
+
+
+def test_peers_stand_beside_ours_where_both_ran(report):
+    module, runs = report({}, {"policy": "tenacity", "goodput_ratio": 0.4, "rate_limited_per_1000": 700.4})
+    assert module.matrix(runs, ["penstock", "tenacity"]) == [
+        "| policy | steady-50 |",
+        "|---|---:|",
+        "| penstock | 1.000 / 0 / 0% |",
+        "| tenacity | 0.400 / 700 / 0% |",
+    ]
