@@ -108,8 +108,11 @@ def demand_of(rows: list[dict[str, Any]], seed: int) -> tuple[list[Demand], int]
 
 
 def _gave_up(calls: list[dict[str, Any]]) -> bool:
-    last = max(calls, key=lambda call: call["end_ns"])
-    return bool(last["failed"]) and last["error_class"] in _CAPACITY
+    """Say whether capacity refused a call and nothing of the task began after that."""
+    latest = max(call["start_ns"] for call in calls)
+    return any(
+        call["failed"] and call["error_class"] in _CAPACITY and call["end_ns"] > latest for call in calls
+    )
 
 
 def _wants(calls: list[dict[str, Any]], usual: float) -> list[Want]:
