@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger("penstock")
 _REJOIN_SECONDS: Final = (0.3, 2.2)
-"""Two tries fit into five seconds."""
+"""Two tries fit into five seconds; the first few come sooner."""
 _PAUSE_SECONDS: Final = 1.0
 _QUICK: Final = 0.8
 
@@ -53,6 +53,7 @@ class Fleet:
         self._closed = False
         self._lost = False
         self._try_at = 0.0
+        self._misses = 0
         self._shares = {}
         self.operations: Counter[str] = Counter()
         """Round trips to the store by result: `ok` or `failed`."""
@@ -180,6 +181,7 @@ class Fleet:
             self._lose(host, error)
             return False
         self.operations["ok"] += 1
+        self._misses = 0
         if self._lost:
             self._lost = False
             _log.warning("penstock: the store is back; sharing the quota again")
@@ -201,8 +203,9 @@ class Fleet:
             )
         with host.lock:
             self._lost = True
-            self._try_at = host.clock() + self._rng.uniform(*_REJOIN_SECONDS)
             now = host.clock()
+            self._misses += 1
+            self._try_at = now + self._rng.uniform(*_REJOIN_SECONDS) * min(1.0, 2.0 ** (self._misses - 4))
             changed = [share for share in self._shares.values() if share.standing is not Standing.LOST]
             for share in changed:
                 share.lose(now)
