@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# Name -> Arrow type. The order is the row's order; `_rows.py` fills rows by index.
+# Name -> Arrow type. The order is the store's; `INDEX` gives a column's place in it.
 COLUMNS: Final[dict[str, str]] = {
     "trace_id": "string",
     "span_id": "string",
