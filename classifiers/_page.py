@@ -55,7 +55,10 @@ def _lines() -> Iterator[str]:
         kind = tier.name.lower().replace("_", " ")
         yield f"{tier + 1}. **{kind}** (confidence {CONFIDENCE[tier]:g}). {meaning}"
     yield ""
-    yield "When no rule holds, the class is `unknown`: it is never guessed."
+    yield (
+        "When no rule holds, the class is `unknown`: it is never guessed. An exception listed as `XError` is "
+        "known as `XException` too, and the other way round, save for a few whose two names mean two things."
+    )
     for error_class in ErrorClass:
         rules = [rule for rule in RULES if rule.error_class is error_class]
         if rules:
