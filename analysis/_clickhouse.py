@@ -6,15 +6,14 @@ related to one another, then `spans`. The user needs SELECT and CREATE TEMPORARY
 
 import json
 import logging
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from penstock.analysis import _otel_traces
+from penstock.analysis._address import Address, address_of, quoted
 from penstock.analysis._columns import COLUMNS
 from penstock.analysis._engine import first_line, too_slow
 from penstock.analysis._resolve import derive, resolved
@@ -25,12 +24,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from clickhouse_connect.driver.client import Client
 
-TABLE: Final = "otel_traces"
-PASSWORDS: Final = ("PENSTOCK_CLICKHOUSE_PASSWORD", "CLICKHOUSE_PASSWORD")
 MARGIN_NS: Final = 3_600_000_000_000
 """Spans this much outside of the window are related too, so that calls at its edges stay whole."""
 SESSION_SECONDS: Final = 600
-_PORTS: Final = {"clickhouse": 8123, "clickhouses": 8443}
 _SETTINGS: Final = {
     **_otel_traces.SETTINGS,
     "session_timeout": SESSION_SECONDS,
@@ -60,77 +56,16 @@ _JUDGED: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a table is. `secure` means TLS."""
-
-    host: str
-    port: int
-    secure: bool
-    user: str
-    password: str
-    database: str
-    table: str
-
-    def __str__(self) -> str:
-        scheme = "clickhouses" if self.secure else "clickhouse"
-        return f"{scheme}://{self.host}:{self.port}/{self.database}?table={self.table}"
-
-    @property
-    def quoted(self) -> str:
-        """Give the table's full name as SQL."""
-        return _quoted(self.database, self.table)
-
-
-def is_address(name: str) -> bool:
-    """Say whether a name means a table in ClickHouse."""
-    return name.startswith(tuple(f"{scheme}://" for scheme in _PORTS))
-
-
-def address_of(name: str) -> Address:
-    """Read `clickhouse://user@host:port/database?table=otel_traces`; `clickhouses://` means TLS.
-
-    Raises:
-        UsageError: something in it cannot be used.
-    """
-    try:
-        parts = urlsplit(name)
-        port = parts.port or _PORTS[parts.scheme]
-    except ValueError:
-        parts, port = urlsplit(""), 0
-    options = dict(parse_qsl(parts.query))
-    table = options.pop("table", TABLE)
-    if not parts.hostname or options or parts.path.count("/") > 1:
-        raise UsageError(
-            "a ClickHouse address reads clickhouse://user@host:8123/database?table=otel_traces "
-            "(clickhouses:// for TLS; the password comes from CLICKHOUSE_PASSWORD)"
-        )
-    told = next((held for variable in PASSWORDS if (held := os.environ.get(variable))), "")
-    return Address(
-        parts.hostname,
-        port,
-        parts.scheme == "clickhouses",
-        unquote(parts.username or "default"),
-        unquote(parts.password or "") or told,
-        unquote(parts.path.strip("/")) or "default",
-        table,
-    )
-
-
 def schema(database: str, table: str, name: str) -> str:
     """Give what a ClickHouse administrator runs: a view with our columns, and what a reader needs."""
     return (
         f"-- Spans of the Collector's {table}, column by column, for SQL of your own.\n"
-        f"{_otel_traces.view(_quoted(database, table), _quoted(database, name))};\n\n"
+        f"{_otel_traces.view(quoted(database, table), quoted(database, name))};\n\n"
         "-- What a user needs for: penstock traces VERB clickhouse://USER@HOST:8123/"
         f"{database}?table={table}\n"
-        f"-- GRANT SELECT ON {_quoted(database, table)} TO USER;\n"
+        f"-- GRANT SELECT ON {quoted(database, table)} TO USER;\n"
         "-- GRANT CREATE TEMPORARY TABLE ON *.* TO USER;\n"
     )
-
-
-def _quoted(*names: str) -> str:
-    return ".".join("`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`" for name in names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from penstock.analysis import _clickhouse, _engine, _store
+from penstock.analysis import _engine, _store
+from penstock.analysis._address import address_of, is_address
 from penstock.analysis._engine import Engine
 from penstock.analysis._quality import box, measure
 from penstock.analysis._reading import Decoded
@@ -71,11 +72,11 @@ def open_spans(
             not parse.
     """
     selection = selection or Selection()
-    if other := [name for name in names if "://" in name and not _clickhouse.is_address(name)]:
+    if other := [name for name in names if "://" in name and not is_address(name)]:
         raise UsageError(
             f"{other[0]}: not a file; download it first, or name a ClickHouse: clickhouse://host:8123/database"
         )
-    if any(map(_clickhouse.is_address, names)):
+    if any(map(is_address, names)):
         with _of_table(names, selection) as spans:
             yield spans
         return
@@ -102,12 +103,14 @@ def open_spans(
 def _of_table(names: Sequence[str], selection: Selection) -> Iterator[Spans]:
     if len(names) > 1:
         raise UsageError("a ClickHouse table is asked alone; it cannot be joined with other sources")
+    from penstock.analysis import _clickhouse
+
     with _clickhouse.open_table(names[0], selection.since_ns, selection.until_ns) as engine:
         counts = measure(engine, "every_span")
         if selection.where:
             _probe(engine, selection.where)
         _clickhouse.select_spans(engine, _condition(selection))
-        yield Spans(engine, box(counts, [(str(_clickhouse.address_of(names[0])), Decoded())]))
+        yield Spans(engine, box(counts, [(str(address_of(names[0])), Decoded())]))
 
 
 def expand(names: Sequence[str]) -> list[tuple[Path, bool]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from penstock import _config
-from penstock.analysis._clickhouse import address_of
+from penstock.analysis._address import address_of
 from penstock.analysis._reading import Decoded
 from penstock.analysis.formats import read_file
 from penstock.analysis.gate import Gate
