@@ -79,6 +79,7 @@ class Tally:
     waits: list[tuple[int, float]] = field(default_factory=list)
     by_pool: dict[str, int] = field(default_factory=dict)
     sends: list[float] = field(default_factory=list)
+    refusals: list[float] = field(default_factory=list)
     etas: list[tuple[float, float]] = field(default_factory=list)
 
 
@@ -181,6 +182,7 @@ class Fleet:
         told = OpenAICompatible().quota(headers)
         if refused is not None:
             tally.refused += 1
+            tally.refusals.append(now)
             kind, dimension = _REASONS[refused.kind]
             after = headers.get("retry-after")
             said = verdict(kind, retry_after=float(after) if after else None, limit_dimension=dimension)
