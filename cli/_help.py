@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
+
+_WHOLE: Final = 1000  # characters: no first sentence is longer
 
 # Typer names the Python type of a value, and of an argument after its name.
 _OF_ARGUMENT: Final = re.compile(r"^(\w\S*) <.*>$")
@@ -32,11 +34,22 @@ class Command(TyperCommand):
         formatter.write_dl = write
 
 
+class Group(TyperGroup):
+    """A group whose list of commands is wrapped rather than cut."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [(name, command.get_short_help_str(limit=_WHOLE)) for name, command in found if command]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
 class Commands(typer.Typer):
     """A group of such commands; without one of them it shows its help."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
+            cls=options.pop("cls", Group),
             no_args_is_help=True,
             add_completion=False,
             pretty_exceptions_enable=False,

@@ -5,9 +5,8 @@ import sys
 from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperGroup
 
-from penstock.cli._help import Commands
+from penstock.cli._help import Commands, Group
 from penstock.errors import PenstockError
 
 # Command -> module below penstock.cli that registers it.
@@ -61,7 +60,7 @@ def _root(
     """Stand in help for what `main` takes off the words before a command is looked for."""
 
 
-class _InOrder(TyperGroup):
+class _InOrder(Group):
     """Lists the commands in the order of this module, not groups last."""
 
     # Typer's click is its own from 0.17 on, so the context's type has no one name.
