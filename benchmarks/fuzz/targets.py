@@ -202,7 +202,7 @@ SEEDS: Final[dict[str, list[bytes]]] = {
         b'limit = "enforce"\nwait_up_to_seconds = 3\n[[pools]]\nname = "a"\nmatch = "https://x/*"\n'
         b'fallback = ["b"]\n[trust.tools]\npay = "primary"\n',
         b'limit = "observe"\n[pools.a]\ncapabilities = ["json"]\nfallback = [{pool = "b"}]\n'
-        b'[trust.cache]\nevery_call = true\nttl_seconds = 3\n'
+        b"[trust.cache]\nevery_call = true\nttl_seconds = 3\n"
         b'[trust.tools.pay]\nkey = "{id}"\n',
     ],
     "rules": [
