@@ -98,7 +98,7 @@ class Gate:
 
     def lost(self, call: object, now: float) -> None:
         """Let another call probe: this one ended without an answer."""
-        if self.state is GateState.HALF_OPEN and call is self._probe:
+        if call is self._probe:
             self.state = GateState.CLOSED
             self.until = now
             self._probe = None

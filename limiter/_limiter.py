@@ -114,7 +114,8 @@ class Limiter:
                 wakes: Wakes = []
             else:
                 wakes = self._enter(ticket, now)
-        self._finish(wakes)
+        if wakes or self._events:
+            self._finish(wakes)
         return ticket
 
     def answer(self, ticket: AnyTicket, answer: Answer) -> Next:
@@ -156,7 +157,8 @@ class Limiter:
                 self._hear(ticket, quota, verdict, now)
             self._close(ticket, usage, now, finished=finished)
             wakes = self._pump_after(ticket, now)
-        self._finish(wakes)
+        if wakes or self._events:
+            self._finish(wakes)
 
     def abandon(self, ticket: Ticket) -> None:
         """Give back the place or the permit of a ticket whose waiter was cancelled."""

@@ -226,7 +226,8 @@ class Pool:
         self.mirror.settle(entry, usage)
         entry.marks = None
         self.stated.settle(entry, usage)
-        self.gate.lost(entry, now)
+        if self.gate.state is GateState.HALF_OPEN:
+            self.gate.lost(entry, now)
         if finished:
             oldest = next(iter(self.live.values())).sent_at if self.live else now
             if self.cap.finished(now - entry.sent_at, now - oldest):
