@@ -90,7 +90,7 @@ def rate_limited():
 
 
 class Prometheus:
-    """A running server that scrapes one page four times a second."""
+    """A running server that scrapes one page once a second."""
 
     def __init__(self, url):
         self._url = url
@@ -112,7 +112,7 @@ def prometheus(tmp_path):
     def start(url):
         target = urllib.parse.urlsplit(url).netloc
         (tmp_path / "prometheus.yml").write_text(
-            "global: {scrape_interval: 250ms, scrape_timeout: 250ms}\n"
+            "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
             f"scrape_configs: [{{job_name: app, static_configs: [{{targets: ['{target}']}}]}}]\n"
         )
         with socket.socket() as probe:

@@ -197,9 +197,9 @@ def test_prometheus_fails_no_scrape_and_sees_no_ghost_while_a_servers_workers_ar
                     killed.add(pid)
                     eventually(lambda: alive(pids[-4:], killed))
             eventually(lambda: is_true(query("penstock_live_calls") == 0))
-            eventually(lambda: is_true(query("count_over_time(up[5m])") >= 20))
+            eventually(lambda: is_true(query("count_over_time(up[5m])") >= 8))
             assert query("min_over_time(up[5m])") == 1.0
-            assert query("max_over_time(penstock_live_calls[5m])") > 0
+            assert query("max_over_time(penstock_live_calls_peak[5m])") > 0
             answered = query('sum(penstock_attempts_total{class="ok"})')
     assert len(killed) == 5
     assert 0 < answered <= len(slow.entries())  # the last second of who is killed is not told any more
