@@ -40,7 +40,7 @@ def free_port():
 
 def script(commands, ports):
     """Write a shell script that tells the commands' outputs apart, and waits for what it starts."""
-    lines = ["set -u"]
+    lines = ["set -u", "trap 'kill $(jobs -p) 2>/dev/null' EXIT"]
     for number, command in enumerate(commands):
         for port, free in ports.items():
             command = command.replace(port, free)
