@@ -81,7 +81,7 @@ class World(Agents):
             if skew:
                 offset = skew * (-1) ** number
                 limiter.clock = lambda offset=offset: self.time.now + offset
-                limiter._scheduler = Skewed(self.time, offset)
+                limiter._alarms._clock, limiter._alarms._scheduler = limiter.clock, Skewed(self.time, offset)
             special = facts(number)
             limiter.admit = lambda call, admit=limiter.admit, special=special: admit(
                 dataclasses.replace(call, **special)
