@@ -253,6 +253,8 @@ class Share:
         if self.standing is Standing.HELD:
             rate = ALONE * self.rate_per_second
             self._alone = Bucket(rate, max(1.0, rate), now)
+            if self._tight:
+                self._alone.level = 0.0  # the provider's own bucket is as good as empty, and others wait too
             self._alone_slots = max(1, floor(ALONE * self._own_slots)) if self._own_slots < inf else inf
         self.standing, self._alone_since = Standing.LOST, now
         self.pool.went_alone(now)
