@@ -100,9 +100,14 @@ def main() -> None:
     peers = [policy for policy in policies if policy not in ablations]
     sections = [("Ours beside the targets", ours(runs))]
     if ablations:
-        sections.append(("What each part is worth", matrix(runs, [OURS, *ablations])))
+        sections.append(
+            (
+                "What each part is worth: goodput / 429s per 1000 / failed tasks",
+                matrix(runs, [OURS, *ablations]),
+            )
+        )
     if peers:
-        sections.append(("Peers", matrix(runs, [OURS, *peers])))
+        sections.append(("Peers: goodput / 429s per 1000 / failed tasks", matrix(runs, [OURS, *peers])))
     for title, lines in sections:
         sys.stdout.write(f"## {title}\n\n" + "\n".join(lines) + "\n\n")
 
