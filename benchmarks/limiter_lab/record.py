@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections import Counter
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +13,8 @@ from penstock.limiter import PoolSnapshot
 
 SECOND_NS: Final = 1_000_000_000
 
-Rows = list[dict[str, float]]
+Rows = list[dict[str, Any]]
+"""None: nothing bounds it yet."""
 
 
 class Recorder:
@@ -34,8 +36,8 @@ class Recorder:
                 self._rows.append(
                     {
                         "second": second,
-                        "cap": seen.cap,
-                        "rate_per_second": seen.rate_per_second,
+                        "cap": _bound(seen.cap),
+                        "rate_per_second": _bound(seen.rate_per_second),
                         "in_flight": seen.in_flight,
                         "queued": seen.queued,
                     }
@@ -53,17 +55,21 @@ class Recorder:
             refused[second] += entry["status"] == 429
             moved[second] += entry["status"] == 200 and entry["pool"] != home
         for row in self._rows:
-            second = int(row["second"])
+            second = row["second"]
             row["accepted"], row["refused"] = accepted[second], refused[second]
             row["fallback_share"] = moved[second] / accepted[second] if accepted[second] else 0.0
         return self._rows
+
+
+def _bound(value: float) -> float | None:
+    return value if value < inf else None
 
 
 def draw(title: str, rows: Rows) -> str:
     """Plot a record."""
 
     def line(name: str) -> dict[int, float]:
-        return {int(row["second"]): row[name] for row in rows if row[name] < float("inf")}
+        return {row["second"]: row[name] for row in rows if row[name] is not None}
 
     panels = [
         ("live calls and cap", [("in flight", line("in_flight")), ("cap", line("cap"))]),
@@ -71,4 +77,4 @@ def draw(title: str, rows: Rows) -> str:
         ("429s a second", [("429", line("refused"))]),
         ("share of the fallback", [("fallback", line("fallback_share"))]),
     ]
-    return over_time(title, panels, int(rows[-1]["second"]) + 1)
+    return over_time(title, panels, rows[-1]["second"] + 1)
