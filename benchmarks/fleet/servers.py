@@ -68,10 +68,14 @@ class Proxy:
         self._listener.listen(256)
         self.url = f"unix://{path}"
         self._open: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._opening = threading.Lock()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
         """Let no one through any more."""
+        self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts; closing would not
+        self._thread.join()
         self._listener.close()
         self._drop()
 
@@ -92,7 +96,8 @@ class Proxy:
         self._drop()
 
     def _drop(self) -> None:
-        ends, self._open = self._open, []
+        with self._opening:
+            ends, self._open = self._open, []
         for end in ends:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -113,7 +118,8 @@ class Proxy:
                 client.close()
                 server.close()
                 continue
-            self._open += [client, server]
+            with self._opening:
+                self._open += [client, server]
             for source, sink, replies in ((client, server, False), (server, client, True)):
                 threading.Thread(target=self._pass, args=(source, sink, replies), daemon=True).start()
 

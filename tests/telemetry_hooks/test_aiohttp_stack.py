@@ -80,7 +80,7 @@ def test_a_broken_stream_is_an_error_on_a_200(hook, chat, sim):
 
 def test_a_stream_that_is_left_is_closed_and_no_error(hook, chat, sim):
     seen = hook()
-    sim.script({"status": 200, "output_tokens": 400, "delay_seconds": 1})
+    sim.script({"status": 200, "output_tokens": 400, "stream_seconds": 30})
 
     async def act(response):
         await response.content.readany()
