@@ -103,9 +103,11 @@ def surroundings():
 
 def run(code):
     compiled = compile(code, "<page>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    waits = eval(compiled, surroundings())
-    if inspect.iscoroutine(waits):
-        asyncio.run(waits)
+    names = surroundings()
+    with names["client"]:
+        waits = eval(compiled, names)
+        if inspect.iscoroutine(waits):
+            asyncio.run(waits)
 
 
 @pytest.mark.parametrize("code", blocks("python"))
