@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -36,19 +37,26 @@ def outcomes() -> Iterator[list[str]]:
     undo()
 
 
-def _started(server: str, folder: Path) -> tuple[subprocess.Popen[bytes], int]:
-    """Start our own server: whoever else looks for a free port may have taken the one we found."""
+def _started(server: str, folder: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """Start our own server, and tell its URL.
+
+    Whoever else looks for a free port may have taken the one we found; and whoever still calls for a server
+    that once had this port must not write into ours, so it asks for a password.
+    """
+    password = secrets.token_hex(8)
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+        url = f"redis://:{password}@127.0.0.1:{port}"
+        command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder),
+                   "--requirepass", password]  # fmt: skip
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         while process.poll() is None and time.monotonic() < deadline:
-            with redis.Redis(port=port) as client, suppress(redis.ConnectionError):
+            with redis.Redis.from_url(url) as client, suppress(redis.RedisError):
                 if client.info("server")["process_id"] == process.pid:
-                    return process, port
+                    return process, url
             time.sleep(0.02)
         process.kill()
         process.wait()
@@ -56,19 +64,19 @@ def _started(server: str, folder: Path) -> tuple[subprocess.Popen[bytes], int]:
 
 
 @pytest.fixture(scope="session")
-def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = shutil.which("redis-server")
     assert server, "redis-server is missing: apt-get install redis-server"
     folder = tmp_path_factory.mktemp("redis")
-    process, port = _started(server, folder)
-    yield port
+    process, url = _started(server, folder)
+    yield url
     process.terminate()
     process.wait(10)
 
 
 @pytest.fixture
-def redis_client(redis_port: int) -> Iterator[redis.Redis]:
-    client = redis.Redis(port=redis_port)
+def redis_client(redis_url: str) -> Iterator[redis.Redis]:
+    client = redis.Redis.from_url(redis_url)
     client.flushall()
     yield client
     client.close()

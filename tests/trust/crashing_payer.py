@@ -1,8 +1,8 @@
 """A process that pays once and is killed on the way: run by test_crashes.py, one child for each step.
 
     crashing_payer.py STORE EFFECTS
-STORE is a SQLite path, or redis:PORT. For each step it forks a payer that SIGKILLs itself there, then a
-second payer for the same key, and prints one JSON line: what was paid, and what the second one was told.
+STORE is a SQLite path, or the URL of a Redis. For each step it forks a payer that SIGKILLs itself there,
+then a second payer for the same key, and prints one JSON line: what was paid, and what the second one was told.
 """
 
 import json
@@ -62,7 +62,7 @@ def make_ledger(store: str):
     if store.startswith("redis:"):
         import redis
 
-        return crashing(RedisLedger)(redis.Redis(port=int(store[6:])))
+        return crashing(RedisLedger)(redis.Redis.from_url(store))
     return crashing(SqliteLedger)(store)
 
 

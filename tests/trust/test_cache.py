@@ -404,6 +404,20 @@ def test_a_stale_answer_gives_way_to_a_fresh_one(cache, clock, call_of, looked):
     assert looked == ["miss", "miss", "hit", "miss"]
 
 
+@pytest.fixture
+def cache_over(inner):
+    """Make caches, and let what they still write be written before the next test empties the store."""
+    made = []
+
+    def make(secret=SECRET, **named):
+        made.append(ResponseCache(inner, secret=secret, **named))
+        return made[-1]
+
+    yield make
+    for cache in made:
+        cache.close()
+
+
 @pytest.fixture(params=["memory", "redis"])
 def store(request):
     if request.param == "memory":
@@ -418,8 +432,8 @@ def entries(store) -> dict[str, bytes]:
     return {key.decode().removeprefix("penstock:cache:"): client.get(key) for key in client.keys("*")}
 
 
-def test_no_key_and_no_prompt_stands_in_the_store_in_clear(inner, store, call_of):
-    cache = ResponseCache(inner, secret=SECRET, store=store)
+def test_no_key_and_no_prompt_stands_in_the_store_in_clear(cache_over, store, call_of):
+    cache = cache_over(store=store)
     body = b'{"temperature":0,"messages":["the secret prompt"]}'
     with cached(valid_if={"doc": "secret document"}, tenant="secret tenant"):
         ask(cache, call_of(body=body, credential="sk-secret"))
@@ -428,7 +442,7 @@ def test_no_key_and_no_prompt_stands_in_the_store_in_clear(inner, store, call_of
     assert len(key) == 64
     whole = key.encode() + entries(store)[key]
     assert b"secret" not in whole
-    other = ResponseCache(inner, secret=b"another secret of enough bytes", store=store)
+    other = cache_over(store=store, secret=b"another secret of enough bytes")
     with cached(valid_if={"doc": "secret document"}, tenant="secret tenant"):
         assert ask(other, call_of(body=body, credential="sk-secret")) is None
     other.close()
@@ -446,8 +460,8 @@ def test_no_key_and_no_prompt_stands_in_the_store_in_clear(inner, store, call_of
         lambda raw: raw + b"more",
     ],
 )
-def test_a_poisoned_or_truncated_entry_is_dropped_and_asked_anew(inner, store, call_of, looked, spoil):
-    cache = ResponseCache(inner, secret=SECRET, store=store, on_lookup=looked.append)
+def test_a_poisoned_or_truncated_entry_is_dropped_and_asked_anew(cache_over, store, call_of, looked, spoil):
+    cache = cache_over(store=store, on_lookup=looked.append)
     with cached():
         ask(cache, call_of())
         cache.close()
@@ -461,8 +475,8 @@ def test_a_poisoned_or_truncated_entry_is_dropped_and_asked_anew(inner, store, c
     assert looked == ["miss", "miss", "hit"]
 
 
-def test_an_entry_moved_under_another_key_is_dropped(inner, store, call_of):
-    cache = ResponseCache(inner, secret=SECRET, store=store)
+def test_an_entry_moved_under_another_key_is_dropped(cache_over, store, call_of):
+    cache = cache_over(store=store)
     with cached():
         ask(cache, call_of())
         cache.close()
@@ -475,8 +489,8 @@ def test_an_entry_moved_under_another_key_is_dropped(inner, store, call_of):
         assert ask(cache, other) is None
 
 
-def test_a_redis_entry_lives_as_long_as_it_may_be_served(inner, redis_client, call_of):
-    cache = ResponseCache(inner, secret=SECRET, store=RedisStore(redis_client))
+def test_a_redis_entry_lives_as_long_as_it_may_be_served(cache_over, redis_client, call_of):
+    cache = cache_over(store=RedisStore(redis_client))
     with cached(ttl_seconds=60, stale_seconds=30):
         ask(cache, call_of())
     cache.close()
@@ -484,7 +498,7 @@ def test_a_redis_entry_lives_as_long_as_it_may_be_served(inner, redis_client, ca
     assert 80_000 < redis_client.pttl(key) <= 90_000
 
 
-def test_two_processes_share_through_redis_and_async_lookups_leave_the_loop(inner, redis_port, call_of):
+def test_two_processes_share_through_redis_and_async_lookups_leave_the_loop(cache_over, redis_url, call_of):
     async def ask_async(cache):
         with cached():
             ticket = cache.admit(call_of())
@@ -494,16 +508,16 @@ def test_two_processes_share_through_redis_and_async_lookups_leave_the_loop(inne
                 cache.close()
             return admission
 
-    clients = [redis.Redis(port=redis_port) for _ in range(2)]
+    clients = [redis.Redis.from_url(redis_url) for _ in range(2)]
     clients[0].flushall()
-    first, second = (ResponseCache(inner, secret=SECRET, store=RedisStore(client)) for client in clients)
+    first, second = (cache_over(store=RedisStore(client)) for client in clients)
     assert isinstance(asyncio.run(ask_async(first)), Granted)
     assert isinstance(asyncio.run(ask_async(second)), Served)
     for client in clients:
         client.close()
 
 
-def test_a_dead_redis_costs_one_failure_and_the_calls_go_on(inner, call_of, caplog):
+def test_a_dead_redis_costs_one_failure_and_the_calls_go_on(cache_over, call_of, caplog):
     class Dead:
         commands = 0
 
@@ -515,7 +529,7 @@ def test_a_dead_redis_costs_one_failure_and_the_calls_go_on(inner, call_of, capl
 
     dead = Dead()
     clock = Clock()
-    cache = ResponseCache(inner, secret=SECRET, store=RedisStore(dead, clock=clock))
+    cache = cache_over(store=RedisStore(dead, clock=clock))
     with cached():
         for _ in range(3):
             assert ask(cache, call_of()) is None

@@ -12,10 +12,10 @@ SCRIPT = Path(__file__).with_name("crashing_payer.py")
 
 @pytest.fixture(params=["sqlite", "redis"], scope="module")
 def rows(
-    request: pytest.FixtureRequest, redis_port: int, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, redis_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> list[dict[str, object]]:
     folder = tmp_path_factory.mktemp("crashes")
-    store = f"redis:{redis_port}" if request.param == "redis" else str(folder / "ledger.db")
+    store = redis_url if request.param == "redis" else str(folder / "ledger.db")
     command = [sys.executable, str(SCRIPT), store, str(folder / "effects")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr

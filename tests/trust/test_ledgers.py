@@ -213,13 +213,13 @@ def test_cancelled_while_working_is_unknown(ledger):
     asyncio.run(main())
 
 
-def test_a_claim_whose_reply_was_lost_is_known_as_our_own(redis_client):
+def test_a_claim_whose_reply_was_lost_is_known_as_our_own(redis_client, redis_url):
     class LosesReply(redis.Redis):
         def set(self, *args, **kwargs):
             super().set(*args, **kwargs)
             return super().set(*args, **kwargs)  # what the client's own retry does
 
-    client = LosesReply(**{k: redis_client.get_connection_kwargs()[k] for k in ("host", "port")})
+    client = LosesReply.from_url(redis_url)
     assert RedisLedger(client).begin("k", new_claim()) is None
     client.close()
 
@@ -233,8 +233,8 @@ def test_done_entries_expire_where_asked_and_claims_never_do(redis_client):
     assert 0 < redis_client.ttl("penstock:ledger:k") <= 60
 
 
-def test_a_client_that_decodes_is_refused(redis_port):
-    client = redis.Redis(port=redis_port, decode_responses=True)
+def test_a_client_that_decodes_is_refused(redis_url):
+    client = redis.Redis.from_url(redis_url, decode_responses=True)
     with pytest.raises(UsageError, match="decode_responses"):
         RedisLedger(client)
     client.close()
