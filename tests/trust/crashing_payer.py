@@ -2,7 +2,8 @@
 
     crashing_payer.py STORE EFFECTS
 STORE is a SQLite path, or the URL of a Redis. For each step it forks a payer that SIGKILLs itself there,
-then a second payer for the same key, and prints one JSON line: what was paid, and what the second one was told.
+then a second payer for the same key, and prints one JSON line: what was paid, and what the second one was
+told.
 """
 
 import json
