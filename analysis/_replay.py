@@ -93,7 +93,7 @@ class World:
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
         self._live, self._since = 0, _START
-        self._tasks = [_Task(self, held) for held in demand]
+        self._tasks = [_Task(self, number, held) for number, held in enumerate(demand)]
 
     def run(self, policy: Policy) -> Outcome:
         """Play to the end."""
@@ -159,8 +159,8 @@ class World:
 
 
 class _Task:
-    def __init__(self, world: World, demand: Demand) -> None:
-        self.world, self.demand = world, demand
+    def __init__(self, world: World, number: int, demand: Demand) -> None:
+        self.world, self.number, self.demand = world, number, demand
         self.began = 0.0
         self.left = len(demand.wants)
         self.failed = False
@@ -260,7 +260,7 @@ class Guarded:
             hook.Call(
                 provider="", host="", pool=want.pool, model="", operation="chat",
                 input_tokens=want.input_tokens, max_output_tokens=want.max_tokens,
-                task_id=str(id(run.task)), task_started=run.task.began,
+                task_id=str(run.task.number), task_started=run.task.began,
             )
         )  # fmt: skip
         run.ticket = ticket

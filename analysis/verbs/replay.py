@@ -2,11 +2,13 @@
 
 import math
 import random
+import statistics
+from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import replace as changed
 from typing import Any, Final
 
-from penstock.analysis._replay import Demand, Guarded, Outcome, SdkRetries, Want, World
+from penstock.analysis._replay import Demand, Guarded, Outcome, Policy, SdkRetries, Want, World
 from penstock.analysis.answer import Answer, table_of
 from penstock.analysis.spans import Spans
 from penstock.analysis.verbs.quota import quota
@@ -15,6 +17,11 @@ from penstock.limiter import PoolSettings
 from penstock.simulator.scenario import Pool as PoolModel
 
 BUCKET_SECONDS: Final = 10.0
+PLAYS: Final = 7
+WANTS_PLAYED: Final = 20_000
+"""A recording is played up to seven times, each with its own draw of what tasks that gave up would have
+called; one draw's longest task is luck. Long recordings, whose figures vary less, are played less often:
+about so many calls in all."""
 _CAPACITY: Final = ("rate_limit", "quota", "overloaded")
 
 _OPERATIONS: Final = """
@@ -49,7 +56,8 @@ def replay(spans: Spans, what_if: WhatIf | None = None, seed: int = 0) -> Answer
     rows = spans.rows(_OPERATIONS)
     if not rows:
         raise UsageError("no finished LLM operation to replay")
-    demand, notes = demand_of(rows, seed)
+    plays = [demand_of(rows, seed + play) for play in range(_plays(len(rows)))]
+    demands, notes = [demand for demand, _ in plays], plays[0][1]
     models, headers = _quotas(spans, what_if or WhatIf(), {row["pool"] for row in rows})
     if not any(
         model.requests_per_minute or model.tokens_per_minute or model.concurrency for model in models.values()
@@ -57,11 +65,18 @@ def replay(spans: Spans, what_if: WhatIf | None = None, seed: int = 0) -> Answer
         raise UsageError(
             "no quota could be inferred from these spans; give one with --rpm, --tpm or --concurrency"
         )
-    guarded = World(demand, models, headers=headers, seed=seed)
+
+    def played(policy_of: Callable[[World, int], Policy]) -> dict[str, Any]:
+        outcomes = []
+        for number, demand in enumerate(demands, seed):
+            world = World(demand, models, headers=headers, seed=number)
+            outcomes.append(_figures(world.run(policy_of(world, number))))
+        return _middle(outcomes)
+
     policies = {
         "recorded": _recorded(spans, rows),
-        "sdk retries": _figures(_play(World(demand, models, headers=headers, seed=seed))),
-        "limiter": _figures(guarded.run(Guarded(guarded, _settings(models), seed))),
+        "sdk retries": played(lambda world, _: SdkRetries(world)),
+        "limiter": played(lambda world, number: Guarded(world, _settings(models), number)),
     }
     limits = [
         {"pool": name, "requests_per_minute": model.requests_per_minute or None,
@@ -74,6 +89,7 @@ def replay(spans: Spans, what_if: WhatIf | None = None, seed: int = 0) -> Answer
         "quota": limits,
         "completed_tasks": notes,
         "seed": seed,
+        "plays": len(demands),
         "quality": spans.quality,
     }
     with_it, without = policies["limiter"], policies["recorded"]
@@ -85,6 +101,7 @@ def replay(spans: Spans, what_if: WhatIf | None = None, seed: int = 0) -> Answer
     if notes:
         lines.append(
             f"{notes:,} recorded tasks gave up; the calls they never made were drawn from tasks that finished"
+            + (f" (medians of {len(demands)} draws)" if len(demands) > 1 else "")
         )
     rows_shown = [{"policy": name, **held} for name, held in policies.items()]
     return Answer("replay", data, lines, [table_of("policies", rows_shown), table_of("quota", limits)])
@@ -185,8 +202,17 @@ def _settings(models: dict[str, PoolModel]) -> dict[str, PoolSettings]:
     return {name: PoolSettings(max_wait_seconds=math.inf, queue_limit=10_000_000) for name in models}
 
 
-def _play(world: World) -> Outcome:
-    return world.run(SdkRetries(world))
+def _plays(wants: int) -> int:
+    """Odd, so that a median is a figure of one play."""
+    return max(1, min(PLAYS, WANTS_PLAYED // wants)) - 1 | 1
+
+
+def _middle(outcomes: list[dict[str, Any]]) -> dict[str, Any]:
+    def middle(name: str) -> Any:
+        held = [outcome[name] for outcome in outcomes if outcome[name] is not None]
+        return statistics.median_low(held) if held else None
+
+    return {name: middle(name) for name in outcomes[0]}
 
 
 def _recorded(spans: Spans, rows: list[dict[str, Any]]) -> dict[str, Any]:
