@@ -61,6 +61,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         pass
 
+    def _write_to_self(self) -> None:
+        """Need no waking when a peer's thread calls in: this loop never sleeps."""
+
     def _run_once(self) -> None:
         ready = self._ready
         if not ready:
