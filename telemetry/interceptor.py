@@ -26,9 +26,9 @@ from penstock.classifiers import Verdict
 from penstock.providers import Quota, Usage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: that triples what making one costs, and each attempt does
 class Call:
-    """One LLM request that is about to reach for quota.
+    """One LLM request that is about to reach for quota. Made once, then only read.
 
     `input_tokens` is an estimate made before sending. `timeout_seconds` is the client's own limit
     for the whole call or its read; queueing must fit in it. `task_started` is monotonic seconds:
