@@ -1,4 +1,4 @@
-"""`penstock dashboards`: list, export, push and check the shipped dashboards."""
+"""`penstock dashboards`: list, export, push, check and preview the shipped dashboards."""
 
 import json
 import os
@@ -42,8 +42,8 @@ OverwriteOption = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    group = Commands(help="Grafana dashboards: list, export, push, check.")
-    for command in (_list, _export, _push, _check):
+    group = Commands(help="Grafana dashboards: list, export, push, check, preview.")
+    for command in (_list, _export, _push, _check, _preview):
         group.command(command.__name__.removeprefix("_"))(command)
     app.add_typer(group, name="dashboards")
 
@@ -85,8 +85,7 @@ def _check(
 ) -> None:
     """Say which panels would be empty on your data. Exit 1 if any would."""
     check_format(output, SHORT_FORMATS)
-    scrape = _seconds(scrape_interval)
-    filling = dashboards.Filling(f"{int(4000 * scrape)}ms", f"{int(1000 * scrape)}ms", job)
+    filling = _filling(scrape_interval, job)
     asked = [e for board in _chosen(only) for e in dashboards.expressions(board.model)]
     findings = dashboards.check(dashboards.Prometheus(prometheus), asked, filling, _seconds(since))
     empty = [finding for finding in findings if finding.empty]
@@ -98,6 +97,31 @@ def _check(
         typer.echo(f"{len(findings) - len(empty)} of {len(findings)} expressions have data")
     if empty:
         raise typer.Exit(1)
+
+
+def _preview(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="HTML file to write.")],
+    prometheus: PrometheusOption,
+    only: OnlyOption = None,
+    since: SinceOption = "15m",
+    scrape_interval: ScrapeOption = "15s",
+    job: JobOption = ".+",
+) -> None:
+    """Draw the dashboards from your Prometheus as one HTML page: a look without a Grafana."""
+    from penstock.dashboards import preview  # nobody else pays for loading it
+
+    server, filling, seconds = (
+        dashboards.Prometheus(prometheus), _filling(scrape_interval, job), _seconds(since),
+    )  # fmt: skip
+    end = server.now()
+    boards = [(b, list(preview.look(server, b.model, filling, seconds, end))) for b in _chosen(only)]
+    try:
+        file.write_text(preview.page(boards), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {file}: {error.strerror}") from error
+    panels = [view for _, views in boards for view in views if view.kind != "row"]
+    seen = sum(bool(view.series) for view in panels)
+    typer.echo(f"{file}: {seen} of {len(panels)} panels have data")
 
 
 def _push(
@@ -143,6 +167,11 @@ def _save(
             )
     if conflicts:
         raise typer.Exit(1)
+
+
+def _filling(scrape_interval: str, job: str) -> dashboards.Filling:
+    scrape = _seconds(scrape_interval)
+    return dashboards.Filling(f"{int(4000 * scrape)}ms", f"{int(1000 * scrape)}ms", job)
 
 
 def _token() -> str:

@@ -42,9 +42,9 @@ class Prometheus:
     def __init__(self, url: str) -> None:
         self._server = JsonServer("Prometheus", url)
 
-    def query_range(self, expr: str, start: float, end: float) -> list[dict[str, Any]]:
-        """Evaluate over a span of Unix seconds."""
-        step = max((end - start) / _POINTS, 0.001)
+    def query_range(self, expr: str, start: float, end: float, points: int = _POINTS) -> list[dict[str, Any]]:
+        """Evaluate at so many points of a span of Unix seconds."""
+        step = max((end - start) / points, 0.001)
         query = {"query": expr, "start": start, "end": end, "step": f"{step:.3f}"}
         found: list[dict[str, Any]] = self._get("query_range", query)["result"]
         return found
