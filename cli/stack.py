@@ -100,6 +100,7 @@ def _say(apps: "list[_App]", prometheus: str, place: Path) -> None:
     compose = place / "grafana" / dashboards.COMPOSE
     typer.echo(f"Grafana       PROMETHEUS_URL={prometheus} docker compose -f {compose} up")
     options = f"--prometheus {prometheus} --scrape-interval {SCRAPE_INTERVAL}"
+    typer.echo(f"Look          penstock dashboards preview look.html {options}")
     typer.echo(f"Check         penstock dashboards check {options}")
     typer.echo("Ctrl-C ends it all.")
 

@@ -15,7 +15,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TOURS = sorted((ROOT / "docs/tours").glob("*.md"))
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-NEEDS_MORE = ("penstock stack", "penstock dashboards check")  # a Prometheus at work: tests/dashboards has one
+# A Prometheus at work: tests/dashboards has one.
+NEEDS_MORE = ("penstock stack", "penstock dashboards check", "penstock dashboards preview")
 NUMBER = re.compile(r"\d[\d,.]*")
 REST = "…"
 
