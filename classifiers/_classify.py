@@ -1,12 +1,10 @@
 """`classify`: evidence in, verdict out."""
 
-from collections.abc import Sequence
 from typing import Final
 
 from penstock.classifiers._facts import Facts
-from penstock.classifiers._pattern import Pattern
 from penstock.classifiers._retry_after import retry_after
-from penstock.classifiers._rule import CONFIDENCE, Rule, Tier
+from penstock.classifiers._rule import CONFIDENCE, UNSPECIFIED, Rule, Tier
 from penstock.classifiers._table import RuleTable, holds
 from penstock.classifiers.evidence import Evidence, SpanKind, Verdict
 from penstock.classifiers.rules import RULES
@@ -16,13 +14,6 @@ _WAITS: Final = frozenset({
     ErrorClass.RATE_LIMIT, ErrorClass.QUOTA, ErrorClass.OVERLOADED, ErrorClass.TIMEOUT,
     ErrorClass.SERVER_ERROR, ErrorClass.TOOL, ErrorClass.UNKNOWN,
 })  # fmt: skip
-_SCOPES: Final = (
-    ("org", Pattern("organization|organisation|workspace|team")),
-    ("project", Pattern("project|\\w*perproject\\w*")),
-    ("key", Pattern("api key|trial key|key limit")),
-    ("account", Pattern("accounts?|subscription")),
-    ("model", Pattern("model|\\w*permodel\\w*")),
-)
 _UNSURE: Final = 0.2
 _REMEMBERED: Final = 1024
 _MEMORABLE: Final = 8192
@@ -75,68 +66,43 @@ def _remembered(evidence: Evidence) -> Verdict:
 def _classify(evidence: Evidence) -> Verdict:
     table = active()
     facts = Facts(evidence, table.distinct, table.vocabulary)
-    candidates = table.candidates(facts)
-    return _verdict(evidence, facts, decide(facts, candidates), candidates)
+    for slot in table.found(facts):
+        if holds(slot, facts):
+            rule = slot.rule
+            detail = rule if rule.reason != UNSPECIFIED else table.detail(rule, facts)
+            return _verdict(evidence, facts, rule, detail)
+    return _unknown(evidence)
 
 
-def decide(facts: Facts, candidates: Sequence[Rule]) -> Rule | None:
-    """Find the rule that decides: the first that holds."""
-    for rule in candidates:
-        if holds(rule, facts):
-            return rule
-    return None
-
-
-def _verdict(evidence: Evidence, facts: Facts, rule: Rule | None, candidates: Sequence[Rule]) -> Verdict:
-    """Spell out what a rule means for this evidence."""
-    if rule is None:
-        return _unknown(evidence)
+def _verdict(evidence: Evidence, facts: Facts, rule: Rule, detail: Rule) -> Verdict:
+    """Spell out what a rule, and the one that knows the details, mean for this evidence."""
     error_class = rule.error_class
-    detail = _detail(rule, facts, candidates)
     known = CLASSES[error_class]
     effects = detail.side_effects or rule.side_effects or known.side_effects
     if evidence.stream_started and facts.kind is not SpanKind.TOOL:
         effects = SideEffects.CERTAIN
     wait = None
     if error_class in _WAITS:
+        said = facts.plain
         wait = retry_after(
-            evidence.headers,
-            evidence.body,
-            facts.plain.raw,
-            now_unix=evidence.now_unix,
-            words=facts.plain.words,
+            evidence.headers, evidence.body, said.raw, now_unix=evidence.now_unix, words=said.words
         )
-    limited = error_class in (ErrorClass.RATE_LIMIT, ErrorClass.QUOTA)
     retryable = detail.retryable if detail.retryable is not None else rule.retryable
+    scope = detail.scope or rule.scope
+    if scope is None and (error_class is ErrorClass.RATE_LIMIT or error_class is ErrorClass.QUOTA):
+        scope = facts.scope()
     return Verdict(
-        error_class=error_class,
-        reason=detail.reason,
-        retryable=known.retryable if retryable is None else retryable,
-        fault=detail.fault or rule.fault or known.fault,
-        side_effects=effects,
-        retry_after=wait,
-        limit_dimension=detail.limit_dimension or rule.limit_dimension,
-        scope=detail.scope or rule.scope or (_scope(facts) if limited else None),
-        evidence=_evidence(rule, facts),
-        confidence=_UNSURE if error_class is ErrorClass.UNKNOWN else CONFIDENCE[rule.tier],
+        error_class,
+        detail.reason,
+        known.retryable if retryable is None else retryable,
+        detail.fault or rule.fault or known.fault,
+        effects,
+        wait,
+        detail.limit_dimension or rule.limit_dimension,
+        scope,
+        _evidence(rule, facts),
+        _UNSURE if error_class is ErrorClass.UNKNOWN else CONFIDENCE[rule.tier],
     )
-
-
-def _detail(rule: Rule, facts: Facts, candidates: Sequence[Rule]) -> Rule:
-    """Find the reason in the words when the deciding rule only knew the class."""
-    if rule.reason != "unspecified":
-        return rule
-    for other in candidates:
-        if other.error_class is rule.error_class and other.reason != "unspecified" and holds(other, facts):
-            return other
-    return rule
-
-
-def _scope(facts: Facts) -> str | None:
-    said = facts.plain
-    if not said.words:
-        return None
-    return next((scope for scope, pattern in _SCOPES if pattern.search(said.text, said.words)), None)
 
 
 def _evidence(rule: Rule, facts: Facts) -> tuple[str, ...]:

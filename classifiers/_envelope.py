@@ -6,9 +6,9 @@ whoever refused.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Final, NamedTuple
 
 CODE_KEYS: Final = frozenset({
     "code", "type", "status", "reason", "error_code", "errorcode", "err_code", "error_type", "errortype",
@@ -28,21 +28,33 @@ _PAYLOAD_KEYS: Final = frozenset({
     "failed_generation", "arguments", "input", "input_value", "params", "prompt", "messages", "tasks",
     "usage", "usagemetadata", "headers", "query",
 })  # fmt: skip
+# What a key's value is good for: one look-up a key, since most keys are good for nothing.
+_PAYLOAD, _CODE, _STATUS, _FINISH, _WORDS = 1, 2, 4, 8, 16
+_USES: Final[dict[str, int]] = {"": _WORDS}
+for _keys, _use in (
+    (CODE_KEYS, _CODE), (_INNER_STATUS_KEYS, _STATUS), (_FINISH_KEYS, _FINISH), (MESSAGE_KEYS, _WORDS),
+    (_PAYLOAD_KEYS, _PAYLOAD),
+):  # fmt: skip
+    for _key in _keys:
+        _USES[_key] = _USES.get(_key, 0) | _use
 _NESTING: Final = (dict, list, tuple, Mapping)
+_LEAVES: Final = frozenset({str, int, float, bool, type(None)})
 _DEPTH: Final = 10
 _NODES: Final = 300
 _TEXT: Final = 4096
 _PARSE_LIMIT: Final = 262_144
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """What a body said. `codes` innermost first, as sent; `status` is an HTTP status found inside."""
+class Envelope(NamedTuple):
+    """What a body said. `codes` innermost first, as sent; `status` is an HTTP status found inside; `of` is
+    the body that was read.
+    """
 
     codes: tuple[str, ...] = ()
     status: int | None = None
     message: str = ""
     finish: str | None = None
+    of: object = None
 
 
 EMPTY: Final = Envelope()
@@ -79,47 +91,60 @@ def opened(text: str, otherwise: object) -> object:
 def read(body: object) -> Envelope:
     """Walk a decoded body, breadth first and bounded."""
     if isinstance(body, str):
-        return Envelope(message=body)
-    if not isinstance(body, _NESTING):
+        return Envelope(message=body, of=body)
+    if not _nests(body):
         return EMPTY
     found: list[tuple[int, str]] = []
     words: list[str] = []
-    status: tuple[int, int] | None = None
+    status: int | None = None
+    status_depth = -1
     finish: str | None = None
     queue: list[tuple[int, object]] = [(0, body)]
     for depth, node in queue:
         for key, value in _items(node):
-            if key in _PAYLOAD_KEYS:
+            use = _USES.get((key if type(key) is str else str(key)).lower(), 0)
+            if use & _PAYLOAD:
                 continue
             text = value if isinstance(value, str) else None
             child = value if text is None else opened(text, None) if "{" in text or "[" in text else None
-            if child is not None and isinstance(child, _NESTING):
+            if _nests(child):
                 if depth < _DEPTH and len(queue) < _NODES:
                     queue.append((depth + 1, child))
                 continue
-            number = _status(value) if key in _INNER_STATUS_KEYS else None
-            if number is not None and (status is None or depth >= status[0]):
-                status = (depth, number)
-            if key in CODE_KEYS and isinstance(value, str | int) and not isinstance(value, bool):
+            if not use:
+                continue
+            if use & _STATUS and depth >= status_depth and (number := _status(value)) is not None:
+                status, status_depth = number, depth
+            if use & _CODE and _codes(value):
                 found.append((depth, str(value)[:120]))
-            if text is not None and key in _FINISH_KEYS:
+            if text is not None and use & _FINISH:
                 finish = text
-            if text is not None and (key in MESSAGE_KEYS or not key):
+            if text is not None and use & _WORDS:
                 words.append(text[:_TEXT])
-    found.sort(key=lambda pair: -pair[0])
-    return Envelope(
-        tuple(dict.fromkeys(code for _, code in found)),
-        status[1] if status else None,
-        "\n".join(words),
-        finish,
-    )
+    found.sort(key=_innermost)
+    codes = tuple(dict.fromkeys([code for _, code in found]))
+    return Envelope(codes, status, "\n".join(words), finish, body)
 
 
-def _items(node: object) -> list[tuple[str, object]]:
-    if isinstance(node, Mapping):
-        return [(str(key).lower(), value) for key, value in list(node.items())[:_NODES]]
+def _innermost(code: tuple[int, str]) -> int:
+    return -code[0]
+
+
+def _items(node: object) -> Iterable[tuple[object, object]]:
+    if type(node) is dict or isinstance(node, Mapping):
+        return islice(node.items(), _NODES)
     assert isinstance(node, list | tuple)
     return [("", value) for value in node[:_NODES]]
+
+
+def _nests(value: object) -> bool:
+    """Tell whether there is something inside. What JSON knows comes first: asking for a Mapping is slow."""
+    kind = type(value)
+    return kind is dict or kind is list or (kind not in _LEAVES and isinstance(value, _NESTING))
+
+
+def _codes(value: object) -> bool:
+    return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))
 
 
 def _status(value: object) -> int | None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from penstock.classifiers import _classify
 from penstock.classifiers._facts import Facts
+from penstock.classifiers._rule import Rule
 from penstock.classifiers._table import holds
 from penstock.classifiers.evidence import Evidence, Verdict
 
@@ -35,9 +36,13 @@ def explain(evidence: Evidence) -> Explanation:
     """Classify and show the walk: what was seen, which rules were tried, which held."""
     table = _classify.active()
     facts = Facts(evidence, table.distinct, table.vocabulary)
+    tried: dict[str, tuple[Rule, bool]] = {}
+    for slot in table.found(facts):
+        rule = slot.rule
+        tried[rule.id] = (rule, holds(slot, facts) or tried.get(rule.id, (rule, False))[1])
     steps = tuple(
-        Step(r.id, r.tier.name.lower(), f"{r.error_class}.{r.reason}", holds(r, facts), r.source)
-        for r in table.candidates(facts)
+        Step(rule.id, rule.tier.name.lower(), f"{rule.error_class}.{rule.reason}", held, rule.source)
+        for rule, held in tried.values()
     )
     return Explanation(
         _classify.classify(evidence),

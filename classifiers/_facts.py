@@ -1,7 +1,7 @@
 """Evidence, made ready to be matched: what was said, by whom, in which words."""
 
 import re
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from penstock.classifiers import _envelope
@@ -38,6 +38,18 @@ _EXPLICIT_STATUS: Final = re.compile(
 STATUS_WORDS: Final = frozenset(
     str(number) for number in (*range(400, 432), 451, 498, 499, *range(500, 512), *range(520, 531), 529, 598)
 )
+# Whose limit it is: words, and letters that Google's names for windows end in.
+_SCOPES: Final[tuple[tuple[str, frozenset[str], tuple[str, ...]], ...]] = (
+    ("org", frozenset({"organization", "organisation", "workspace", "team"}), ()),
+    ("project", frozenset({"project"}), ("perproject",)),
+    ("key", frozenset(), (" api key ", " trial key ", " key limit ")),
+    ("account", frozenset({"account", "accounts", "subscription"}), ()),
+    ("model", frozenset({"model"}), ("permodel",)),
+)
+WORDS_OF_FACTS: Final = STATUS_WORDS.union(
+    *(names for _, names, _ in _SCOPES),
+    *(pattern.vocabulary for pattern in (TOOL_WORDS, TOOL_NAMES, MODEL_WORDS)),
+)
 _VAGUE: Final = frozenset({200, 400, 500, 502, 503})
 _ERRORS_INSIDE: Final = frozenset({401, 402, 403, 404, 408, 413, 422, 429, 500, 502, 503, 504, 524, 529})
 _NORMAL_ENDS: Final = frozenset(
@@ -60,32 +72,29 @@ _NORMAL_ENDS: Final = frozenset(
 
 class Facts:
     """What rules are matched against. `signals` in order: innermost envelope first; the `distinct` ones
-    are believed wherever they stand in the text. `known` are those of the text's words that anybody
-    asks for: they are looked up once, and most words are not among them.
+    are believed wherever they stand in the text. Of the text's words only those of the `vocabulary` are
+    kept: most words nobody asks for.
     """
 
-    __slots__ = ("finish", "headers", "kind", "known", "plain", "provider", "signals", "status")
+    __slots__ = ("finish", "headers", "kind", "plain", "provider", "signals", "status")
 
     def __init__(self, evidence: Evidence, distinct: frozenset[str], vocabulary: frozenset[str]) -> None:
-        body = evidence.body
-        envelope = _envelope.read(_envelope.decode(body)) if body else _envelope.EMPTY
+        envelope = _reading(evidence) if evidence.body else _envelope.EMPTY
         message = evidence.message or ""
         if envelope.message and envelope.message not in message:
             message = f"{message}\n{envelope.message}" if message else envelope.message
-        self.plain: Plain = plain(message) if message else EMPTY
-        self.known: Set[str] = vocabulary & self.plain.words
+        self.plain: Plain = plain(message, vocabulary) if message else EMPTY
         self.provider = provider_name(evidence.provider)
         self.headers: Mapping[str, str] = evidence.headers
-        self.signals = _signals(evidence, envelope, self.plain.raw, self.known & distinct)
+        self.signals = _signals(evidence, envelope, self.plain, distinct)
         finish = evidence.finish_reason or envelope.finish
-        self.finish = signal_key(finish) if finish and signal_key(finish) not in _NORMAL_ENDS else None
-        self.status = _status(evidence.status, envelope.status, self.plain.text, self.known)
-        self.kind = self._owner(evidence.span_kind)
+        self.finish = _abnormal(finish) if finish else None
+        self.status = _status(evidence.status, envelope.status, self.plain)
+        kind = evidence.span_kind
+        self.kind = kind if kind is SpanKind.TOOL or kind is SpanKind.LLM else self._owner(kind)
 
     def _owner(self, kind: SpanKind) -> SpanKind:
         """Say whose failure this is when the span does not: a tool's, if it shows."""
-        if kind is SpanKind.TOOL or kind is SpanKind.LLM:
-            return kind
         if kind is SpanKind.UNKNOWN and self.provider in TOOL_SERVICES:
             return SpanKind.TOOL
         text, words = self.plain.text, self.plain.words
@@ -95,21 +104,50 @@ class Facts:
             return SpanKind.TOOL
         return kind
 
+    def scope(self) -> str | None:
+        """Say whose limit the words speak of."""
+        text, words = self.plain.text, self.plain.words
+        for scope, names, letters in _SCOPES:
+            if not names.isdisjoint(words) or any(part in text for part in letters):
+                return scope
+        return None
 
-def _signals(evidence: Evidence, envelope: _envelope.Envelope, raw: str, spoken: Set[str]) -> dict[str, None]:
+
+def _reading(evidence: Evidence) -> _envelope.Envelope:
+    """Take the extractor's reading of the body, if it is of this body."""
+    reading, body = evidence.reading, evidence.body
+    if reading is not None and reading.of is body:
+        return reading
+    return _envelope.read(_envelope.decode(body))
+
+
+def _abnormal(finish: str) -> str | None:
+    key = signal_key(finish)
+    return None if key in _NORMAL_ENDS else key
+
+
+def _signals(
+    evidence: Evidence, envelope: _envelope.Envelope, said: Plain, distinct: frozenset[str]
+) -> dict[str, None]:
     found: dict[str, None] = {}
-    for code in (evidence.code, evidence.type, *envelope.codes):
+    if evidence.code:
+        _add(found, evidence.code)
+    if evidence.type:
+        _add(found, evidence.type)
+    for code in envelope.codes:
         if code:
             _add(found, code)
     for name in evidence.exception_types:
         found[signal_key(name.rpartition(".")[2])] = None
+    raw = said.raw
     if not raw:
         return found
     for code in _codes_in(raw):
         _add(found, code)
     if "-32" in raw:
         found.update((f"_{number}", None) for number in _JSON_RPC.findall(raw))
-    found.update(dict.fromkeys(spoken))
+    if spoken := said.words & distinct:
+        found.update(dict.fromkeys(sorted(spoken)))
     return found
 
 
@@ -131,24 +169,25 @@ def _add(found: dict[str, None], code: str) -> None:
         found.update(dict.fromkeys(key.split(".")))
 
 
-def _status(given: int | None, inside: int | None, text: str, known: Set[str]) -> int | None:
+def _status(given: int | None, inside: int | None, said: Plain) -> int | None:
     """Prefer the innermost status where the outer one is a wrapper's."""
     if given is not None and given not in _VAGUE:
         return given
     if inside in _ERRORS_INSIDE and (given is None or inside not in (500, 502, 503)):
         return inside
-    if given is not None:
-        if STATUS_WORDS.isdisjoint(known):
-            return given
-        said = [int(number) for number in _EXPLICIT_STATUS.findall(text)]
-        return next((number for number in reversed(said) if number in _ERRORS_INSIDE and number < 500), given)
-    return _said(text, known)
+    if STATUS_WORDS.isdisjoint(said.words):
+        return given
+    if given is None:
+        return _said(said)
+    numbers = [int(number) for number in _EXPLICIT_STATUS.findall(said.text)]
+    return next((number for number in reversed(numbers) if number in _ERRORS_INSIDE and number < 500), given)
 
 
-def _said(text: str, known: Set[str]) -> int | None:
+def _said(said: Plain) -> int | None:
     """Find the last status that the words speak of."""
+    text = said.text
     found: tuple[int, int] | None = None
-    for number in STATUS_WORDS & known:
+    for number in STATUS_WORDS & said.words:
         position = text.rfind(number)
         near = text[max(0, position - 40) : position + 24]
         if _STATUS.search(near) or position == 1:

@@ -31,6 +31,7 @@ def evidence_of_response(
         body=value,
         headers=headers or {},
         now_unix=time.time() if now_unix is None else now_unix,
+        reading=envelope,
     )
 
 
@@ -54,6 +55,7 @@ def evidence_of_stream_error(
         headers=headers or {},
         stream_started=True,
         now_unix=time.time(),
+        reading=inner,
     )
 
 
@@ -75,6 +77,7 @@ def evidence_of_mcp_result(result: object, *, server: str | None = None) -> Evid
         code=inner.codes[0] if inner.codes else None,
         message=inner.message or None,
         body=value,
+        reading=inner,
     )
 
 

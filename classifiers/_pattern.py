@@ -11,32 +11,26 @@ import re
 from collections.abc import Iterable, Set
 from typing import Final
 
+from penstock.classifiers._needs import is_literal, needed_words, needs, split, trimmed
+
 _GAP: Final = r"(?:\S+ ){0,5}?"
-_PLAIN: Final = re.compile(r"[a-z0-9_ ]+")
-_OPTIONAL: Final = ("?", "*", "{0")
-_SHORTEST: Final = 3
 _REACH: Final = 160
 _SHORT_TEXT: Final = 400
-_WHOLE_WORD: Final = re.compile(r"(?<= )[a-z0-9_]+(?= )")
-# What whole words may be left out between two others: gaps, `(the |a )?`, `(\S+ ){0,3}?`.
-_LEFT_OUT: Final = re.compile(r"(?<= )(?:~|\((?:\?:)?(?:[^()|]* \|)*[^()|]* \)(?:[?*]|\{0,\d+\})\??)+")
+_SELDOM: Final = 2
 _START: Final = re.compile(r"(?<![\[\\])\^")
 _END: Final = re.compile(r"(?<!\\)\$")
-_LAST_LETTER: Final = re.compile(r"(?<![\\a-z0-9_])([a-z0-9_]+)([a-z0-9_])\?")
-
-Needs = tuple[tuple[str, ...], ...]
 
 
 class Pattern:
-    """Alternatives, each looked for only where a word it needs was said, around the rarest letters."""
+    """Alternatives, each looked for only where the words it needs were said."""
 
     __slots__ = ("_always", "_by_word", "_words")
 
     def __init__(self, text: str) -> None:
-        by_word: dict[str, list[_Alternative]] = {}
+        by_word: dict[str, list[Alternative]] = {}
         always = []
         for part in split(text):
-            alternative = _Alternative(part)
+            alternative = Alternative(part)
             for word in alternative.words[0] if alternative.words else ():
                 by_word.setdefault(word, []).append(alternative)
             if not alternative.words:
@@ -45,8 +39,16 @@ class Pattern:
         self._by_word = by_word
         self._words = frozenset(by_word)
 
+    @property
+    def vocabulary(self) -> frozenset[str]:
+        """All words that an alternative asks for."""
+        wanted = [words for found in self._by_word.values() for a in found for words in a.words]
+        return frozenset().union(*wanted)
+
     def search(self, text: str, words: Set[str]) -> bool:
-        """Tell whether any alternative is in `text`, a plain form whose words are `words`."""
+        """Tell whether any alternative is in `text`, a plain form; `words` are those of its words that
+        the vocabulary holds, or all of them.
+        """
         for alternative in self._always:
             if alternative.search(text, words):
                 return True
@@ -54,141 +56,71 @@ class Pattern:
             return False
         for word in self._words & words:
             for alternative in self._by_word[word]:
-                if alternative.search(text, words):
+                if alternative.possible(words) and alternative.search(text, words):
                     return True
         return False
 
 
-class _Alternative:
-    __slots__ = ("_anchors", "_needs", "_regex", "_text", "words")
+class Alternative:
+    """One way to say it. `words` are sets of which a text must hold one word each, the most telling first."""
+
+    __slots__ = ("_edged", "_letters", "_literal", "_reach", "_regex", "_text", "words")
 
     def __init__(self, text: str) -> None:
-        found = needs(text)
-        rarest = max(found, key=_telling, default=())
+        text = trimmed(text)
         self.words = needed_words(text)
         self._text = text
-        self._anchors = () if "$" in text or "^" in text else rarest
-        self._needs = tuple(part for part in found if part is not rarest)
+        self._literal = f" {text} " if is_literal(text) else None
         self._regex: re.Pattern[str] | None = None
 
+    def possible(self, words: Set[str]) -> bool:
+        """Tell whether a text of these words can match."""
+        return not any(needed.isdisjoint(words) for needed in self.words)
+
     def search(self, text: str, words: Set[str]) -> bool:
-        for needed in self.words:
-            if needed.isdisjoint(words):
+        """Look for it in a text of these words, which is possible."""
+        if self._literal is not None:
+            return self._literal in text
+        regex = self._regex or self._compile()
+        for part in self._letters:
+            if not any(letters in text for letters in part):
                 return False
-        if not self._anchors:
-            return self._matches(text)
-        if len(text) <= _SHORT_TEXT:
-            for anchor in self._anchors:
-                if anchor in text:
-                    return self._matches(text)
-            return False
-        if not self._possible(text):
-            return False
-        for anchor in self._anchors:
+        if len(text) <= _SHORT_TEXT or self._edged:
+            return regex.search(text) is not None
+        for anchor in self._anchors(text, words):
             position = text.find(anchor)
             while position >= 0:
-                start, end = _around(text, position, position + len(anchor))
-                if self._matches(text[start:end]):
+                start, end = _around(text, position, position + len(anchor), self._reach)
+                if regex.search(text, start, end) is not None:
                     return True
-                position = text.find(anchor, max(position + 1, end - _REACH))
+                position = text.find(anchor, max(position + 1, end - self._reach))
         return False
 
-    def _possible(self, window: str) -> bool:
-        for need in self._needs:
-            for letters in need:
-                if letters in window:
-                    break
-            else:
-                return False
-        return True
+    def _anchors(self, text: str, words: Set[str]) -> Iterable[str]:
+        """Choose what to look around in a long text: something a match must hold that was said seldom."""
+        if not self.words:
+            return max((*self._letters, (" ",)), key=_telling)
+        anchors: list[str] = []
+        for needed in self.words:
+            anchors = [f" {word} " for word in needed & words]
+            if sum(map(text.count, anchors)) <= _SELDOM:
+                break
+        return anchors
 
-    def _matches(self, window: str) -> bool:
-        if not self._possible(window):
-            return False
-        if self._regex is None:
-            self._regex = _compiled(self._text)
-        return self._regex.search(window) is not None
-
-
-def _compiled(text: str) -> re.Pattern[str]:
-    """Compile one alternative. Unlike a word boundary, a space in front is a prefix the engine skips to."""
-    text = _END.sub("(?= $)", _START.sub("(?<=^ )", text.replace("~", _GAP)))
-    return re.compile(f" (?:{text})(?= )")
-
-
-def _around(text: str, start: int, end: int) -> tuple[int, int]:
-    """Widen a span by what gaps and neighbours take, to whole words and the spaces around them."""
-    first = text.rfind(" ", 0, start - _REACH) if start > _REACH else 0
-    last = text.find(" ", end + _REACH) + 1
-    return first, last or len(text)
+    def _compile(self) -> re.Pattern[str]:
+        """Make ready when first needed. A space in front, unlike a word boundary, is something to skip to."""
+        # The look-up of words has settled what is within one word.
+        self._letters = tuple(part for part in needs(self._text) if not self.words or _spans_words(part))
+        gaps = any(sign in self._text for sign in "~*+{")
+        self._reach = _REACH if gaps else min(_REACH, len(self._text))
+        self._edged = "^" in self._text or "$" in self._text
+        text = _END.sub("(?= $)", _START.sub("(?<=^ )", self._text.replace("~", _GAP)))
+        self._regex = re.compile(f" (?:{text})(?= )")
+        return self._regex
 
 
-def split(text: str) -> list[str]:
-    """Split a pattern at its outermost `|`."""
-    parts, depth, start = [], 0, 0
-    for position, char in enumerate(text):
-        if char in "([":
-            depth += 1
-        elif char in ")]":
-            depth -= 1
-        elif char == "|" and depth == 0:
-            parts.append(text[start:position])
-            start = position + 1
-    return [*parts, text[start:]]
-
-
-def needed_words(text: str) -> tuple[frozenset[str], ...]:
-    """List what whole words one alternative needs: one of each set. The most telling set comes first."""
-    found = []
-    for part in needs(f" {text} ", whole_words=True):
-        words = [max(_WHOLE_WORD.findall(letters), key=len, default="") for letters in part]
-        if all(words):
-            found.append(frozenset(words))
-    return tuple(sorted(found, key=lambda words: -min(map(len, words))))
-
-
-def needs(text: str, *, whole_words: bool = False) -> Needs:
-    """List what one alternative cannot match without: for each mandatory part, letters of which some
-    must be there. Empty when nothing can be said. With `whole_words`, words that may stand in between
-    are passed over, so that the letters on either side show where words end.
-    """
-    if whole_words:
-        text = _LAST_LETTER.sub(r"(\1|\1\2)", _LEFT_OUT.sub("", text))
-    found: list[tuple[str, ...]] = []
-    position = 0
-    while position < len(text):
-        if text[position] == "(":
-            end = _closing(text, position)
-            inner, after = text[position + 1 : end], text[end + 1 : end + 4]
-            if not after.startswith(_OPTIONAL) and not inner.startswith(("?!", "?=", "?<")):
-                before = " " if text[position - 1 : position] == " " else ""
-                behind = " " if after.startswith(" ") and not after[1:].startswith(_OPTIONAL) else ""
-                branches = [f"{before}{branch}{behind}" for branch in split(inner.removeprefix("?:"))]
-                found.append(_branches(branches, whole_words=whole_words))
-            position = end + 1
-        elif text[position] == "[":
-            position = text.index("]", position) + 1
-        elif text[position] == "\\":
-            position += 2
-        elif match := _PLAIN.match(text, position):
-            letters, position = match[0], match.end()
-            if text[position : position + 2].startswith(_OPTIONAL):
-                letters = letters[:-1]
-            found.append((letters,))
-        else:
-            position += 1
-    return tuple(part for part in found if part and all(len(x.strip()) >= _SHORTEST for x in part))
-
-
-def _branches(branches: list[str], *, whole_words: bool) -> tuple[str, ...]:
-    """Give the most telling letters of each branch; empty when some branch has none."""
-    letters: list[str] = []
-    for branch in branches:
-        best = _rarest(needs(branch, whole_words=whole_words))
-        if not best:
-            return ()
-        letters.extend(best)
-    return tuple(letters)
+def _spans_words(part: tuple[str, ...]) -> bool:
+    return any(" " in letters.strip() for letters in part)
 
 
 def _telling(part: tuple[str, ...]) -> float:
@@ -196,15 +128,8 @@ def _telling(part: tuple[str, ...]) -> float:
     return min(map(len, part)) / len(part)
 
 
-def _rarest(parts: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
-    """Choose the part whose shortest letters are longest; empty when there is none."""
-    return max(parts, key=lambda part: min(map(len, part)), default=())
-
-
-def _closing(text: str, start: int) -> int:
-    depth = 0
-    for position in range(start, len(text)):
-        depth += {"(": 1, ")": -1}.get(text[position], 0)
-        if depth == 0:
-            return position
-    raise ValueError(f"unclosed group in {text!r}")
+def _around(text: str, start: int, end: int, reach: int) -> tuple[int, int]:
+    """Widen a span by what gaps and neighbours take, to whole words and the spaces around them."""
+    first = text.rfind(" ", 0, start - reach) if start > reach else 0
+    last = text.find(" ", end + reach) + 1
+    return max(first, 0), last or len(text)

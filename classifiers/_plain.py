@@ -6,8 +6,7 @@ table-driven pass over bytes keeps 2 kB at a few microseconds.
 
 import re
 from collections.abc import Set
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 _RAW_PART: Final = 8192
 _PLAIN_PART: Final = 2048
@@ -28,13 +27,12 @@ _ASKED_TOO_MUCH: Final = " requested exceeds limit"
 # A response's headers, printed into a message, speak of limits that were not hit.
 _HEADER: Final = re.compile(r"\b[\w-]{1,20}-ratelimit-[\w-]{1,60}")
 _WIDE: Final = re.compile("[\u2018\u2019]")
-_WIDE_BREAKS: Final = re.compile(r"[^\w']")
+_WIDE_BREAKS: Final = re.compile(r"[^\w\x00-\x7f]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Plain:
-    """`text` to match patterns on (a space on either side), its `words`, `raw` clipped (for hints that
-    bear numbers), `wide` when it holds letters beyond ASCII.
+class Plain(NamedTuple):
+    """`text` to match patterns on (a space on either side), those of its `words` that somebody asks for,
+    `raw` clipped (for hints that bear numbers), `wide` when it holds letters beyond ASCII.
     """
 
     text: str
@@ -46,8 +44,10 @@ class Plain:
 EMPTY: Final = Plain("", frozenset(), "", False)
 
 
-def plain(message: str) -> Plain:
-    """Reduce a message of any length; head and tail stand for a long one."""
+def plain(message: str, vocabulary: frozenset[str]) -> Plain:
+    """Reduce a message of any length; head and tail stand for a long one. Words outside `vocabulary` are
+    in the text only.
+    """
     raw = message
     if len(raw) > 2 * _RAW_PART:
         raw = f"{raw[:_RAW_PART]}\n{raw[-_RAW_PART:]}"
@@ -56,7 +56,7 @@ def plain(message: str) -> Plain:
     if len(raw) > 2 * _PLAIN_PART:
         raw = f"{raw[:_PLAIN_PART]}\n{raw[-_PLAIN_PART:]}"
     cooked = raw.replace("\\n", " ").replace("\\", "") if "\\" in raw else raw
-    if "Per" in cooked and ("PerMinute" in cooked or "PerDay" in cooked):
+    if "PerMinute" in cooked or "PerDay" in cooked:
         cooked = _WINDOW_NAME.sub(lambda match: _HUMP.sub(" ", match[0]), cooked)
     if "ratelimit-" in cooked:
         cooked = _HEADER.sub(" ", cooked)
@@ -65,5 +65,6 @@ def plain(message: str) -> Plain:
     wide = not cooked.isascii()
     if wide:
         cooked = _WIDE_BREAKS.sub(" ", _WIDE.sub("", cooked))
+        wide = not cooked.isascii()
     spoken = cooked.encode("utf-8", "replace").translate(_TABLE, _DELETED).decode("utf-8", "replace").split()
-    return Plain(f" {' '.join(spoken)} ", set(spoken), raw, wide)
+    return Plain(f" {' '.join(spoken)} ", vocabulary.intersection(spoken), raw, wide)

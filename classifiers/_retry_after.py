@@ -17,7 +17,7 @@ _ASKS: Final = {
     "available": ("available in",),
     "off": ("back off for",),
 }
-_WORDS: Final = frozenset(_ASKS)
+ASKING_WORDS: Final = frozenset(_ASKS)
 _WORD: Final = re.compile("[a-z]+")
 # And under letters, where the ask may be part of a longer word.
 _INSIDE: Final = {
@@ -75,8 +75,8 @@ def retry_after(
     where there is one, so that a skewed clock does no harm, else from `now_unix`. `words` are the
     message's in lower case, if they are known already.
     """
-    if not headers and not body and not message:
-        return None
+    if not headers and not body:
+        return _from_message(message, words)
     now = _served_unix(headers, now_unix)
     waits = [_from_headers(headers, now), _from_body(body, now), _from_message(message, words)]
     return max((wait for wait in waits if wait is not None), default=None)
@@ -148,7 +148,7 @@ def _from_message(message: str | None, words: Set[str] | None) -> float | None:
     text = message if len(message) <= 2 * _HEAD else message[:_HEAD] + message[-_HEAD:]
     text = text.lower()
     said = words if words is not None else frozenset(_WORD.findall(text))
-    asks = [ask for word in _WORDS & said for ask in _ASKS[word]]
+    asks = [ask for word in ASKING_WORDS & said for ask in _ASKS[word]]
     for letters, inside in _INSIDE.items():
         if letters in text:
             asks += inside

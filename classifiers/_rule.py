@@ -3,8 +3,9 @@
 All conditions that are given must hold; within one condition any of its values will do. A *signal*
 is a machine word wherever it stands: an error code or type, a gRPC status, an exception class, an
 errno. `text` is a regular expression over the message's *plain form*: lower case, punctuation gone,
-words one space apart; `~` stands for up to five words. A text rule is tried only when one of its
-`words` is in the message, which is what keeps a hundred of them cheap.
+words one space apart; `~` stands for up to five words. The table finds a text by the words that it
+cannot do without, which keeps hundreds of them cheap; `words` say so where the pattern does not, and
+are a condition of their own: one of them must be said.
 """
 
 from collections.abc import Mapping
@@ -29,6 +30,9 @@ class Tier(IntEnum):
     WEAK_SIGNAL = 4
     STATUS = 5
 
+
+UNSPECIFIED: Final = "unspecified"
+"""The reason of a rule that knows the class only."""
 
 CONFIDENCE: Final = {
     Tier.OWNER: 0.9, Tier.SIGNAL: 0.97, Tier.FINISH: 0.97, Tier.TEXT: 0.85, Tier.WEAK_SIGNAL: 0.8,
@@ -144,7 +148,7 @@ def rule(
         id=name,
         tier=tier,
         error_class=ErrorClass(error_class),
-        reason=reason or "unspecified",
+        reason=reason or UNSPECIFIED,
         source=source,
         example=_row(example),
         counterexample=_row(not_example),

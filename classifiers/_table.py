@@ -1,12 +1,14 @@
 """A rule table with an index: from what the evidence shows to the few rules worth trying."""
 
-from collections import defaultdict
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Iterator, Set
+from typing import Final, NamedTuple
 
-from penstock.classifiers._facts import STATUS_WORDS, Facts
+from penstock.classifiers._facts import WORDS_OF_FACTS, Facts
+from penstock.classifiers._needs import split
 from penstock.classifiers._parties import TOOL_SIGNALS
-from penstock.classifiers._rule import Rule, Tier, spellings, stands_out
+from penstock.classifiers._pattern import Alternative
+from penstock.classifiers._retry_after import ASKING_WORDS
+from penstock.classifiers._rule import UNSPECIFIED, Rule, Tier, spellings, stands_out
 from penstock.classifiers.evidence import SpanKind
 from penstock.classifiers.taxonomy import ErrorClass
 
@@ -28,87 +30,196 @@ _COMPATIBLE: Final[dict[ErrorClass, frozenset[int]]] = {
     ErrorClass.CANCELLED: frozenset({0, 200, 499, 500}),
 }
 _NO_STATUS: Final = frozenset({-1})
+_NOT_TOOLS: Final = frozenset(SpanKind) - {SpanKind.TOOL}
 
 
-_Index = dict[str, tuple[int, ...]]
+_Spoken = dict[str, list[tuple[int, tuple[frozenset[str], ...]]]]
+
+
+class Slot(NamedTuple):
+    """A rule, or one alternative of its text filed by itself, and what is cheap to ask first."""
+
+    rule: Rule
+    statuses: frozenset[int] | None
+    alternative: Alternative | None
+    more: bool
+
+
+class _Shelf:
+    """Where the slots of one kind of span stand. `before` is what is said that outranks or is as good as a
+    machine word, `texts` all else that is said, and `details` that by class; each under a word, with the
+    other words it needs.
+    """
+
+    __slots__ = ("always", "before", "details", "finishes", "signals", "statuses", "texts", "wide")
+
+    def __init__(self) -> None:
+        self.always: list[int] = []
+        self.wide: list[int] = []
+        self.signals: dict[str, list[int]] = {}
+        self.statuses: dict[int | None, list[int]] = {}
+        self.finishes: dict[str | None, list[int]] = {}
+        self.before: _Spoken = {}
+        self.texts: _Spoken = {}
+        self.details: dict[ErrorClass, _Spoken] = {name: {} for name in ErrorClass}
+
+    def machine(self, facts: Facts) -> list[int]:
+        """List what the machine words call for."""
+        found = [*self.always]
+        for signal in facts.signals:
+            if signal in self.signals:
+                found += self.signals[signal]
+        if facts.status in self.statuses:
+            found += self.statuses[facts.status]
+        if facts.finish in self.finishes:
+            found += self.finishes[facts.finish]
+        if facts.plain.wide:
+            found += self.wide
+        return sorted(set(found)) if len(found) > 1 else found
 
 
 class RuleTable:
-    """Rules in order of precedence, found by signal, word, status or finish."""
+    """Rules in order of precedence, found by signal, status or finish, or by what their texts need.
+
+    A text is filed by alternatives: each under the words it cannot do without, once for every kind of
+    span that it may speak of. One look-up a word leaves the few alternatives worth searching for.
+    """
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules = tuple(sorted(rules, key=lambda r: r.tier))
-        self._by_signal: _Index = defaultdict(tuple)
-        self._by_finish: _Index = defaultdict(tuple)
-        self._by_word: _Index = defaultdict(tuple)
-        self._by_status: dict[int, tuple[int, ...]] = defaultdict(tuple)
-        self._always: list[int] = []
-        self._wide: list[int] = []
-        for position, rule in enumerate(self.rules):
-            self._file(position, rule)
-        self.signals = frozenset(self._by_signal)
+        self._slots: list[Slot] = []
+        self._shelves = {kind: _Shelf() for kind in SpanKind}
+        for rule in self.rules:
+            self._file(rule)
+        self._first_text = sum(slot.rule.tier < Tier.TEXT for slot in self._slots)
+        self.signals = frozenset(key for rule in self.rules for key in rule.keys)
         self.distinct = TOOL_SIGNALS | {
             key for rule in self.rules for s in rule.signals if stands_out(s) for key in spellings(s)
         }
-        self._words = frozenset(self._by_word)
-        self.vocabulary = self._words | self.distinct | STATUS_WORDS
+        self.vocabulary = self._vocabulary()
 
-    def _file(self, position: int, rule: Rule) -> None:
-        """Index a rule under the one condition that is rarest."""
-        here = (position,)
-        if rule.signals:
-            for signal in rule.keys:
-                self._by_signal[signal] += here
-        elif rule.finishes:
-            for finish in rule.finishes:
-                self._by_finish[finish] += here
-        elif rule.words:
-            for word in rule.words:
-                self._by_word[word] += here
-        elif rule.substrings:
-            self._wide.append(position)
-        elif rule.statuses and rule.tier in (Tier.SIGNAL, Tier.STATUS, Tier.OWNER):
-            for status in rule.statuses:
-                self._by_status[status] += here
-        else:
-            self._always.append(position)
+    def found(self, facts: Facts) -> Iterator[Slot]:
+        """Yield what is worth trying, best first. Where machine words decide nobody asks for more, and the
+        texts are not looked up.
+        """
+        slots, shelf, known = self._slots, self._shelves[facts.kind], facts.plain.words
+        filed = shelf.machine(facts)
+        if known:
+            if not shelf.before.keys().isdisjoint(known):
+                filed = sorted({*filed, *_said(shelf.before, known)})
+            early = [slot for slot in filed if slot < self._first_text]
+            for slot in early:
+                yield slots[slot]
+            filed = sorted({*filed[len(early) :], *_said(shelf.texts, known)})
+        for slot in filed:
+            yield slots[slot]
 
-    def candidates(self, facts: Facts) -> list[Rule]:
-        """List the rules worth trying, best first."""
-        found = set(self._always)
-        for signal in self.signals.intersection(facts.signals):
-            found.update(self._by_signal[signal])
-        if facts.known:
-            for word in self._words & facts.known:
-                found.update(self._by_word[word])
-        if facts.status in self._by_status:
-            found.update(self._by_status[facts.status])
-        if facts.finish in self._by_finish:
-            found.update(self._by_finish[facts.finish])
-        if facts.plain.wide:
-            found.update(self._wide)
-        return [self.rules[position] for position in sorted(found)]
+    def detail(self, rule: Rule, facts: Facts) -> Rule:
+        """Find the reason in what else was said, when the rule that decided only knew the class."""
+        shelf, known = self._shelves[facts.kind], facts.plain.words
+        said = _said(shelf.before, known) + _said(shelf.details[rule.error_class], known)
+        for number in sorted({*shelf.machine(facts), *said}):
+            slot = self._slots[number]
+            other = slot.rule
+            if other.error_class is rule.error_class and other.reason != UNSPECIFIED and holds(slot, facts):
+                return other
+        return rule
+
+    def _file(self, rule: Rule) -> None:
+        """Index a rule under the one condition that is rarest, for the kinds of span it may speak of."""
+        shelves = [self._shelves[kind] for kind in rule.spans or _NOT_TOOLS]
+        if _by_words(rule):
+            for text in split(rule.text):
+                self._file_text(rule, text, shelves)
+            return
+        slot = self._add(rule)
+        for shelf in shelves:
+            if rule.signals:
+                for signal in rule.keys:
+                    shelf.signals.setdefault(signal, []).append(slot)
+            elif rule.finishes:
+                for finish in rule.finishes:
+                    shelf.finishes.setdefault(finish, []).append(slot)
+            elif rule.substrings:
+                shelf.wide.append(slot)
+            elif rule.statuses and rule.tier in (Tier.SIGNAL, Tier.STATUS, Tier.OWNER):
+                for status in rule.statuses:
+                    shelf.statuses.setdefault(status, []).append(slot)
+            else:
+                shelf.always.append(slot)
+
+    def _file_text(self, rule: Rule, text: str, shelves: Iterable[_Shelf]) -> None:
+        """Index an alternative under its most telling words, or the rule's own if those are asked for."""
+        alternative = Alternative(text) if text else None
+        needed = alternative.words if alternative is not None else ()
+        if rule.words and not any(words <= rule.words for words in needed):
+            needed = (rule.words, *needed)
+        slot = self._add(rule, alternative)
+        for shelf in shelves:
+            if not needed:
+                shelf.always.append(slot)
+                continue
+            texts = (shelf.texts, shelf.details[rule.error_class])
+            for spoken in texts if rule.tier >= Tier.TEXT else (shelf.before,):
+                for word in needed[0]:
+                    spoken.setdefault(word, []).append((slot, needed[1:]))
+
+    def _add(self, rule: Rule, alternative: Alternative | None = None) -> int:
+        statuses: frozenset[int] | None = rule.statuses or None
+        if statuses is None and rule.tier is Tier.TEXT:
+            statuses = _COMPATIBLE.get(rule.error_class, _NO_STATUS)
+        asked = (rule.providers, rule.signals, rule.headers, rule.finishes, rule.substrings, rule.unless)
+        more = any(asked) or (bool(rule.text) and alternative is None)
+        self._slots.append(Slot(rule, statuses, alternative, more))
+        return len(self._slots) - 1
+
+    def _vocabulary(self) -> frozenset[str]:
+        """List the words that anybody asks for: what else a message says is never looked at again."""
+        said = {word for shelf in self._shelves.values() for word in (*shelf.before, *shelf.texts)}
+        for slot in self._slots:
+            said.update(*(slot.alternative.words if slot.alternative is not None else ()))
+        for rule in self.rules:
+            for pattern in (None if _by_words(rule) else rule.pattern, rule.exclusion):
+                said |= pattern.vocabulary if pattern is not None else frozenset()
+        return frozenset(said).union(self.distinct, WORDS_OF_FACTS, ASKING_WORDS)
 
 
-def holds(rule: Rule, facts: Facts) -> bool:
-    """Test a rule's conditions, cheapest first: whose failure, which status, what was said."""
+def _said(spoken: _Spoken, known: Set[str]) -> list[int]:
+    """Look the words up: the alternatives that could be said with them."""
+    found = []
+    for word in known:
+        if word in spoken:
+            for slot, needed in spoken[word]:
+                for words in needed:
+                    if words.isdisjoint(known):
+                        break
+                else:
+                    found.append(slot)
+    return found
+
+
+def holds(slot: Slot, facts: Facts) -> bool:
+    """Test what a slot asks, cheapest first: which status, what was said, all else."""
+    rule, statuses, alternative, more = slot
+    return (
+        (statuses is None or (facts.status or 0) in statuses)
+        and (alternative is None or alternative.search(facts.plain.text, facts.plain.words))
+        and (not more or _meets(rule, facts))
+    )
+
+
+def _by_words(rule: Rule) -> bool:
+    return bool(rule.words or rule.text) and not rule.signals and not rule.finishes
+
+
+def _meets(rule: Rule, facts: Facts) -> bool:
+    """Test what only some rules ask."""
+    plain = facts.plain
     if rule.providers and facts.provider not in rule.providers:
         return False
-    # A tool's failure is for the rules about tools; the others say so where it matters to them.
-    if (rule.spans or facts.kind is SpanKind.TOOL) and facts.kind not in rule.spans:
-        return False
-    allowed = rule.statuses
-    if not allowed and rule.tier is Tier.TEXT:
-        allowed = _COMPATIBLE.get(rule.error_class, _NO_STATUS)
-    if allowed and (facts.status or 0) not in allowed:
-        return False
-    return _said(rule, facts)
-
-
-def _said(rule: Rule, facts: Facts) -> bool:
     if rule.signals and rule.keys.isdisjoint(facts.signals):
         return False
-    pattern, plain = rule.pattern, facts.plain
+    pattern = None if _by_words(rule) else rule.pattern
     if pattern is not None and not pattern.search(plain.text, plain.words):
         return False
     if rule.finishes and facts.finish not in rule.finishes:

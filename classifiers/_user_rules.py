@@ -83,17 +83,15 @@ def _rule_of_table(table: Mapping[str, Any], number: int, path: object) -> Rule:
     name, verdict = fields.pop("id", None), fields.pop("verdict", None)
     if not isinstance(name, str) or not isinstance(verdict, str):
         raise UsageError(f'{where}: id and verdict are needed, as in verdict = "rate_limit.rpm"')
-    if not fields.keys() & {"signals", "statuses", "finishes", "words", "substrings", "headers"}:
+    if not fields.keys() & {"signals", "statuses", "finishes", "text", "words", "substrings", "headers"}:
         raise UsageError(
-            f"{where} ({name}): give a condition: signals, statuses, finishes, headers, words or substrings"
+            f"{where} ({name}): give a condition: signals, statuses, finishes, headers, text, words …"
         )
     tier = str(fields.pop("tier", "signal")).upper()
     if tier not in Tier.__members__:
         raise UsageError(
             f"{where} ({name}): tier is one of {', '.join(Tier.__members__).lower()}, not {tier.lower()!r}"
         )
-    if "text" in fields and "words" not in fields:
-        raise UsageError(f"{where} ({name}): text needs words, of which one must be in the message")
     fields.setdefault("source", str(path))
     fields.setdefault("example", {})
     fields.setdefault("not_example", {})

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
+from penstock.classifiers._envelope import Envelope
 from penstock.classifiers.taxonomy import (
     CLASSES,
     TAXONOMY_VERSION,
@@ -33,7 +35,8 @@ class Evidence:
     extractor found one. `body` is a decoded JSON value or text. Header names are lower case.
     `finish_reason` is what an answer with status 200 ended with; `stream_started` is true once a
     byte of the answer was read. `now_unix` is when the failure was seen: dates and epochs in
-    Retry-After are measured from it.
+    Retry-After are measured from it. `reading` is what an extractor read in `body` already: it counts
+    for that very object only.
     """
 
     provider: str | None = None
@@ -49,10 +52,10 @@ class Evidence:
     framework: str | None = None
     stream_started: bool = False
     now_unix: float | None = None
+    reading: Envelope | None = field(default=None, repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What a failure was.
 
     `retry_after` is in seconds. `limit_dimension` is one of requests_per_minute, tokens_per_minute,

@@ -18,7 +18,7 @@ _SERVERS = "vLLM, llama.cpp, Ollama, LM Studio, TGI: server sources and public i
 ACCOUNT: Final[tuple[Rule, ...]] = (
     _text(
         "text.region", "auth.region_unsupported", source=f"{_OPENAI}; {_GEMINI}",
-        words="area location region country territory regions countries", statuses="0 200 400 403 451 500",
+        statuses="0 200 400 403 451 500",
         text="(location|region|country|territory|countries|regions) ~(not supported|unsupported|not available|is not|restricted|blocked|forbidden)|"
         "(not (available|supported|allowed|permitted|accessible)|isnt available|unavailable|unsupported) ~(in|from|for) (your|this|the current|the) ~(region|country|location|area|territory)|unsupported (region|country)",
         unless="model ~(not supported|not available|unsupported|not found) in (this |the )?region|us ~\\d|west|east|on demand|bucket",
@@ -26,7 +26,7 @@ ACCOUNT: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.suspended", "auth.account_suspended", source=_OPENAI,
-        words="blocked suspended deactivated disabled banned terminated restricted locked hold", statuses="0 200 400 401 403 429 500",
+        statuses="0 200 400 401 403 429 500",
         text="(account|organization|consumer|workspace|user|project|org|subscription|key|team) ~(suspended|deactivated|disabled|banned|terminated|locked|on hold|restricted|blocked)|"
         "(suspended|deactivated|disabled|banned) ~(account|organization|user)|has been (suspended|deactivated|banned)",
         unless="credit|balance|spending limit|invoices|billing|tool|function|parameter|subscription key",
@@ -34,14 +34,13 @@ ACCOUNT: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.key", "auth.invalid_key", source=f"{_OPENAI}; {_ANTHROPIC}; {_GEMINI}",
-        words="configured disabled exist found have incorrect invalid missing must not provided rejected required supported valid wrong session expired revoked api_key api key apikey unauthorized authentication authenticate credentials credential token oauth unauthenticated login "
-        "auth_key unauthorised logged bearer authorization jwt x_api_key cookie signature 401 auth reauthenticate", statuses="0 200 400 401 403 407 498 500 502",
+        statuses="0 200 400 401 403 407 498 500 502",
         text="(invalid|incorrect|wrong|bad|malformed|no|missing|expired|unknown|revoked|without|empty|valid|unable to find) ~(api ?keys?|api_key|x api key|apikey|auth_key|subscription key|access token|auth token|bearer token|"
         "auth credentials|credentials?|authentication|authorization header|authorization|security token|bearer|openai_api_key|token header|username or token|user token|oauth token|jwt)|"
         "(api ?keys?|api_key|x api key|apikey|access token|auth token|bearer token|oauth token|credentials?|security token|session token|refresh token|jwt|authorization header|\\w*_api_key|iam token|the token|your token|login) ~(invalid|incorrect|not valid|expired|missing|required|"
         "revoked|not found|not set|not configured|not provided|must be set|is wrong|disabled|has been disabled|unauthorized|not supported|not exist|does not exist|rejected|not have)|"
         "unauthori[sz]ed|unauthenticated|(authentication|authorization|auth) ~(failed|failure|error|fails|required|invalid|missing|expired|token)|not (logged in|authenticated|authorized to use this api)|"
-        "(session|login|key) (has |is |was |been )*(expired|revoked)|(please )?(log ?in|run login|re ?authenticate|sign in)( again)?|could not (resolve|validate|load) (authentication|credentials|default credentials)|"
+        "(session|login|key) (has |is |was |been )*(expired|revoked)|log ?in|run login|re authenticate|reauthenticate|sign in|could not (resolve|validate|load) (authentication|credentials|default credentials)|"
         "unable to locate credentials|user not found|(didnt|did not|havent) (provide|set|specify) (an |a |your )?(api key|api_key|apikey|token)|api_key client option|could not validate credentials",
         unless="context|unexpected token|max_tokens|tokens? ~(exceed|limit)|model ~not found|json|billing",
         example="Incorrect API key provided: sk-proj-***. You can find your API key at", not_example="Unexpected token < in JSON",
@@ -51,8 +50,7 @@ ACCOUNT: Final[tuple[Rule, ...]] = (
 RIGHTS: Final[tuple[Rule, ...]] = (
     _text(
         "text.denied", "auth.permission_denied", source=f"{_OPENAI}; {_AWS}; https://cloud.google.com/apis/design/errors",
-        words="member account authorization cloudflare host_not_allowed insufficient missing not privileges project request required scope scopes used permission permissions denied forbidden access authorized allowed entitled authorised allowlist verified gated restricted privacy "
-        "organization enabled blocked", statuses="0 200 400 401 403 404 500",
+        statuses="0 200 400 401 403 404 500",
         text="permission(s)? ~(denied|required|missing|not|insufficient)|must be a member of|(insufficient|missing|lack\\w*|no|without) (the )?(permission|permissions|privileges|scopes?|access)|"
         "access ~(denied|forbidden|not allowed|restricted|not granted|to this model is)|not (authorized|permitted|entitled|authorised|allowed) (to|for)|forbidden|"
         "(do not|dont|does not|doesnt|did not) (currently )?have (\\S+ ){0,3}?(access|permission|authorization|permissions)|access (to|for) (\\S+ ){0,6}?(denied|restricted|not|requires)|"
@@ -65,14 +63,13 @@ RIGHTS: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.not_on_demand", "invalid_request.model_not_available", source=_AWS,
-        words="throughput", text="on demand throughput", statuses="0 200 400",
+        text="on demand throughput", statuses="0 200 400",
         example="Invocation of model ID anthropic.claude-x with on-demand throughput isn't supported. Retry your request with the ID",
         not_example="Provisioned throughput exceeded",
     ),
     _text(
         "text.no_model", "invalid_request.model_not_found", source=f"{_OPENAI}; {_SERVERS}; {_OPENROUTER}",
-        words="cannot channels deployments found identifier inference instance instances loaded model_id model_not_found operation provide providers pulling throughput version model models deployment endpoint endpoints engine unknown pull channel 404 route resource deprecated decommissioned retired "
-        "model_name provider checkpoint url path page api", statuses="0 200 400 403 404 405 410 422 424 500 501 503",
+        statuses="0 200 400 403 404 405 410 422 424 500 501 503",
         text="(model|models|deployment|engine|checkpoint|inference profile) (\\S+ ){0,8}?(not found|does not exist|doesnt exist|not exist|do not exist|is not (a )?(valid|supported|available|recogni[sz]ed|found|known|accessible|served|allowed|deployed|configured)|isnt (available|supported|valid)|"
         "unknown|unavailable|not available|not supported|was not found|has been (deprecated|decommissioned|retired|removed|disabled|discontinued|shut)|is (deprecated|decommissioned|retired|no longer)|no longer (available|supported)|not (been )?(deployed|enabled|loaded|specified)|cannot be found|could not be found|reached the end of its life|is invalid|end of life)|"
         "(unknown|invalid|unsupported|no such|unrecognized|missing|nonexistent|non existent|no|wrong|provided) (model|deployment|models|model id|model identifier|model name|engine|model_name)|"

@@ -14,8 +14,7 @@ _OPENAI = "https://platform.openai.com/docs/guides/error-codes"
 CALLS: Final[tuple[Rule, ...]] = (
     _text(
         "text.turns", "model.max_iterations", source="LangChain, CrewAI, AutoGPT, OpenAI Agents: loop guards",
-        words="agent called detected infinite progress round time total_tokens_limit turn same iteration iterations recursion turns steps loop looping stuck max_iterations max_turns max_steps stopped rounds repeating step "
-        "actions repeated tool_calls_limit request_limit", statuses="0 200",
+        statuses="0 200",
         text="(max|maximum|too many|limit of|exceeded|reached) ~(iterations?|turns?|steps?|rounds?|recursion|actions|agent calls)|"
         "(iterations?|turns?|steps?|recursion|time|round) (limit|count)|recursion limit|(stuck|caught) in (a |an )?(infinite )?loop|infinite loop|loop (was )?detected|repeated ~(same )?(tool call|action|tool calls)|"
         "agent stopped due to|max_iterations|max_turns|max_steps|repeating (itself|the same)|same (tool|action) ~repeatedly|no progress|same (tool|action|call) \\d+ times|called the same (tool|function)|would exceed the (request_limit|tool_calls_limit|total_tokens_limit)",
@@ -24,7 +23,7 @@ CALLS: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.unknown_tool", "model.unknown_tool", source="LangChain, OpenAI Agents, Vercel AI SDK",
-        words="available named request validation tool function tools functions action actions", statuses="0 200 400", spans="agent llm unknown",
+        statuses="0 200 400", spans="agent llm unknown",
         text="(is )?not (a )?(valid|available|known|registered|recognized) tool|(tool|function) (\\S+ ){0,4}?(not found|does not exist|doesnt exist|is not (available|registered|defined|recognized|found|in the list))|"
         "unknown (tool|function)|(called|call|use|invoke|using) (an? )?(unavailable|unknown|non ?existent|nonexistent|undefined|invalid|unregistered) (tool|function)|no (such )?(tool|function) (named|called|found|with)|"
         "(attempted|tried) to (call|use) (a |an )?(tool|function) (\\S+ ){0,5}?not|action \\S+ (dont|does not|doesnt) exist|only available actions|no tool named|tool call validation failed ~not in request|which was not in request",
@@ -37,7 +36,7 @@ CALLS: Final[tuple[Rule, ...]] = (
 ANSWERS: Final[tuple[Rule, ...]] = (
     _text(
         "text.tool_args", "model.tool_args_invalid", source="LangChain, CrewAI, Vercel AI SDK",
-        words="inputs parameters received trying validation arguments argument args tool input parameter", statuses="0 200 400", spans="agent llm unknown",
+        statuses="0 200 400", spans="agent llm unknown",
         text="(invalid|malformed|missing|bad|wrong|incorrect) (tool|function|json) (call )?(arguments?|args|inputs?|parameters)|(invalid|malformed|missing|bad) (arguments|args) (~(for|in|to) ~(tool|function)|for [a-z]+_[a-z_]+)|(arguments?|args|tool input) ~(validation|invalid|malformed|not valid json|schema|missing)|"
         "error while trying to use the tool|(tool|function) (call )?(arguments|args|parameters) (\\S+ ){0,4}?(invalid|parse|match|valid|valid json)|validation errors? for \\w*(tool|schema|input|args|arguments)\\w*|received tool input did not match|"
         "(failed|unable|could not) to parse (the )?(tool|function) (call )?(arguments|input|args)|(without|missing) (a )?value for required parameter",
@@ -46,7 +45,7 @@ ANSWERS: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.tool_call", "model.tool_call_malformed", source="Groq, Gemini, Ollama, vLLM tool parsers",
-        words="decode expected failed invalid malformed parse parsed parsing tool_call tool_calls unparsable valid tool function call calls json failed_generation unterminated", statuses="0 200 400 422 500", spans="agent llm unknown",
+        statuses="0 200 400 422 500", spans="agent llm unknown",
         text="(failed|error|unable|could not|cannot|couldnt) (to |in )?(call a function|parse (the )?(tool|function) ?calls?|generat\\w+ (a )?tool call|pars\\w+ ~tool call|decode ~tool call)|malformed (function|tool) ?calls?|"
         "(tool|function) ?calls? ~(malformed|could not be parsed|invalid json|not valid json|unparsable|failed to parse|parsing failed|was malformed)|(invalid|malformed) (tool|function) ?calls?|failed_generation|"
         "unterminated string|(tool call|tool_calls?) ~(truncated|incomplete)|error parsing tool call|tool use failed|no tool use|(did not|didnt|failed to) (use|call|emit|return|produce|make) (a |any |the )?(required |valid )?(tool|function)|expected a tool call",
@@ -56,7 +55,7 @@ ANSWERS: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.empty", "model.empty_response", source="LangChain, Gemini, CrewAI: empty answers",
-        words="assistant contain contained gave generate generated include parts produce produced return returned sent text valid empty no any content none blank null nothing without candidates choices", statuses="0 200 500", spans="agent llm unknown",
+        statuses="0 200 500", spans="agent llm unknown",
         text="(empty|blank|null|none|no) (response|reply|content|message|output|completion|answer|text|assistant message|choices|candidates|generations?|result)s? ?(was |were )?(from|returned|received|generated|by|retrying|content|produced|found|provided|in response|text|or|after|detected)|"
         "(response|reply|content|output|completion|model|llm|candidate|assistant|answer|message|choices|candidates) ~(is|was|were|returned|returns|contained|returning|came back|produced|gave) (an )?(empty|blank|null|none|no content|no text|nothing)|empty (reply|response|completion|output|answer)|"
         "(returned|received|got|generated|produced) (an |a )?(empty|blank|null) (response|reply|message|content|completion|text|output|assistant)|"
@@ -66,7 +65,7 @@ ANSWERS: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.truncated", "model.truncated", source="https://platform.openai.com/docs/guides/structured-outputs",
-        words="long max_completion_tokens max_output_tokens reached exceeded truncated length cut max_tokens incomplete finish_reason output limit", statuses="0 200 400", spans="agent llm unknown",
+        statuses="0 200 400", spans="agent llm unknown",
         text="exceeded before any response|(response|output|completion|generation|answer|json|message) (\\S+ ){0,5}?(truncated|cut off|incomplete|was incomplete|length limit|exceeded ~output token maximum|too long to)|finish ?_?reason ~(length|max_tokens)|"
         "length limit was reached|(reached|hit|exceeded|due to) ~(max_tokens|max output tokens|output token (maximum|limit)|max_output_tokens|max_completion_tokens)|output token (maximum|limit)|(max_tokens|max_output_tokens|max_completion_tokens) (limit )?(was )?(reached|hit)|incomplete due to",
         unless="context|chunked read|must be|at most|tokens per",
@@ -74,7 +73,7 @@ ANSWERS: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.schema", "model.schema_validation", source="Pydantic AI, Instructor, Vercel AI SDK",
-        words="answer completion json object output response result value schema validated validation validate pydantic structured zod type", statuses="0 200", spans="agent llm unknown",
+        statuses="0 200", spans="agent llm unknown",
         text="(output|response|result|structured output|completion|object|answer|json|value) (\\S+ ){0,4}?(did not match|does not match|doesnt match|not match|validation|failed validation|not conform|invalid against|does not conform) ?(schema|failed|error|errors)?|"
         "into a pydantic model|(output|result|response|structured output|type|schema|final result|json|pydantic) validation (failed|error|errors|failure|retries)|validation errors? for|retries (\\S+ ){0,4}?(output|result) validation|(match|conform|matching) (the )?(\\S+ )?(output |response )?schema|failed to validate|(not|never) (be )?validated|cannot be validated",
         unless="server_error|internal_error|overloaded_error|rate_limit\\w*|schema for function|invalid schema|request validation|input validation error inputs|extra inputs|invalid_request|body",
@@ -82,7 +81,7 @@ ANSWERS: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.parse", "model.output_parse", source="LangChain OUTPUT_PARSING_FAILURE; AutoGPT, MetaGPT, LlamaIndex",
-        words="unknown answer extract incomplete invalid malformed output unexpected unparsable unparseable expecting delimiter valid instead parse parsing parsed parser json thought action format decode", statuses="0 200", spans="agent llm unknown",
+        statuses="0 200", spans="agent llm unknown",
         text="(could not|couldnt|failed|unable|cannot|cant|error|invalid|errors?|not able) ~(parse|parsing|decode|extract) (the |an? |any |valid )?(\\S+ ){0,3}?(llm|model|output|response|json|completion|answer|reply|agent|action|object|result|content|thought|ai|code|text)|"
         "(llm|model|output|response|agent|ai|completion|answer|reply) ~(invalid json|not valid json|is not json|unparsable|unparseable|parsing|not parse|could not be parsed|malformed|wrong format|invalid format)|"
         "(parse|parsing|repair|repairing) ~json ~(failed|error)|invalid json(?! payload| body| in request)|(missing|invalid|no) ~(action|thought|final answer) ~(after|format|input|in)|output pars\\w+|json ~(decode|parse|parsing) (error|failed|failure)|not valid json|no json (object )?(found|in)|"
@@ -91,13 +90,13 @@ ANSWERS: Final[tuple[Rule, ...]] = (
         example="Could not parse LLM output: `I think`", not_example="We could not parse the JSON body of your request",
     ),
     _text(
-        "text.invalid_content", "model.output_parse", source=_OPENAI, words="produced generated", statuses="0 200 400 500",
+        "text.invalid_content", "model.output_parse", source=_OPENAI, statuses="0 200 400 500",
         text="model (has )?(produced|generated) (an )?(invalid|malformed|unusable) (content|output|response|tokens?|json)",
         example={"status_code": 500, "message": "The model produced invalid content. Consider modifying your prompt"},
         not_example={"status_code": 500, "message": "The server had an error while processing your request"},
     ),
     _text(
-        "text.refusal", "model.refusal", source="textual refusals", words="refused refusal sorry refuses", statuses="0 200", spans="agent llm unknown",
+        "text.refusal", "model.refusal", source="textual refusals", statuses="0 200", spans="agent llm unknown",
         text="(model|llm|assistant|ai) (has )?(refused|refusal|refuses)|refused to (answer|respond|generate|comply|produce)|im sorry ~(cant|cannot) (assist|help|comply)",
         unless="connection refused|stop_reason",
         example="Model refused to generate the structured output", not_example="connection refused",

@@ -18,8 +18,6 @@ _CODE = "https://github.com/anthropics/claude-code/issues"
 CALLER: Final[tuple[Rule, ...]] = (
     _text(
         "text.history", "invalid_request.malformed_history", source=_ANTHROPIC,
-        words="assistant block blocks cannot expected followed following found history number parts reasoning_content response text tool_use_id message messages turn tool_use tool_result tool_calls tool_call_id toolresult tooluse tool_call thinking thought_signature "
-        "roles role alternate prefill functionresponse signature conversation reasoning turn function_call",
         text="(tool_use|tooluse) ids ~(without|found)|tool ?(result|use) blocks? ~(cannot|must)|unexpected (tool_use_id|tooluse|tool_result|role)|"
         "(tool_use|tool_calls|tool_call|tool_call_id|tool_result|toolresult|tooluse) ~(must be followed|must have|"
         "not followed|must be a response|without|missing|mismatch|immediately after|preceding|did not have|do not have|"
@@ -38,14 +36,14 @@ CALLER: Final[tuple[Rule, ...]] = (
         not_example="Tool result: 404 page not found",
     ),
     _text(
-        "text.url", "invalid_request.url_fetch_failed", source=_OPENAI, words="content file http https invalid media the download downloading url image fetch urls", statuses="0 200 400 422",
+        "text.url", "invalid_request.url_fetch_failed", source=_OPENAI, statuses="0 200 400 422",
         text="(error|failed|unable|could not|cannot|timeout|timed out) (while )?(to )?(download\\w*|fetch\\w*|retriev\\w+|access\\w*) (\\S+ ){0,3}?(url|image|file|https?|content|media|the url)|(url|image) ~(could not be|cannot be|not) (downloaded|fetched|accessed|accessible|retrieved)|invalid image url",
         unless="api openai com|v1 chat|v1beta models|generatecontent|error fetching from|api",
         example="Error while downloading https://source.unsplash.com/8xznAGy4HcY/800x400.", not_example="Error fetching from https://generativelanguage.googleapis.com/v1beta/models/x:generateContent",
     ),
     _text(
         "text.empty_history", "invalid_request.bad_param", source=_ANTHROPIC,
-        words="empty specified messages contents message text content", statuses="0 200 400 422 500",
+        statuses="0 200 400 422 500",
         text="(messages?|contents?|text|input|prompt) ~(must not be|cannot be|should not be|must be non|may not be|is) empty|"
         "at least one (message|content|user message) is required|all messages must have non empty content|contents is not specified",
         unless="response ~empty|empty response|model ~returned|output",
@@ -54,7 +52,7 @@ CALLER: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.context_sum", "context_length.input_plus_output", source=f"{_ANTHROPIC}; {_OPENROUTER}; {_SERVERS}",
-        words="completion output max_tokens max_new_tokens", unless="per (minute|min)|tpm",
+        unless="per (minute|min)|tpm",
         text="maximum context length ~\\d+ tokens ~requested ~\\d+ tokens (\\S+ ){1,14}?in the (completion|output)|"
         "(input length|inputs? tokens|inputs|prompt) (and )?(tokens )?(max_tokens|max_new_tokens) (exceeds?|must be)",
         example="input length and `max_tokens` exceed context limit: 174167 + 64000 > 200000",
@@ -62,7 +60,6 @@ CALLER: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.context", "context_length.input_too_long", source=f"{_OPENAI}; {_SERVERS}",
-        words="shorten trim truncate big completion greater large larger longer max_new_tokens maximum maxlength model number please reduce requested room sequence context size prompt tokens token input length long n_ctx max_model_len window max_tokens",
         text="(maximum|max|model|models|supported|available|the) (context|sequence|input|prompt) (length|size|window|tokens|limit)|"
         "context (length|size|window|limit|overflow) ~(exceed\\w*|overflow\\w*|too|full|reached|is|of|was|limit|by)|"
         "(exceed\\w*|exceeding|over|overflow\\w*|larger than|longer than|greater than|beyond|outside|past|reached|surpass\\w*|"
@@ -73,7 +70,7 @@ CALLER: Final[tuple[Rule, ...]] = (
         "must have less than \\d+ tokens|inputs? (tokens )?max_new_tokens must be|string too long ~maximum length \\d{6,}|(conversation|prompt|input|text|message|context) too (long|large)|"
         "(reduce|shorten|trim|truncate) ~(prompt|messages|message length|context|input)|please reduce the length|"
         "(range of input length|expected maxlength)|maximum allowed (input )?(token|length)|"
-        "tokens ~(exceeds?|exceed|exceeded) ~(maximum|limit|max|context)|\\w*tokeni[sz]e\\w* ~too many tokens|(auto ?)?compact(ion|ing)? ~(fail\\w*|context)|"
+        "tokens ~(exceeds?|exceed|exceeded) ~(maximum|limit|max|context)|\\w*tokeni[sz]e\\w* ~too many tokens|(compact|compaction|compacting|autocompact|autocompaction|autocompacting) ~(fail\\w*|context)|"
         "prompt contains \\d+ tokens|number of tokens in the prompt|(longer|larger|greater) than the (maximum|model|max)|maximum model length|(input|prompt|request) is \\d+ tokens|request (has|contains) \\d+ input tokens|ran out of room|"
         "(prompt|input) ~exceeds ~(limit|maximum|length)|supports at most \\d+ tokens|"
         "completion ~max_tokens ~exceed|max size \\d+ tokens|maximum tokens you requested exceeds",
@@ -91,7 +88,7 @@ CALLER: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.filter_refusal", "content_filter.refusal", source=_CODE,
-        words="acceptable content stop_reason terms violate usage policy policies refusal safety", statuses="0 200 400 403",
+        statuses="0 200 400 403",
         text="unable to respond to this request ~(violate|policy|usage)|(appears|seems) to violate (our )?usage policy|"
         "violat\\w+ ~(usage|acceptable use|terms|content) polic(y|ies)|stop_reason refusal|"
         "^refusal|refusal (no details|no explanation)|safety (classifiers?|filters?) (\\S+ ){0,2}?(declined|refused|flagged|stopped)",
@@ -100,7 +97,7 @@ CALLER: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.filter_output", "content_filter.output", source=_ANTHROPIC,
-        words="output response candidate completion answer responses", statuses="0 200 400",
+        statuses="0 200 400",
         text="(output|response|responses|candidate|completion|answer) ~(blocked|filtered|flagged) ~"
         "(content|safety|policy|filter|filtering|moderation|recitation|prohibited|responsible|due to|by)",
         unless="due to the prompt|prompt triggering|your prompt|you have been blocked|request blocked",
@@ -109,16 +106,13 @@ CALLER: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.filter", "content_filter.prompt", source="https://learn.microsoft.com/azure/ai-services/openai/concepts/content-filter",
-        words="content content_filter disallowed illegal moderated objectionable prohibited_content rejected responsible usage risk guidelines violate violating violation terms nsfw finish_reason filter filtered filtering filters policy policies moderation safety blocked flagged inappropriate sensitive "
-        "prohibited recitation guardrail guardrails inspection unsafe harmful 敏感 violates violated copyrighted",
-        substrings=(),
-        text="content (management |moderation |safety |usage )?(filter\\w*|polic\\w+|moderation)|(filtered|blocked|flagged|rejected|refused|triggered|violat\\w+) ~"
+        text="content (management |moderation |safety |usage )?(filter\\w*|polic\\w+|moderation)|(filtered|blocked|flagged|rejected|refused|triggered|violate|violates|violated|violating|violation|violations) ~"
         "(content|safety|policy|policies|moderation|filter|filtering|prohibited|guardrails?|sensitive|harm\\w*|system)|"
         "(safety|moderation|guardrail|guardrails|policy) ~(filter|block\\w*|violat\\w+|flag\\w*|triggered|reject\\w*|reasons?|ratings|settings|intervened)|"
         "violat\\w+ ~(guidelines|terms of (use|service)|usage polic\\w+)|(inappropriate|unsafe|harmful|sensitive|prohibited|illegal|objectionable|disallowed|copyrighted) (content|material|text|information|words?|input|data)|"
         "(prompt|input|output|response|content|request|message|image|completion) ~(was|were|is|has been|been|got|be) ~(blocked|flagged|filtered|moderated|rejected as)|"
         "finish ?reason ~(safety|recitation|content_filter|prohibited_content)|recitation|responsible ai|data inspection|nsfw|finish_reason is [38]|content exists risk|(not allowed|disallowed|prohibited|refused) by (our|the) (safety|content|moderation|usage)|"
-        "block_?reason",
+        "block_reason|blockreason",
         unless="email|ip address|(repository|push|branch) ~blocked|cors|firewall|cloudflare ray|you have been blocked|rate limit|"
         "privacy settings|data policy|no endpoints|privacy|org(anization)? policy|network policy|retry policy|constraint",
         example="The response was filtered due to the prompt triggering Azure OpenAI's content management policy.",
@@ -134,13 +128,13 @@ CALLER: Final[tuple[Rule, ...]] = (
 
 REQUEST: Final[tuple[Rule, ...]] = (
     _text(
-        "text.too_large", "invalid_request.request_too_large", source=_ANTHROPIC, words="body content entity exceed exceeds file image request upload large size bytes mb payload big megabytes maximum", statuses="0 200 400 413 422 500",
+        "text.too_large", "invalid_request.request_too_large", source=_ANTHROPIC, statuses="0 200 400 413 422 500",
         text="(request|payload|body|content|entity|file|image|upload) ~(too (large|big)|exceeds? ~(size|bytes|mb|maximum size|allowed size|maximum allowed size|limit)|exceeded ~(size|bytes|mb))|(maximum|max) (request|payload|body|file|image|upload) size|exceeds? (the )?\\d+ ?(mb|bytes|kb)|entity too large",
         unless="tokens?|tpm|context", example="Request exceeds the maximum size: payload too large", not_example="Request too large for gpt-4o: tokens per min",
     ),
     _text(
         "text.unsupported", "invalid_request.unsupported_input", source=f"{_OPENAI}; {_OPENROUTER}",
-        words="accept allowed available enabled handle invalid pdf process read take support supported supports unsupported image images audio file vision multimodal media modality", statuses="0 200 400 404 415 422 500 501",
+        statuses="0 200 400 404 415 422 500 501",
         text="(does not|doesnt|do not|dont|not) support ~(embeddings?|image|images|audio|video|file|files|pdf|vision|multimodal|tools?|tool use|function|functions|streaming|system|thinking|reasoning|json|stop|structured|function calling|tool calling|input)|"
         "(image|images|audio|video|file|files|pdf|vision|multimodal|media|tools?|tool use|function calling|stop|system messages?|thinking|streaming|structured outputs?|content type|modality|input type|mime type|media type) ~(not supported|unsupported|is not allowed|not allowed|not enabled|not available|arent supported)|"
         "(not|doesnt|cannot|cant|dont) (accept|take|handle|process|read) ~(images?|audio|video|files?|pdf|tools?|input)|(unsupported|invalid) (\\S+ )?(image|media|file|content|mime|audio|modality|input|image_url|base64)( type| format)?|supports at most \\d+ image|support (image|tool|vision|audio) (input|use|content)|(image|pdf|file) ~(could not be processed|cannot be (read|processed|decoded)|invalid|corrupt\\w*|unreadable)|could not process image",
@@ -149,8 +143,6 @@ REQUEST: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.param", "invalid_request.bad_param", source=f"{_OPENAI}; {_ANTHROPIC}; {_GEMINI}",
-        words="only unmarshal allowed bad cannot could deprecated has illegal implemented invalid_request large most not parsing please request response_format role should unexpected wrong batch inputs requires malformed key pattern parameter param parameters invalid unsupported unknown missing required field value schema extra_forbidden extra permitted "
-        "expected must unrecognized not_supported_error range property argument deserialize inputs supported temperature top_p json",
         statuses="0 200 400 404 405 415 422 500",
         text="(unsupported|invalid|unknown|missing|unexpected|unrecognized|bad|required|extra|illegal|wrong) (request |required |function |body |input |json |value for )*(parameter|param|parameters|argument|arguments|field|value|values|property|properties|inputs?|schema|enum|type|request body|request argument\\w*|name|request|format|payload|type for)|"
         "(parameter|param|field|argument|value|property|inputs?|temperature|top_p|max_tokens|budget_tokens|\\w+_\\w+) ~(not supported|is unsupported|must be|should be|is invalid|is required|not permitted|not allowed|out of range|cannot be|invalid|deprecated|is too large|has to be)|"

@@ -27,7 +27,6 @@ _WINDOW_WORDS = (
 MONEY: Final[tuple[Rule, ...]] = (
     _text(
         "text.plan_window", "quota.subscription_window", source=f"{_CODE}; https://github.com/openai/codex/issues",
-        words="claude extra limits requests resets third window usage limit quota weekly session plan subscription 5 hour hit reached allowance included premium",
         text="usage limit ~(reached|exceeded|hit|resets?|for your plan|has been|will reset)|"
         "(hit|reached|exceeded|out of) (your|the|my) ~(usage|session|weekly|5 hour|five hour|opus|sonnet|plan|subscription|pro|max|team|fable) (limit|usage|plan limit|quota)|"
         "(youve|you have) (hit|reached|exceeded) your (limit|usage limit)|(exhausted|used up|used all|run out of) ~(usage limit|plan limit|allowance|included (requests|usage)|premium requests)|out of extra usage|"
@@ -41,7 +40,6 @@ MONEY: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.month_cap", "quota.monthly_cap", source="https://docs.cohere.com/docs/rate-limits",
-        words="cap membership subscription month monthly trial premium",
         text="(calls|requests|messages|tokens|credits|queries|generations) (a|per|this|each) month|"
         "(monthly|trial|premium) ~(limit|quota|cap|allowance|credits|included credits|requests|usage) ~(exceeded|reached|exhausted|hit|used|for|will)?|"
         "(exceeded|reached|exhausted|used|hit|depleted) ~(monthly|premium|trial)|trial (key|account|credits|period) ~(limited|expired|ended|exhausted|limit)|(trial|subscription|membership) (has |is )?(expired|ended|lapsed)|(usage|request|monthly) cap",
@@ -52,7 +50,6 @@ MONEY: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.day_cap", "quota.daily_cap", source="https://developers.cloudflare.com/workers-ai/platform/errors/",
-        words="daily day today free allocation allowance",
         text="(used up|exhausted|exceeded|reached|used all|no more) ~(daily|free) (free )?(allocation|allowance|credits|usage|neurons|spend|budget|cap)|"
         "daily (free )?(allocation|allowance|credits?|budget|cap|free quota) ~(used|exhausted|exceeded|reached|limit)",
         unless=f"{_WINDOW_WORDS}|per day|per model|hourly",
@@ -62,7 +59,7 @@ MONEY: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.free_tier", "quota.free_tier", source="https://ai.google.dev/gemini-api/docs/rate-limits",
-        words="limit free", statuses="0 200 403 429",
+        statuses="0 200 403 429",
         text="limit 0( model| please| metric)?|free (tier|quota|trial|plan|model|credits?) ~(is not available|not available|unavailable|has been exhausted|exhausted|ended|expired|has ended|used up|ran out)",
         unless="limit 0 \\d|remaining|used 0 limit",
         limit_dimension="billing", scope="project",
@@ -71,7 +68,7 @@ MONEY: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.spend", "quota.spend_limit", source=f"{_OPENROUTER}; {_OPENAI}",
-        words="credit exceeded exceededbudget max_budget monthly total spend spending afford budget hard billing cost limit key", statuses="0 200 400 401 402 403 412 422 429 500",
+        statuses="0 200 400 401 402 403 412 422 429 500",
         text="(spend|spending|budget|billing|cost|hard|usage budget) (hard )?(limit|cap|budget|limits|threshold) ~(reached|exceeded|exhausted|hit|has been|for)?|"
         "(reached|exceeded|exceeds|over|hit|crossed) ~(spend|spending|budget|billing|cost|hard) (hard )?(limit|cap|quota|budget)|"
         "(budget|max_budget) ~(exceeded|exhausted)|(exceeded|exceeds|over|exhausted|reached) (its|the|your|our|their) (\\S+ )?budget|exceededbudget|higher monthly limit|key limit exceeded|"
@@ -84,8 +81,6 @@ MONEY: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.balance", "quota.credit_balance", source=f"{_ANTHROPIC}; {_OPENROUTER}; https://api-docs.deepseek.com",
-        words="allow available cover include included support account active arrearage bill bills insufficient outstanding past standing upgrade regain calls credit credits balance billing funds fund payment arrears prepayment recharge prepaid invoices invoice unpaid "
-        "afford paid overdue charge topup top pay purchase subscription wallet",
         text="(credit|credits|balance|funds|fund|prepayment|prepaid|wallet|quota balance) ~(too low|insufficient|exhausted|depleted|run out|ran out|"
         "empty|negative|not enough|is low|required|used up|limit exceeded|limit reached|expired|overdue|below|zero|0|are needed|"
         "limit was exceeded|needed|has been exhausted|is not enough)|"
@@ -111,7 +106,6 @@ MONEY: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.quota", "quota.insufficient_quota", source=_OPENAI,
-        words="quota billing insufficient_quota",
         text="(exceeded|exceeds|exceeding|reached|out of|no|insufficient|not enough|exhausted|over) (your |the |user |available |remaining |account |api |current |plan )*quota|"
         "out of (\\S+ ){0,3}?quota|quota (is |has been |was )?(not enough|insufficient|exhausted|used up|depleted|reached|exceeded|ran out|run out)|"
         "plan and billing details",
@@ -127,7 +121,6 @@ MONEY: Final[tuple[Rule, ...]] = (
 CAPACITY: Final[tuple[Rule, ...]] = (
     _text(
         "text.own_queue", "rate_limit.client_side", source="client-side limiters and local gateways",
-        words="cooling model_cooldown cooldown_list deployments internal own request sdk queue local limiter client semaphore cooldown budget proxy circuit",
         text="local (rate ?limit\\w*|queue|limiter)|(queue|limiter) ~(budget|wait|max_?wait\\w*|timeout|full locally)|"
         "(client side|client|own|internal|sdk|proxy) (rate ?limit\\w*|throttl\\w+|limiter)|rate limiter ~(timeout|timed|full|rejected|queue)|"
         "request dropped ~queue|no deployments available ~cooldown|(is|are) cooling down|model_cooldown|(in|on|all) ~cooldown|cooldown_list",
@@ -138,7 +131,6 @@ CAPACITY: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.queue_full", "overloaded.queue_full", source=_SERVERS,
-        words="instance instances replica replicas requests slot queue worker workers queued slots pending",
         text="queue (is |was )?(full|exceeded|size|limit|overflow)|(request|job|task|server|inference|pending|maximum) queue ~(full|exceeded|limit|reached|overflow)|"
         "worker ~(limit|busy|request limit)|(all|no) ~(workers?|slots?|replicas?|instances?) ~(busy|available|in use)|maximum pending requests|too many (queued|pending)|queue limit",
         unless="local rate", example="ResourceExhausted: Worker local total request limit reached",
@@ -146,7 +138,7 @@ CAPACITY: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.loading", "overloaded.model_loading", source="https://huggingface.co/docs/api-inference; Ollama; TGI",
-        words="deployment endpoint engine instance model scaled server loading starting warming cold initializing booting load warm start loaded ready", statuses="0 200 429 500 503",
+        statuses="0 200 429 500 503",
         text="(model|server|engine|endpoint|deployment|instance) ~(is |are |still |currently )+(being )?(loading|starting|warming|initializing|booting|initialising|waking|cold)|"
         "(currently|still) (loading|starting|warming|initializing)|loading model|warming up|cold start|model (is )?not (yet )?(ready|loaded)|is (starting|loading)|"
         "(model|endpoint|deployment) ~not ready|scaled to zero|service is starting",
@@ -155,7 +147,6 @@ CAPACITY: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.ramp", "rate_limit.ramp", source=_ANTHROPIC,
-        words="fast gradually increase quickly rapidly requests traffic usage acceleration accelerating ramp ramped burst increased growth grew grow grown growing rose",
         text="acceleration limit\\w*|ramp (up )?(limit|your|traffic|more)|usage increase rate|scale up ~gradually|increas\\w+ ~(traffic|usage|requests) ~(gradually|too)|"
         "burst (rate|limit|requests?)|(grow\\w*|grew|increased|rose|ramped) too (fast|quickly|rapidly)|ramp up gradually",
         limit_dimension="ramp",
@@ -164,7 +155,7 @@ CAPACITY: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.shared", "rate_limit.shared_capacity", source="https://cloud.google.com/vertex-ai/generative-ai/docs/error-code-429",
-        words="error temporarily upstream provider shared 429 exhausted", statuses="0 200 429 500 502 503 529",
+        statuses="0 200 429 500 502 503 529",
         text="rate limited upstream|temporarily rate limited|docs error code 429|(upstream|provider) (rate ?limit\\w*|is rate limited|rate limit exceeded)|"
         "shared (pool|capacity|quota|rate limit)|upstream ~rate ?limit\\w*|provider ~rate limit exceeded",
         unless="resource ?exhausted e g|openai com|status code 429|your (organization|team|account)",
@@ -174,7 +165,7 @@ CAPACITY: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.request_over_window", "rate_limit.request_too_large_for_tpm", source=f"{_OPENAI}; https://console.groq.com/docs/rate-limits",
-        words="message reduced requested tokens tpm token", text="(request|prompt|input|message) too large(?: \\S+){1,16}? (tokens per|tpm)|"
+        text="(request|prompt|input|message) too large(?: \\S+){1,16}? (tokens per|tpm)|"
         "(input or output tokens|tokens) must be reduced|reduce your message size|requested exceeds limit",
         unless="context|payload|megabytes|mb|bytes", statuses="0 200 400 413 429 500", retryable=False,
         limit_dimension="tokens_per_minute",
@@ -183,7 +174,7 @@ CAPACITY: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.concurrency", "rate_limit.concurrency", source="Zhipu, CoreWeave, SageMaker, Databricks: concurrency caps",
-        words="concurrency concurrent parallel simultaneous concurrently", statuses="0 200 400 403 429 500 503",
+        statuses="0 200 400 403 429 500 503",
         text="(concurren(t|cy)|parallel|simultaneous) ~(limit|requests?|exceed\\w*|reached|too many|quota|maximum|connections|usage|calls|jobs|streams)|"
         "(too many|maximum|limit|exceed\\w*) ~(concurrent(ly)?|parallel|simultaneous|concurrency)",
         unless="tool use concurrency|parallel tool|parallel_tool\\w*|concurrent modification",
@@ -191,8 +182,7 @@ CAPACITY: Final[tuple[Rule, ...]] = (
         example="Concurrency limit reached for requests", not_example="parallel_tool_calls is not supported",
     ),
     _text(
-        "text.tpd", "rate_limit.tpd", source=_AWS, words="token day tpd daily tokens",
-        text="tokens? per day|tpd|daily token (limit|quota)|tokens? ~per ~day", limit_dimension="tokens_per_day",
+        "text.tpd", "rate_limit.tpd", source=_AWS, text="tokens? per day|tpd|daily token (limit|quota)|tokens? ~per ~day", limit_dimension="tokens_per_day",
         unless="free allocation",
         example="ThrottlingException: Too many tokens per day, please wait before trying again.",
         not_example="Too many tokens, please wait before trying again.",
@@ -201,7 +191,7 @@ CAPACITY: Final[tuple[Rule, ...]] = (
         "text.rpd", "rate_limit.rpd", source=f"{_OPENROUTER}; https://ai.google.dev/gemini-api/docs/rate-limits",
         words="exceeded for hours models per userbymodelbyday day rpd daily 86400 24 requestsperday perday generaterequestsperdayperprojectpermodel generate_requests_per_model_per_day",
         text="(requests?|models?|messages|calls|queries|rate limit|rate limits) ~per (1 )?day|rpd|daily ~(request|requests|rate|message|usage|quota|api)? ?(limit|quota)|"
-        "\\w*per_day\\w*|\\w*perday\\w*|free models per day|userbymodelbyday|(requests|calls) ~(in|every) (24 hours|a day)|86400 ?s? (exceeded|for)",
+        "\\w*(per_day|perday)\\w*|free models per day|userbymodelbyday|(requests|calls) ~(in|every) (24 hours|a day)|(86400|86400s|86400 s) (exceeded|for)",
         unless="free allocation|tokens per day|calls month",
         limit_dimension="requests_per_day",
         example="429 Rate limit exceeded: free-models-per-day. Add 10 credits to unlock 1000 free model requests per day",
@@ -210,9 +200,9 @@ CAPACITY: Final[tuple[Rule, ...]] = (
     _text(
         "text.tpm", "rate_limit.tpm", source=f"{_OPENAI}; {_ANTHROPIC}; {_AZURE}",
         words="frame period window tokens token tpm itpm otpm",
-        text="(input |output )?tokens? per (min|minute|1m|second|hour)|[io]?tpm|tokens? (rate|usage) limit|too many tokens|"
+        text="(input |output )?tokens? per (min|minute|1m|second|hour)|tpm|itpm|otpm|tokens? (rate|usage) limit|too many tokens|"
         "(rate|quota|limit) ~tokens? ~(min|minute)|maximum number of tokens ~(time frame|period|window)|tokens? rate|"
-        "(token|tokens) (quota|limit) ~(exceeded|reached)|hit token rate limit|\\w*tokens?_per_min\\w*|\\w*input_token_count\\w*|\\w*tokensperminute\\w*",
+        "(token|tokens) (quota|limit) ~(exceeded|reached)|hit token rate limit|\\w*(tokens?_per_min|input_token_count|tokensperminute)\\w*",
         unless="context|\\w*tokeni[sz]e\\w*|before any response|no such tool|access token|invalid token|expired|exceed model token limit", statuses="0 200 400 403 413 429 500 503 529",
         limit_dimension="tokens_per_minute",
         example="TPM (Tokens Per Minute) limit of the model is exceeded. Please try again later",
@@ -222,7 +212,7 @@ CAPACITY: Final[tuple[Rule, ...]] = (
         "text.rpm", "rate_limit.rpm", source=f"{_OPENAI}; {_AZURE}; {_AWS}",
         words="images limit messages models prompts rpm minute min requests queries rps qps second call calls qpm rph hour per_minute request", statuses="0 200 400 403 413 429 500 503 529",
         text="(requests?|queries|calls|images|messages|prompts) ~per ~(min|minute|second|hour|sec|\\d+ (seconds?|minutes?))|rpm|rps|rph|qps|qpm|call rate limit|per minute request limit|"
-        "free models per min\\w*|\\w*requests_per_min\\w*|\\w*requestspermin\\w*|(maximum|max|limit) ~(requests?|calls|queries) ~(minute|second|hour)|"
+        "free models per min\\w*|\\w*(requests_per_min|requestspermin)\\w*|(maximum|max|limit) ~(requests?|calls|queries) ~(minute|second|hour)|"
         "requests? rate limit|request rate ~(exceed\\w*|limit|too)|too many requests ~(sent too many requests)|limit ~\\d+ ~(minute|second|hour)|"
         "\\d+ (requests?|calls|queries) (min|minute|sec|second|hour|per minute)|\\d+ (requests?|calls|queries) (a|per|every|in|within|each) ~(minute|second|hour|seconds|minutes)",
         limit_dimension="requests_per_minute",
@@ -231,13 +221,12 @@ CAPACITY: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.aws_requests", "rate_limit.rpm", source=_AWS,
-        signals="ThrottlingException", words="requests", text="too many requests", limit_dimension="requests_per_minute",
+        signals="ThrottlingException", text="too many requests", limit_dimension="requests_per_minute",
         example="An error occurred (throttlingException): Too many requests, please wait before trying again.",
         not_example="429 Too Many Requests",
     ),
     _text(
         "text.capacity", "overloaded.capacity", source=f"{_AWS}; https://docs.mistral.ai; Fireworks, Together, Vertex",
-        words="deadline nodes replicas gpu gpus high instances server servers upstream workers capacity resources unable scaled saturated busy traffic load healthy",
         text="(capacity) ~(exceeded|reached|limit|exhausted|constraints?|issues?|unavailable|available|error|is full)|"
         "(no|insufficient|not enough|at|lacks?|out of|over|exceeded|temporarily|limited|full|low on) (available |sufficient |enough |max |maximum |model )?capacity|"
         "(insufficient|not enough) (system |compute |gpu )?resources|(upstream|server|load) ~saturated|no available (capacity|gpus?|resources|workers|instances|servers)|no (instances|replicas|workers|gpus|servers|nodes) (are |is )?(currently )?(available|online|running)|"
@@ -247,7 +236,6 @@ CAPACITY: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.overloaded", "overloaded.overloaded", source=f"{_ANTHROPIC}; {_OPENAI}; {_GEMINI}",
-        words="available down temporarily overloaded overload demand unavailable availability throughput 529",
         text="overload(ed|ing)?|(high|increased|heavy|unusually high|extreme|excessive) (user )?demand|temporarily (unavailable|unable|out of)|"
         "(model|service|engine|server|api|deployment|endpoint|backend|provider) ~(is |are )?(currently |temporarily )?(unavailable|not available right now|down)|"
         "(service|server) (is )?(temporarily )?unavailable|currently unavailable|529",
@@ -258,7 +246,6 @@ CAPACITY: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.rate_words", "rate_limit", source=f"{_OPENAI}; {_ANTHROPIC}; RFC 6585",
-        words="down exceeded many reached request too rate ratelimit requests throttled throttling exhausted limited limit limits frequency quota queries",
         text="rate ?limit(s|ed|ing|er)?|too many (requests|api requests|calls|queries|messages)|throttl(ed|ing)|"
         "(too )?many requests|resource (has been |was |is )?exhausted|request (limit|quota) (reached|exceeded)|"
         "(requests?|accounts?|api|call|calls|usage) ~(are |is )?(currently )?(limited|throttled)|request frequency|"

@@ -43,7 +43,6 @@ STATUSES: Final[tuple[Rule, ...]] = (
             example={"status_code": 500}, not_example={"status_code": 400}),
     rule("text.money_hint", "unknown.money_mentioned", tier=Tier.STATUS, retryable=False,
          source="exhausted money must never be retried, whatever words it comes in",
-         words="credit credits billing subscription balance payment invoice recharge paid wallet",
          text="credits?|billing|subscription|balance|payment|invoice|recharge|wallet|paid (plan|account|tier)",
          example="Something about your subscription, see the console", not_example="Something odd"),
 )  # fmt: skip

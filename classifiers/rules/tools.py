@@ -23,7 +23,6 @@ def _on_tool(message: str, **fields: object) -> dict[str, object]:
 TOOLS: Final[tuple[Rule, ...]] = (
     _tool(
         "tool.user_rejected", "cancelled.user", source="https://github.com/anthropics/claude-code/issues",
-        words="human operator user rejected denied declined permission interrupted cancelled canceled approval",
         text="user (doesnt|does not|didnt|did not) want|(rejected|denied|declined|cancelled|canceled|aborted) "
         "(by|from) (the )?(user|human|operator)|user ~(rejected|denied|declined|refused|cancelled|canceled|aborted|"
         "interrupted)|(tool use|tool call|tool) was rejected|approval (was )?(denied|rejected)|interrupted by user",
@@ -42,7 +41,6 @@ TOOLS: Final[tuple[Rule, ...]] = (
     ),
     _tool(
         "tool.cancelled_words", "cancelled.caller", source=_MCP,
-        words="aborted cancelled canceled",
         text="(operation|request|call|task|execution|tool) (was |has been |is )?(aborted|cancelled|canceled)|"
         "client cancelled",
         unless="timed? ?out|timeout|transaction|order|payment",
@@ -51,7 +49,6 @@ TOOLS: Final[tuple[Rule, ...]] = (
     ),
     _tool(
         "tool.output_invalid", "tool.bad_output", source=f"{_MCP} (outputSchema)",
-        words="conform match validate validation output structured result response",
         text="output validation error|(output|structured ?content|result|response) ~(does not|doesnt|did not|didnt) "
         "(match|conform|validate)|(has|have) an? output schema|invalid (tool )?(result|output)",
         example=_on_tool("Output validation error: 'temperature' is a required property"),
@@ -59,7 +56,7 @@ TOOLS: Final[tuple[Rule, ...]] = (
     ),
     _tool(
         "tool.unknown", "model.unknown_tool", source=f"{_MCP}; https://openai.github.io/openai-agents-python",
-        words="find named such unavailable valid tool function tools functions", signals="",
+        signals="",
         text="unknown (tool|function)|(tool|function) (name )?(\\S+ ){0,3}?(not found|does not exist|doesnt exist|"
         "is not (a )?(valid|available|known|registered|defined|recognized)|not (registered|available|recognized|defined))|"
         "no such tool|no (tool|function) (named|called|found|with name)|is not a valid tool|"
@@ -81,8 +78,6 @@ TOOLS: Final[tuple[Rule, ...]] = (
     ),
     _tool(
         "tool.args", "model.tool_args_invalid", source=f"{_MCP}; SEP-1303; CrewAI, LangChain tool validation",
-        words="got mentioned param received type unexpected validation argument arguments parameter parameters params required field property input coworker schema "
-        "positional keyword args",
         text="validation errors? (for|in)|(argument|arguments|input|parameter|parameters|schema|args) validation "
         "(error|errors|failed|failure)|(missing|invalid|unexpected|unknown|bad|incorrect|malformed|extra) "
         "(\\d+ )?(required )?(keyword |positional |input |tool |function )?(argument|arguments|parameter|parameters|param|params|property|field|args|input)|"
@@ -99,7 +94,7 @@ TOOLS: Final[tuple[Rule, ...]] = (
     ),
     _tool(
         "tool.bad_query", "model.tool_args_invalid", source="https://www.sqlite.org/rescode.html; PostgreSQL 42601",
-        words="relation such unknown syntax column table", signals="",
+        signals="",
         text="near \\S+ syntax error|syntax error at or near|you have an error in your sql syntax|no such (column|table|function)|"
         "column \\S+ does not exist|relation \\S+ does not exist|unknown column|invalid (sql|cypher|query) syntax",
         side_effects="none",
@@ -109,7 +104,6 @@ TOOLS: Final[tuple[Rule, ...]] = (
     ),
     _tool(
         "tool.no_change", "model.tool_args_invalid", source="edit tools of coding agents",
-        words="changes matches replace string old_string oldstring",
         text="(string to replace|old_string|oldstring|oldstring) (was )?not found|no changes to make|"
         "old_string and new_string (are|must)|found \\d+ matches of the string",
         retryable=True, side_effects="none",
@@ -118,8 +112,6 @@ TOOLS: Final[tuple[Rule, ...]] = (
     ),
     _tool(
         "tool.timeout", "tool.timeout", source=f"{_MCP}; TypeScript SDK -32001",
-        words="gateway timeout timeouts timedout timed deadline etimedout readtimeout connecttimeout timeouterror 504 524 "
-        "timeoutexpired mcp_timeout timeoutexception apitimeouterror exceeded",
         text="time ?out|timeouts|timedout|timed out|deadline exceeded|etimedout|readtimeout|connecttimeout|"
         "timeouterror|timeoutexception|timeoutexpired|apitimeouterror|gateway time out|(call|execution|command) exceeded \\d+ ?(ms|s|seconds|minutes)?",
         unless="connection timed out errno|errno 110|max retries exceeded ~connection timed|invalid timeout|timeout must be",
@@ -139,8 +131,6 @@ TOOLS: Final[tuple[Rule, ...]] = (
     ),
     _tool(
         "tool.rate_limited", "tool.rate_limited", source="https://docs.github.com/rest (secondary rate limits)",
-        words="limits rate ratelimit ratelimited 429 throttled throttling quota requests limit ratelimiterror "
-        "ratelimitexceeded captcha",
         text="rate limit(s|ed|ing)?|ratelimit(ed)?|429|throttl(ed|ing)|too many requests|quota (was |has been )?(exceeded|exhausted|reached)|"
         "(exceeded|reached|hit) ~(quota|limit|limits)|ratelimiterror|requests? limit (reached|exceeded)|ratelimitexceeded",
         unless="(file|size|length|character|memory|recursion) (limit|exceeds)", retryable=True,
@@ -153,8 +143,6 @@ TOOLS: Final[tuple[Rule, ...]] = (
     ),
     _tool(
         "tool.auth_words", "tool.auth", source=_MCP,
-        words="authenticate invalid log missing not required revoked unauthorized unauthenticated authentication api key token credentials oauth 401 apikey expired "
-        "permission forbidden authorization invalid_grant api_key login",
         text="unauthori[sz]ed|unauthenticated|authentication (failed|required|error|is required)|"
         "(invalid|missing|expired|incorrect|bad|wrong|no) ~(api ?key|api_key|apikey|token|credentials|credential|access key)|"
         "(api ?key|apikey|token|credentials|session) ~(invalid|expired|missing|not (set|found|provided|configured|valid)|required|revoked)|"
@@ -194,8 +182,6 @@ TOOLS: Final[tuple[Rule, ...]] = (
     ),
     _tool(
         "tool.connection_words", "tool.connection", source=_MCP,
-        words="broken connecting failed resolution running stream connection connect connected fetch network transport socket disconnected unreachable pipe hang closed spawn "
-        "session reach",
         text="connection ~(closed|refused|reset|error|failed|lost|aborted|terminated|dropped|timed)|fetch failed|"
         "(failed|unable|cannot|could not|couldnt|error|not able) ~(connect|connecting|reach|fetch)|not connected|"
         "(transport|stream|socket|session) ~(closed|error|terminated|lost|ended|hang)|disconnected|unreachable|"
@@ -207,7 +193,6 @@ TOOLS: Final[tuple[Rule, ...]] = (
     ),
     _tool(
         "tool.http_words", "tool.http_error", source="RFC 9110",
-        words="internal response returned status http code error 400 403 404 409 422 500 502 503 forbidden gateway unavailable",
         text="(status|code|http|error|response|returned|error code|status code) (code )?(4\\d\\d|5\\d\\d)|"
         "(4\\d\\d|5\\d\\d) (client|server) error|forbidden|bad gateway|service unavailable|internal server error|"
         "(403|404|500|502|503) \\w+",

@@ -74,7 +74,7 @@ WEAK_SIGNALS: Final[tuple[Rule, ...]] = (
     ),
     _weak(
         "weak.container_status", "server_error.internal", source="SageMaker InvokeEndpoint: errors of the container",
-        signals="ModelError", words="received error", text="received server error",
+        signals="ModelError", text="received server error",
         example={"exception_type": "ModelError", "message": "Received server error (0) from primary"},
         not_example={"exception_type": "ModelError", "message": "Received client error (422) from primary"},
     ),

@@ -207,7 +207,8 @@ UNITS = [
 def test_work_does_not_grow_with_the_message(unit: str) -> None:
     """What patterns see of 10 MB is no more than what they see of 20 kB."""
     short, long = unit * (20_000 // len(unit)), unit * (10_000_000 // len(unit))
-    assert len(plain(long).text) <= len(plain(short).text) + 64
+    vocabulary = active().vocabulary
+    assert len(plain(long, vocabulary).text) <= len(plain(short, vocabulary).text) + 64
     _sound(classify(Evidence(message=long)))
 
 

@@ -96,7 +96,6 @@ def test_a_toml_rule_may_use_every_condition(tmp_path: Path) -> None:
         ('[[rule]]\nid = "x"\nverdict = "auth"', "give a condition"),
         ('[[rule]]\nid = "x"\nverdict = "auth"\nsignals = "Y"\ncolour = 1', "unknown field 'colour'"),
         ('[[rule]]\nid = "x"\nverdict = "auth"\nsignals = "Y"\ntier = "best"', "tier is one of"),
-        ('[[rule]]\nid = "x"\nverdict = "auth"\nsignals = "Y"\ntext = "z"', "text needs words"),
         ('[[rule]]\nid = "x"\nverdict = "auth"\nwords = "z"\ntext = "(z"', "missing"),
         ('[[rule]]\nid = "x"\nverdict = "auth"\nstatuses = "many"', "many"),
         ('[[rule]]\nid = "x"\nverdict = "auth"\nwords = "z"\ntext = "[z"', "rule 1"),
@@ -108,6 +107,28 @@ def test_a_bad_rule_file_is_the_users_error_and_says_where(tmp_path: Path, text:
     file.write_text(text)
     with pytest.raises(UsageError, match=said):
         load_rules(file)
+
+
+def test_a_text_needs_no_words_and_words_are_a_condition(tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text("""
+        [[rule]]
+        id = "acme.nap"
+        verdict = "overloaded.capacity"
+        tier = "text"
+        text = "server ~napping|\\\\w*asleep\\\\w*"
+
+        [[rule]]
+        id = "acme.snack"
+        verdict = "overloaded.capacity"
+        tier = "text"
+        words = "acme"
+        text = "eating a \\\\w+"
+    """)
+    register_rules(load_rules(file))
+    said = ("The server is napping.", "it was _asleep_ again", "eating a pie", "acme is eating a pie")
+    found = [classify(Evidence(message=message)).error_class.value for message in said]
+    assert found == ["overloaded", "overloaded", "unknown", "overloaded"]
 
 
 def test_every_condition_of_a_rule_must_hold() -> None:

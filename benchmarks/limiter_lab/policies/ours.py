@@ -116,7 +116,7 @@ class Penstock:
         headers = reply.headers if reply.status is not None else {}
         verdict = _verdict(reply, provider, headers)
         if verdict is not None and self._without is Without.GATE:
-            verdict = replace(verdict, retry_after=None)
+            verdict = verdict._replace(retry_after=None)
         return hook.Answer(
             sent_at=start + reply.sent,
             at=start + reply.at,

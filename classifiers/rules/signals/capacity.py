@@ -71,7 +71,7 @@ CAPACITY: Final[tuple[Rule, ...]] = (
     ),
     _signal(
         "zhipu.concurrency", "rate_limit.concurrency", source="https://docs.bigmodel.cn/cn/api/api-code",
-        providers="zhipu zai", signals="1302", words="concurrency concurrent", text="concurren(cy|t)",
+        providers="zhipu zai", signals="1302", text="concurren(cy|t)",
         limit_dimension="concurrency",
         example={"provider": "zhipu", "status_code": 429, "message": "High concurrency usage of this API",
                  "body": {"error": {"code": "1302", "message": "High concurrency usage of this API"}}},

@@ -23,7 +23,7 @@ MONEY: Final[tuple[Rule, ...]] = (
     ),
     _signal(
         "dashscope.token_limit_link", "rate_limit.tpm", source=f"{_DASHSCOPE}#token-limit",
-        words="aliyun", text="aliyun com ~token limit", limit_dimension="tokens_per_minute",
+        text="aliyun com ~token limit", limit_dimension="tokens_per_minute",
         example="You exceeded your current quota. See https://help.aliyun.com/zh/model-studio/error-code#token-limit",
         not_example="You exceeded your current quota, please check your plan and billing details.",
     ),
@@ -36,7 +36,7 @@ MONEY: Final[tuple[Rule, ...]] = (
     _signal(
         "together.credit_limit_words", "rate_limit.rpm",
         source="https://github.com/togethercomputer/MoA/issues/27",
-        signals="credit_limit", words="rate", text="rate (limited|limit) ~(queries|requests) per minute",
+        signals="credit_limit", text="rate (limited|limit) ~(queries|requests) per minute",
         limit_dimension="requests_per_minute",
         example={"status_code": 429, "body": {"error": {"type": "credit_limit",
                  "message": "You have been rate limited. Your rate limit is 60 queries per minute."}}},

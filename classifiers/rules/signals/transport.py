@@ -89,7 +89,7 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
     ),
     _signal(
         "network.connect_etimedout", "network.connect", source="https://nodejs.org/api/errors.html",
-        signals="ETIMEDOUT", words="etimedout connect", text="connect etimedout", side_effects="none",
+        signals="ETIMEDOUT", text="connect etimedout", side_effects="none",
         example={"message": "connect ETIMEDOUT 104.18.7.192:443"},
         not_example={"message": "read ETIMEDOUT"},
     ),
