@@ -12,12 +12,13 @@ from typing import Final, NamedTuple
 
 CODE_KEYS: Final = frozenset({
     "code", "type", "status", "reason", "error_code", "errorcode", "err_code", "error_type", "errortype",
-    "__type", "quotaid", "blockreason", "limit_source", "name", "limit_type", "quotametric",
+    "__type", "quotaid", "blockreason", "limit_source", "name", "limit_type", "quotametric", "status_code",
 })  # fmt: skip
 _FINISH_KEYS: Final = frozenset({"finish_reason", "finishreason", "stop_reason", "stopreason"})
 MESSAGE_KEYS: Final = frozenset({
     "message", "msg", "error", "detail", "details", "title", "description", "error_message", "errormessage",
-    "error_msg", "raw", "text", "reason", "cause", "error_description", "errors", "localizedmessage", "body",
+    "error_msg", "errmsg", "err_msg", "status_msg", "raw", "text", "reason", "cause", "error_description",
+    "errors", "localizedmessage", "body",
     "data", "content", "responsebody", "quotaid",
 })  # fmt: skip
 _INNER_STATUS_KEYS: Final = frozenset(

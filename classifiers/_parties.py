@@ -20,6 +20,10 @@ _SPELLINGS: Final = {
     "cloudflare": "workers_ai cloudflare_workers_ai",
     "new-api": "one_api new_api oneapi newapi",
     "nvidia_nim": "nim nvidia",
+    "minimax": "minimaxi mini_max hailuo",
+    "spark": "sparkai xunfei iflytek xinghuo xfyun",
+    "baidu": "qianfan ernie wenxin baidu_qianfan baiduqianfan yiyan",
+    "volcengine": "doubao ark volcano volces bytedance byteplus volcano_engine volcengine_ark",
 }
 _ALIASES: Final = {spelling: name for name, spellings in _SPELLINGS.items() for spelling in spellings.split()}
 TOOL_SERVICES: Final = frozenset(
@@ -135,7 +139,12 @@ _LIBRARIES: Final = (
     "psycopg2?|asyncpg|sqlite3|sqlalchemy|pymysql|mysqldb|pymongo|redis (exceptions|connectionerror)|"
     "elasticsearch|opensearchpy|qdrant_client|chromadb|pinecone|weaviate|pymilvus|neo4j|"
     "snowflake connector|googleapiclient|gspread|smtplib|imaplib|paramiko|subprocess|kubectl|"
-    "docker daemon|playwright|puppeteer|selenium|bs4|yfinance"
+    "docker daemon|playwright|puppeteer|selenium|bs4|yfinance|slack_sdk|slackapierror|githubexception|"
+    "stripe error|page (click|fill|evaluate|screenshot|waitfor\\w*|wait_for_\\w+)|locator \\w+ timeout|"
+    "waiting for (selector|locator)|strict mode violation|"
+    "browser (control|context|page|session|tab|instance) ~(closed|crashed|failed|timed|not)|"
+    "\\d+ (client|server) error ~for url|"
+    "failed to (fetch|download|open|scrape|crawl) (the )?(url|page|https?|website|webpage)"
 )
 _SERVICES: Final = (
     "api github com|api notion com|api slack com|slack api|hooks slack com|"
@@ -143,17 +152,21 @@ _SERVICES: Final = (
     "atlassian net|api stripe com|graph microsoft com|discord com|api twitter com|reddit com|arxiv org|"
     "api tavily com|google serper dev|serpapi com|api airtable com|supabase co|newsapi org|"
     "api openweathermap org|secondary rate limit|api rate limit exceeded for (user|installation|site)|"
-    "duckduckgo\\w*|tavily|serper|serpapi|firecrawl"
+    "duckduckgo\\w*|tavily|serper|serpapi|firecrawl|"
+    "(github|gitlab|jira|confluence|notion|slack|discord|stripe|airtable|linear|asana|trello|hubspot|salesforce|"
+    "shopify|zendesk|sentry|figma|twilio|sendgrid|wikipedia|arxiv|youtube|twitter|reddit|spotify|weather) "
+    "(api|sdk) ~(error|returned|failed|request|responded|limit)"
 )
 TOOL_NAMES: Final = Pattern(f"{_LIBRARIES}|{_SERVICES}")
 MODEL_WORDS: Final = Pattern(
     "openai\\w*|azureopenai|anthropic\\w*|claude|gpt|gemini|mistral|litellm|ollama|bedrock|vertex\\w*|cohere|groq|"
     "deepseek|llms?|models?|completions?|prompts?|tokens?|current quota|rate limit reached for|"
+    "embeddings?|embed|v1 (chat|messages|responses|engines)|api (generate|tags)|"
     "springframework ai|spring_ai\\w*|langchain4j|semantickernel"
 )
 TOOL_WORDS: Final = Pattern(
-    "mcp (error|server|tool|client)|error in (mcp|tool)|error executing function|toolexception|"
-    "the tool use was rejected|tool ran into|"
+    "mcp (error|server|tool|client|agent|transport)|error in (mcp|tool)|error executing function|"
+    "toolexception|the tool use was rejected|tool ran into|"
     "(during|in) tool call|error (executing|calling|running|invoking) (the )?(mcp )?tool|"
     "error executing [a-z]+_[a-z_]+|"
     "(failed|unable) to (execute|call|run|invoke) (the )?(mcp )?tool|"

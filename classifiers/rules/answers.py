@@ -48,7 +48,7 @@ ANSWERS: Final[tuple[Rule, ...]] = (
         statuses="0 200 400 422 500", spans="agent llm unknown",
         text="(failed|error|unable|could not|cannot|couldnt) (to |in )?(call a function|parse (the )?(tool|function) ?calls?|generat\\w+ (a )?tool call|pars\\w+ ~tool call|decode ~tool call)|malformed (function|tool) ?calls?|"
         "(tool|function) ?calls? ~(malformed|could not be parsed|invalid json|not valid json|unparsable|failed to parse|parsing failed|was malformed)|(invalid|malformed) (tool|function) ?calls?|failed_generation|"
-        "unterminated string|(tool call|tool_calls?) ~(truncated|incomplete)|error parsing tool call|tool use failed|no tool use|(did not|didnt|failed to) (use|call|emit|return|produce|make) (a |any |the )?(required |valid )?(tool|function)|expected a tool call",
+        "unterminated string|(tool call|tool_calls?) ~(truncated|incomplete)|error parsing tool call|tool use failed|no tool use|(did not|didnt|failed to) (use|call|emit|return|produce|make) (a |any |the )?(required |valid )?(tool|function)|expected a tool call|no (tool|function) calls? (was |were )?(found|detected|made|generated|returned|in)",
         unless="tool_use_id|previous|history",
         example="error parsing tool call: raw='{\"a\": 1', err=unexpected end of JSON input",
         not_example="Tool call failed: HTTP 500",
@@ -68,7 +68,7 @@ ANSWERS: Final[tuple[Rule, ...]] = (
         statuses="0 200 400", spans="agent llm unknown",
         text="exceeded before any response|(response|output|completion|generation|answer|json|message) (\\S+ ){0,5}?(truncated|cut off|incomplete|was incomplete|length limit|exceeded ~output token maximum|too long to)|finish ?_?reason ~(length|max_tokens)|"
         "length limit was reached|(reached|hit|exceeded|due to) ~(max_tokens|max output tokens|output token (maximum|limit)|max_output_tokens|max_completion_tokens)|output token (maximum|limit)|(max_tokens|max_output_tokens|max_completion_tokens) (limit )?(was )?(reached|hit)|incomplete due to",
-        unless="context|chunked read|must be|at most|tokens per",
+        unless="context|chunked read|must be|at most|tokens per|stream (ended|closed)|terminal event",
         example="Could not parse response content as the length limit was reached", not_example="incomplete chunked read",
     ),
     _text(

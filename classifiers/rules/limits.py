@@ -32,7 +32,7 @@ MONEY: Final[tuple[Rule, ...]] = (
         "(youve|you have) (hit|reached|exceeded) your (limit|usage limit)|(exhausted|used up|used all|run out of) ~(usage limit|plan limit|allowance|included (requests|usage)|premium requests)|out of extra usage|"
         "(weekly|session|5 ?h|5 hour|five hour|plan|subscription|usage|billing cycle) (usage )?(limit|quota|limits|window) ~(reached|exceeded|hit|resets?|exhausted|for|has been)|"
         "limit will reset at|resets (at )?\\d+ ?(am|pm)|usage limit for this (billing cycle|period)|"
-        "(upgrade|subscribe) ~(to continue|plan) ~usage limit|hit your usage limit|(hit|reached|used|exceeded) ~free (requests?|messages?|usage|plan|tier) limit|quota will reset (after|at|in|on)|third party apps now draw|claude pro usage limit",
+        "(reached|hit|exceeded) the limits? (of|for|on) your ~(plan|subscription|tier)|(upgrade|subscribe) ~(to continue|plan) ~usage limit|hit your usage limit|(hit|reached|used|exceeded) ~free (requests?|messages?|usage|plan|tier) limit|quota will reset (after|at|in|on)|third party apps now draw|claude pro usage limit",
         unless=f"{_WINDOW_WORDS}|free tier requests|requests per|spend|spending",
         limit_dimension="billing",
         example="Claude usage limit reached. Your limit will reset at 10pm (Africa/Tunis).",
@@ -239,7 +239,7 @@ CAPACITY: Final[tuple[Rule, ...]] = (
         text="overload(ed|ing)?|(high|increased|heavy|unusually high|extreme|excessive) (user )?demand|temporarily (unavailable|unable|out of)|"
         "(model|service|engine|server|api|deployment|endpoint|backend|provider) ~(is |are )?(currently |temporarily )?(unavailable|not available right now|down)|"
         "(service|server) (is )?(temporarily )?unavailable|currently unavailable|529",
-        unless="available models|model is (not available|unavailable) (in|for) (your|this)|in your (region|country)|tcp|handshake|connect to all addresses|failed to connect|connection refused|"
+        unless="tried to call|available models|model is (not available|unavailable) (in|for) (your|this)|in your (region|country)|tcp|handshake|connect to all addresses|failed to connect|connection refused|"
         "(free|this) (model|period|promotion) ~(ended|has ended|discontinued)|method overload|failover ~exhausted",
         statuses="0 200 408 429 498 500 502 503 529",
         example="The model is overloaded. Please try again later.", not_example="The model is not available in your region",

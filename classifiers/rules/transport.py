@@ -96,7 +96,7 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
         "text.dropped", "network.stream_dropped", source="httpx, aiohttp, undici, hyper",
         statuses="0 200 500 502 503 520",
         text="incomplete chunked read|peer closed|premature(ly)? (close|closed|end|ended)|(stream|response|body|connection|sse|websocket) ~(disconnected|dropped|interrupted|ended unexpectedly|ended before|closed before|terminated|ended without|incomplete|lost|cut|was closed|closed prematurely|closed unexpectedly|aborted by)|"
-        "not enough data ~content length|response (payload )?(is )?not completed|error (decoding|reading) (response )?(body|stream)|disconnected before completion|unexpected(ly)? (eof|end of (file|stream)|close)|transfer closed|terminated other side|connection ~mid ?stream|other side closed|terminated$|unexpected eof|stream ~not closed cleanly|curl (error )?(18|52|92)|eof occurred in violation|response ended prematurely",
+        "without (sending|receiving|producing) (any|a) (chunks?|data|events?|terminal|message_stop)|not enough data ~content length|response (payload )?(is )?not completed|error (decoding|reading) (response )?(body|stream)|disconnected before completion|unexpected(ly)? (eof|end of (file|stream)|close)|transfer closed|terminated other side|connection ~mid ?stream|other side closed|terminated$|unexpected eof|stream ~not closed cleanly|curl (error )?(18|52|92)|eof occurred in violation|response ended prematurely",
         unless="process|runner|client cancelled|client disconnected|user aborted|by (the )?user",
         example="peer closed connection without sending complete message body (incomplete chunked read)", not_example="connection refused",
     ),

@@ -11,9 +11,10 @@ from penstock.classifiers.rules.signals.answers import ANSWERS
 from penstock.classifiers.rules.signals.caller import CALLER
 from penstock.classifiers.rules.signals.capacity import CAPACITY
 from penstock.classifiers.rules.signals.money import MONEY
+from penstock.classifiers.rules.signals.numbers import NUMBERS
 from penstock.classifiers.rules.signals.policy import POLICY
 from penstock.classifiers.rules.signals.transport import TRANSPORT
 
-SIGNALS: Final[tuple[Rule, ...]] = (*ANSWERS, *POLICY, *MONEY, *CAPACITY, *CALLER, *TRANSPORT)
+SIGNALS: Final[tuple[Rule, ...]] = (*NUMBERS, *ANSWERS, *POLICY, *MONEY, *CAPACITY, *CALLER, *TRANSPORT)
 
 __all__ = ["SIGNALS"]

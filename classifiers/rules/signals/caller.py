@@ -65,7 +65,7 @@ CALLER: Final[tuple[Rule, ...]] = (
         signals="model_not_found DeploymentNotFound ModelNotFound unknown_model model_not_available "
         "AI_NoSuchModelError NoSuchModelError unsupported_model ModelNotFoundError RepositoryNotFoundError "
         "invalid_model ProviderModelNotFoundError model_not_supported UnknownModelError model_not_exist "
-        "InvalidEndpointOrModel invalid_model_error model_deprecated model_decommissioned no_such_model "
+        "InvalidEndpointOrModel ModelNotOpen UnsupportedModel ServiceNotOpen invalid_model_error model_deprecated model_decommissioned no_such_model "
         "OperationNotSupported model_unavailable",
         statuses="0 200 400 401 403 404 410 422 500 503",
         example={"status_code": 404, "body": {"error": {"code": "model_not_found", "message": "no"}}},

@@ -25,10 +25,10 @@ CAPACITY: Final[tuple[Rule, ...]] = (
     ),
     _signal(
         "overloaded.capacity_code", "overloaded.capacity",
-        source="https://developers.cloudflare.com/workers-ai/platform/errors/; Google ErrorInfo reasons",
+        source="https://developers.cloudflare.com/workers-ai/platform/errors/; Google ErrorInfo reasons; Cerebras",
         signals="MODEL_CAPACITY_EXHAUSTED capacity_exceeded NoCapacity no_capacity insufficient_capacity "
         "service_tier_capacity_exceeded ModelServingOverloaded resource_unavailable_error "
-        "InsufficientModelCapacity model_capacity_exceeded ServerOverload over_capacity",
+        "InsufficientModelCapacity model_capacity_exceeded ServerOverload over_capacity queue_exceeded",
         example={"status_code": 503, "body": {"error": {"status": "UNAVAILABLE", "details": [
             {"reason": "MODEL_CAPACITY_EXHAUSTED"}]}}},
         not_example={"status_code": 503, "body": {"error": {"code": "service_unavailable"}}},
@@ -95,7 +95,7 @@ CAPACITY: Final[tuple[Rule, ...]] = (
         "RATE_LIMIT_EXCEEDED limit_requests Throttling.RateQuota RateQuota "
         "AllocationQuota rate_limited user_rate_limited too_many_requests_error rate_limit_reached_requests "
         "REQUEST_LIMIT_EXCEEDED userRateLimitExceeded RateLimitExceeded rate_limit_exceeded_error "
-        "tokens_limit_reached requests_limit_reached FreeUserRateLimit SetLimitExceeded",
+        "requests_limit_reached FreeUserRateLimit",
         example={"status_code": 413, "body": {"error": {"type": "tokens", "code": "rate_limit_exceeded", "message": ""}}},
         not_example={"status_code": 413, "body": {"error": {"type": "invalid_request_error", "message": ""}}},
     ),

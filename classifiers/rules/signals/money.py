@@ -17,7 +17,7 @@ MONEY: Final[tuple[Rule, ...]] = (
     _signal(
         "dashscope.token_limit", "rate_limit.tpm", source=f"{_DASHSCOPE}#token-limit",
         signals="insufficient_quota AllocationQuota", providers="dashscope",
-        unless="free tier|free quota|FreeTierOnly", limit_dimension="tokens_per_minute",
+        unless="free tier|free quota|freetieronly", limit_dimension="tokens_per_minute",
         example={"provider": "dashscope", "status_code": 429, "body": {"error": {"code": "insufficient_quota"}}},
         not_example={"provider": "openai", "status_code": 429, "body": {"error": {"code": "insufficient_quota"}}},
     ),
@@ -48,7 +48,7 @@ MONEY: Final[tuple[Rule, ...]] = (
         signals="enforced_spend_limit_reached contract_spend_limit_reached linked_organization_spend_limit_reached "
         "EnforcedSpendLimitReachedError ContractSpendLimitReachedError billing_hard_limit_reached "
         "BudgetExceededError budget_exceeded spend_limit_exceeded spending_limit_reached hard_limit_reached "
-        "BudgetExceeded key_limit_exceeded max_budget_exceeded",
+        "BudgetExceeded key_limit_exceeded max_budget_exceeded ExceededBudget SetLimitExceeded",
         limit_dimension="billing",
         example={"status_code": 429, "body": {"type": "error", "error": {"type": "rate_limit_error",
                  "details": {"error_code": "enforced_spend_limit_reached"}, "message": ""}}},
@@ -61,7 +61,7 @@ MONEY: Final[tuple[Rule, ...]] = (
         "billing_not_active NOT_ENOUGH_BALANCE insufficient_user_quota pre_consume_token_quota_failed "
         "INVALID_PAYMENT_INSTRUMENT AccountOverdueError insufficient_credit CreditsError out_of_credits "
         "balance_insufficient InsufficientCreditsError credits_exhausted quota_insufficient "
-        "PrepaidBillOverdue PostpaidBillOverdue insufficient_account_balance credit_balance_exhausted",
+        "PrepaidBillOverdue PostpaidBillOverdue ServiceOverdue insufficient_account_balance credit_balance_exhausted",
         limit_dimension="billing",
         example={"status_code": 400, "body": {"statusCode": 400, "message": "Access denied", "code": "Arrearage"}},
         not_example={"status_code": 400, "body": {"message": "Access denied", "code": "AccessDenied"}},
@@ -89,7 +89,7 @@ MONEY: Final[tuple[Rule, ...]] = (
         "quota.code", "quota.insufficient_quota", source=_OPENAI,
         signals="insufficient_quota exceeded_current_quota_error AllocationQuota.FreeTierOnly FreeTierOnly "
         "quota_exceeded QuotaExceededError QuotaExceeded quota_exhausted "
-        "usage_limit_exceeded account_quota_exceeded FreeTierError",
+        "usage_limit_exceeded account_quota_exceeded FreeTierError token_quota_reached",
         limit_dimension="billing",
         example={"status_code": 429, "body": {"error": {"code": "insufficient_quota", "type": "insufficient_quota"}}},
         not_example={"provider": "dashscope", "status_code": 429, "body": {"error": {"code": "insufficient_quota"}}},

@@ -17,7 +17,7 @@ POLICY: Final[tuple[Rule, ...]] = (
         signals="context_length_exceeded ContextWindowExceededError exceed_context_size_error "
         "context_window_exceeded ContextLengthExceededError ContextOverflowError model_context_window_exceeded "
         "max_context_length_exceeded ContextWindowOverflowException ContextSizeExceeded prompt_too_long "
-        "string_above_max_length context_too_long InputTooLongError input_too_long",
+        "string_above_max_length context_too_long InputTooLongError input_too_long tokens_limit_reached tokens_too_long",
         example={"status_code": 400, "body": {"error": {"code": "context_length_exceeded", "message": ""}}},
         not_example={"status_code": 400, "body": {"error": {"code": "rate_limit_exceeded", "message": "context"}}},
     ),
@@ -36,7 +36,8 @@ POLICY: Final[tuple[Rule, ...]] = (
         "ContentFilterError ContentFilteredError content_filter_error content_filtered moderation_blocked moderation_refusal "
         "content_policy_error BlockedPromptException PROHIBITED_CONTENT prompt_blocked cyber_policy_violation "
         "content_moderation_failed ContentFilterException sensitive_words_detected invalid_prompt "
-        "IMAGE_SAFETY content_moderation",
+        "IMAGE_SAFETY content_moderation SensitiveContentDetected InputTextSensitiveContentDetected "
+        "InputImageSensitiveContentDetected sensitive_check_error",
         example={"status_code": 400, "body": {"error": {"code": "content_filter", "message": "filtered"}}},
         not_example={"status_code": 400, "body": {"error": {"code": "invalid_value", "message": "filtered"}}},
     ),
