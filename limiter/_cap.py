@@ -2,7 +2,7 @@
 
 from collections import deque
 from math import ceil, inf
-from typing import Final
+from typing import Final, NamedTuple
 
 _CUT: Final = 0.3
 _NOISE: Final = 0.25
@@ -15,6 +15,14 @@ _PROBE_SECONDS: Final = (10.0, 60.0)
 _HASTY_SECONDS: Final = 1.0
 
 
+class Probing(NamedTuple):
+    """How a learnt cap is tried out: what it was before it grew, for how long, and if a limit told it."""
+
+    base: float
+    pause_seconds: float
+    exact: bool
+
+
 class Cap:
     """How many calls may be live, now.
 
@@ -25,6 +33,7 @@ class Cap:
     """
 
     __slots__ = (
+        "_base",
         "_cut_at",
         "_dirty",
         "_exact",
@@ -41,7 +50,7 @@ class Cap:
     )
 
     def __init__(self, hard: int | None) -> None:
-        self.learned = inf
+        self.learned = self._base = inf
         self._exact = False
         self._cut_at = -inf
         self._grow_at = inf
@@ -58,6 +67,11 @@ class Cap:
         """Take the user's own bound. `limit` is the cap that is enforced and shown; inf is none."""
         self.hard: float = hard if hard is not None else inf
         self._settle()
+
+    @property
+    def probing(self) -> Probing:
+        """What others need to go on with this cap as one."""
+        return Probing(self._base, self._pause, self._exact)
 
     @property
     def p90_seconds(self) -> float | None:
@@ -88,15 +102,21 @@ class Cap:
             self._implied = max(_LEAST_IMPLIED, ceil(_SLACK * rate * self._p90))
         self._settle()
 
-    def concurrency_refused(self, live_before: int, sent_at: float, now: float) -> bool:
-        """Learn a limit from a refusal: `live_before` calls were live when it was sent."""
-        level = max(1, live_before)
+    def concurrency_refused(
+        self, live_before: int, sent_at: float, now: float, *, roughly: bool = False
+    ) -> bool:
+        """Learn a limit from a refusal: `live_before` calls were live when it was sent.
+
+        If that is known only `roughly`, a probe that fails leads back to where it began.
+        """
+        probed = roughly and self.learned > self._base
+        level = max(1.0, live_before, self._base if probed else 0.0)
         if sent_at <= self._cut_at:
             moved = level < self.learned
             self.learned = min(self.learned, level)
             self._settle()
             return moved
-        failed_probe = self._exact and level >= self.learned - 1
+        failed_probe = self._exact and (probed or level >= self.learned - 1)
         self._pause = min(_PROBE_SECONDS[1], self._pause * 2) if failed_probe else _PROBE_SECONDS[0]
         self._exact = True
         return self._cut(level, now)
@@ -113,22 +133,24 @@ class Cap:
         """Grow a cap that was learnt by one after a quiet while, if it was in the way. True if it moved."""
         if now < self._grow_at or live < self.learned - 1:
             return False
+        self._base = self.learned
         self.learned += self._step if self._exact else max(1, self.learned // 4)
         self._step *= 2
         self._grow_at = now + (max(_HASTY_SECONDS, self.mean_seconds) if self._exact else _HASTY_SECONDS)
         self._settle()
         return True
 
-    def recall(self, learned: float, now: float) -> None:
-        """Start from a remembered cap, and probe above it before long."""
+    def recall(self, learned: float, now: float, probing: Probing | None = None) -> None:
+        """Start from a remembered cap, or go on with another's, and probe above it before long."""
+        self._base, self._pause, self._exact = probing or Probing(learned, self._pause, exact=True)
         self.learned = learned
-        self._exact = True
+        self._step = 1
         self._grow_at = now + self._pause
         self._settle()
 
     def _cut(self, level: float, now: float) -> bool:
         moved = level < self.limit
-        self.learned = level
+        self.learned = self._base = level
         self._step = 1
         self._cut_at = now
         self._grow_at = now + self._pause

@@ -1,28 +1,27 @@
 """The limiter: pools, a router and retries behind one short lock; threads and event loops wait on it."""
 
 import itertools
-import logging
 import os
 import random
 import threading
 import time
 import weakref
-from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from math import inf
 from typing import Final, Literal, cast
 
 from penstock.classifiers import Verdict, verdict_of_exception
 from penstock.limiter._alarms import Alarms
 from penstock.limiter._clock import Scheduler
+from penstock.limiter._events import Event, Events, Would
 from penstock.limiter._kinds import Kind
 from penstock.limiter._memory import recall, remember
 from penstock.limiter._outlook import PoolSnapshot
 from penstock.limiter._permit import Judge, PoolHandle
-from penstock.limiter._pool import Change, Pool
+from penstock.limiter._pool import Pool
+from penstock.limiter._prospects import eta, hopeless, outgrown
 from penstock.limiter._queue import patience
-from penstock.limiter._retry import RetryBudget, may_repeat, pause
+from penstock.limiter._retry import Retries
 from penstock.limiter._router import Router, route_to
 from penstock.limiter._settings import LimiterSettings, PoolSettings, parse_pool
 from penstock.limiter._ticket import Stage, Ticket, give_up_at, why
@@ -36,26 +35,11 @@ Wakes = list[Callable[[], None]]
 MoveCost = Callable[[Call, str, float], float]
 """(call, other pool, its tokens per second): the seconds of its quota that moving there would lose."""
 
-_log: Final = logging.getLogger("penstock")
 _SPILL_SECONDS: Final = 0.25
 """How often calls that wait at home are looked at for a place elsewhere."""
 _AT_ONCE: Final = Granted()
-_HOPELESS: Final = 1.25
 _SAMPLED: Final = 4
 """Every fourth call that waits tells how good estimates are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Would:
-    """In observe mode: what enforcing would have done to a call (`waited`, `moved` or `refused`)."""
-
-    pool: str
-    action: str
-    seconds: float
-    at: float
-
-
-Event = Change | Would
 
 
 class Limiter:
@@ -84,16 +68,15 @@ class Limiter:
         self.lock = threading.Lock()
         self.clock = clock
         self._wall = wall
-        self._on_event = on_event
-        self._events: deque[Event] = deque()
+        self._events = Events(on_event)
         self._judge = judge or verdict_of_exception
         self._rng = random.Random(seed)
+        self._retries = Retries(self._rng)
         self._numbers = itertools.count(1)
         self._pools: dict[str, Pool] = {}
         self._remembered: dict[str, object] = {}
         self._router = Router(self._pool)
         self.move_cost: MoveCost | None = None
-        self._budget = RetryBudget()
         self._spilling: list[Pool] = []
         self._alarms = Alarms(clock, scheduler, self._tick)
         self.fleet = fleet if mode == "enforce" else None
@@ -107,14 +90,14 @@ class Limiter:
         """Queue a call."""
         now = self.clock()
         with self.lock:
-            pool = self._pool(call.pool)
+            pool = self._pools.get(call.pool) or self._pool(call.pool)
             ticket = Ticket(next(self._numbers), now, call, pool, self, give_up_at(call, pool.settings, now))
             if self.mode == "observe":
                 self._let_pass(ticket, now)
                 wakes: Wakes = []
             else:
                 wakes = self._enter(ticket, now)
-        if wakes or self._events:
+        if wakes or self._events.waiting:
             self._finish(wakes)
         return ticket
 
@@ -128,7 +111,9 @@ class Limiter:
             verdict, again = answer.verdict, False
             kind = self._hear(mine, answer.quota, verdict, now)
             if kind is not None and verdict is not None and self.mode == "enforce":
-                again = self._again(mine, kind, verdict, now)
+                again = self._retries.again(mine, kind, verdict, now)
+                if again:
+                    mine.requeue(now)
             wakes = self._pump_after(mine, now)
         self._finish(wakes)
         return Next.RETRY if again else Next.PASS
@@ -157,7 +142,7 @@ class Limiter:
                 self._hear(ticket, quota, verdict, now)
             self._close(ticket, usage, now, finished=finished)
             wakes = self._pump_after(ticket, now)
-        if wakes or self._events:
+        if wakes or self._events.waiting:
             self._finish(wakes)
 
     def abandon(self, ticket: Ticket) -> None:
@@ -244,23 +229,22 @@ class Limiter:
     def _hear(self, ticket: Ticket, quota: Quota | None, verdict: Verdict | None, now: float) -> Kind | None:
         kind = ticket.pool.heard(ticket, quota, verdict, now)
         if kind is None:
-            self._budget.earn()
+            self._retries.budget.earn()
         return kind
 
     def _close(self, ticket: Ticket, usage: Usage | None, now: float, *, finished: bool) -> bool:
         """Close a call; say whether somebody may go sooner for it."""
-        pool, waited = ticket.pool, ticket.queued
+        waited = ticket.queued
         if waited:
             ticket.home.queue.remove(ticket, served=False)
-        room = pool.settle(ticket, usage, now, finished=finished)
         ticket.stage = Stage.OVER
-        return room or waited or bool(self._spilling)
+        return ticket.pool.settle(ticket, usage, now, finished=finished) or waited or bool(self._spilling)
 
     def _pool(self, name: str) -> Pool:
         pool = self._pools.get(name)
         if pool is None:
             now = self.clock()
-            pool = Pool(name, self.settings.of(name), now=now, rng=self._rng, emit=self._events.append)
+            pool = Pool(name, self.settings.of(name), now=now, rng=self._rng, emit=self._events.note)
             recall(pool, self._remembered.get(name), now, self._wall())
             if self.fleet is not None:
                 pool.share = self.fleet.join(pool, now)
@@ -273,13 +257,12 @@ class Limiter:
         pool, settings = ticket.home, ticket.home.settings
         if settings.tokens_per_minute is not None and pool.too_large(ticket):
             return self._refuse(ticket, "too_large", 0.0, now)
-        if self._outgrown(ticket, now):
+        if pool.oversize.known and outgrown(ticket, self._router, now):
             return self._refuse(ticket, "too_large", 0.0, now)
         if not pool.queue.waiting and pool.when(ticket, now) <= now:
-            self._grant(ticket, pool, now)
-            return []
+            return self._grant(ticket, pool, now)
         if len(pool.queue) >= settings.queue_limit:
-            return self._refuse(ticket, "queue_full", self._eta(ticket, now), now)
+            return self._refuse(ticket, "queue_full", eta(ticket, now), now)
         if pool.mirror.counts_tokens:
             ticket.cost = pool.mirror.cost(ticket)
         ticket.promote_at = now + patience(ticket)
@@ -292,9 +275,9 @@ class Limiter:
         else:  # whoever is before it keeps it, and is waited for already
             wakes = []
             self._wake_pool(pool, min(self._alarms.of(pool.name), pool.queue.next_event()), now)
-        if ticket.queued and self._hopeless(ticket, now):
+        if ticket.queued and hopeless(ticket, now):
             pool.queue.remove(ticket, served=False)
-            wakes += self._refuse(ticket, why(ticket), self._eta(ticket, now), now)
+            wakes += self._refuse(ticket, why(ticket), eta(ticket, now), now)
         return wakes
 
     def _pump(self, pool: Pool, now: float) -> Wakes:
@@ -303,11 +286,11 @@ class Limiter:
         queue = pool.queue
         for waiter in queue.expired(now):
             late = cast("Ticket", waiter)
-            wakes += self._refuse(late, why(late), self._eta(late, now), now)
+            wakes += self._refuse(late, why(late), eta(late, now), now)
         at = inf
         while (head := queue.head(now)) is not None:
             ticket = cast("Ticket", head)
-            if self._outgrown(ticket, now):
+            if pool.oversize.known and outgrown(ticket, self._router, now):
                 queue.remove(ticket, served=False)
                 wakes += self._refuse(ticket, "too_large", 0.0, now)
                 continue
@@ -330,10 +313,10 @@ class Limiter:
         if ticket.foretold is not None and ticket.attempts == 1:
             pool.overtaking.learn(*ticket.foretold, now - ticket.queued_at)
         pool.send(ticket, now)
-        route = None if pool is ticket.home else route_to(ticket.home, pool, reason)
-        if ticket.home.settings.fallback:
+        home, waited = ticket.home, now - ticket.queued_at
+        route = None if pool is home else route_to(home, pool, reason)
+        if home.settings.fallback:
             self._router.remember(ticket.call.conversation, pool.name)
-        waited = now - ticket.queued_at
         wake = ticket.decide(Granted(queued_seconds=waited, route=route) if waited or route else _AT_ONCE)
         return [wake] if wake is not None else []
 
@@ -342,31 +325,6 @@ class Limiter:
             Refused(eta_seconds=max(eta, 0.0), reason=reason, queued_seconds=now - ticket.queued_at)
         )
         return [wake] if wake is not None else []
-
-    def _again(self, ticket: Ticket, kind: Kind, verdict: Verdict, now: float) -> bool:
-        """Put a failed attempt back where it was, if it is safe and its time is not over."""
-        home = ticket.home
-        elsewhere = home.settings.fallback and not ticket.call.primary_only
-        movable = kind is Kind.EXHAUSTED and bool(elsewhere)
-        movable |= kind is Kind.TOO_LARGE and ticket.pool is not home
-        if not movable and not may_repeat(kind, verdict, idempotent=ticket.call.idempotency_key is not None):
-            return False
-        if kind is Kind.FAULT and not self._budget.spend():
-            return False
-        if kind is Kind.FAULT:
-            ticket.pool.settle(ticket, None, now, finished=False)
-        ticket.not_before = now
-        if kind in {Kind.OVERLOAD, Kind.FAULT}:
-            ticket.paused = pause(ticket.paused, self._rng)
-            ticket.not_before = now + ticket.paused
-        if ticket.not_before >= ticket.give_up_at:
-            return False
-        if home.gate.until >= ticket.give_up_at and not home.settings.fallback:
-            return False
-        ticket.stage = Stage.QUEUED
-        ticket.admission = None
-        home.queue.add(ticket, now)
-        return True
 
     def _spill(self, home: Pool, now: float) -> Wakes:
         """Move the excess: calls whose whole wait at home would be longer than the user allows."""
@@ -396,38 +354,10 @@ class Limiter:
                 action = "refused"
             if wait > pool.settings.wait_up_to_seconds and self._router.candidates(pool, ticket.call):
                 action = "moved"
-            self._events.append(Would(pool.name, action, wait, now))
+            self._events.note(Would(pool.name, action, wait, now))
         pool.send(ticket, now)
         ticket.attempts = 1
         ticket.decide(Granted())
-
-    def _outgrown(self, ticket: Ticket, now: float) -> bool:
-        """Whether a call is known to be larger than its window, and no fallback can take it."""
-        home = ticket.home
-        return (
-            home.oversize.refuses(now)
-            and home.outgrown(ticket, now)
-            and not self._router.candidates(home, ticket.call)
-        )
-
-    def _hopeless(self, ticket: Ticket, now: float) -> bool:
-        """Whether waiting is certain to be in vain. What overtakes only adds to this estimate."""
-        if ticket.give_up_at == inf or ticket.home.settings.fallback:
-            return False
-        home = ticket.home
-        if max(home.parked_until, home.gate.until) > ticket.give_up_at:
-            return True
-        if home.rate(now) == inf:
-            return False  # nothing is known of the quota yet: the first answers will tell
-        allowed = _HOPELESS * (ticket.give_up_at - now)
-        if home.outlook.expected_wait(ticket, home.queue.waiting, now) <= allowed:
-            return False  # not even at the end of the queue, so that its place does not matter
-        return home.outlook.expected_wait(ticket, home.queue.ahead_of(ticket), now) > allowed
-
-    def _eta(self, ticket: Ticket, now: float) -> float:
-        home = ticket.home
-        ahead = home.queue.ahead_of(ticket)
-        return home.outlook.expected_wait(ticket, ahead, now) * home.overtaking.factor(ahead, len(home.queue))
 
     def _pump_after(self, ticket: Ticket, now: float) -> Wakes:
         """Look again at whoever this call's end can let go: its pool's queue, and those that spill."""
@@ -456,22 +386,13 @@ class Limiter:
     def _finish(self, wakes: Iterable[Callable[[], None]]) -> None:
         for wake in wakes:
             wake()
-        while self._events:
-            try:
-                event = self._events.popleft()
-            except IndexError:  # another thread tells it
-                return
-            if self._on_event is not None:
-                try:
-                    self._on_event(event)
-                except Exception:  # noqa: BLE001 - the app comes first
-                    _log.exception("penstock: a listener of limiter events failed")
+        self._events.tell()
 
     def after_fork(self) -> None:
         """Start over in a child: the parent's waiters and live calls are not ours; what was learnt is."""
         self.lock = threading.Lock()
         self._alarms.forget()
-        self._events.clear()
+        self._events.waiting.clear()
         if self.fleet is not None:
             self.fleet.after_fork()
         for pool in self._pools.values():

@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING, Final, Protocol
 
 from penstock.limiter.fleet._share import PATIENCE_SECONDS, Share, Standing
@@ -82,11 +83,14 @@ class Fleet:
         self._wake()
         return share
 
-    def wanted(self, pool: "Pool", now: float) -> None:
-        """Ask for more than is due, if somebody waits for nothing but the fleet."""
+    def wanted(self, pool: "Pool", now: float) -> float:
+        """Ask for more than is due, if somebody waits for nothing but the fleet. Says when to look again."""
         share = pool.share
-        if share is not None and pool.reason() == "fleet" and share.poke(now):
+        if share is None or pool.reason() != "fleet":
+            return inf
+        if share.poke(now):
             self._wake()
+        return share.when(now)
 
     def after_fork(self) -> None:
         """Become a member of one's own in a forked child."""
@@ -172,11 +176,8 @@ class Fleet:
         try:
             if self._lost:
                 self._sound_out(host, share)
-            with host.lock:
-                report = share.report(host.clock())
-            reply = self._store.exchange(share.pool.name, report)
-            with host.lock:
-                share.take(reply, host.clock())
+            if not self._told(host, share) and not self._told(host, share):
+                raise StoreError("reports are too long under way")
         except (StoreError, KeyError, TypeError, ValueError) as error:
             self._lose(host, error)
             return False
@@ -187,6 +188,13 @@ class Fleet:
             _log.warning("penstock: the store is back; sharing the quota again")
         host.exchanged(share.pool.name)
         return True
+
+    def _told(self, host: Host, share: Share) -> bool:
+        with host.lock:
+            report = share.report(host.clock())
+        reply = self._store.exchange(share.pool.name, report)
+        with host.lock:
+            return share.take(reply, host.clock())
 
     def _sound_out(self, host: Host, share: Share) -> None:
         """Come back to a store that is quick, not to one at the edge of being lost again."""

@@ -5,6 +5,7 @@ borrows anew, for the calls that wait and for about a second of those to come. W
 share goes on by itself at 0.9 of the rate that was last its own, behind the pool's own controllers.
 """
 
+import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from math import ceil, floor, inf
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from penstock.limiter._bucket import Bucket
+from penstock.limiter._cap import Probing
 from penstock.limiter._entry import Entry
 
 if TYPE_CHECKING:
@@ -21,8 +23,10 @@ if TYPE_CHECKING:
 
 ALONE: Final = 0.9
 """While the store is lost, this much of the last share is used."""
-PATIENCE_SECONDS: Final = 0.05
-"""A call waits at most so long, once, for a store that does not answer."""
+PATIENCE_SECONDS: Final = 0.045
+"""A call waits so long, once, for a store that does not answer: with what waking takes, below 50 ms."""
+_JOINING_SECONDS: Final = 1.0
+"""Who has just come waits so long for his own thread, which hears sooner if there is no store."""
 _FRESH_SECONDS: Final = 0.05
 """Headers tell of the fleet's bucket only for calls sent right after the bucket was seen."""
 _IDLE_SECONDS: Final = 5.0
@@ -58,12 +62,15 @@ class Share:
         self.pool = pool
         self.member = member
         self._wake = wake
+        self._rng = random.Random(member)
         self.standing = Standing.JOINING
         self.members = 1
         self.due = now
         self.levels: tuple[list[float], float] | None = None
         """Seconds at each level and call-seconds of the whole fleet, if this member is to tell them."""
-        self._answer_by = now + PATIENCE_SECONDS
+        self._answer_by = now + _JOINING_SECONDS
+        self._heard = (0.0, now)
+        """The store's own time at its last reply, and ours."""
         self._lent = 0
         self._slots = self._own_slots = inf
         self._elsewhere = 0
@@ -74,6 +81,8 @@ class Share:
         self._asked = 0
         self._alone: Bucket | None = None
         self._alone_slots = inf
+        self._alone_first = 1.0
+        """Slots at first, and one more each second: all that a process knows of that never had a share."""
         self._alone_since = now
         self._calls = self._refused = self._admitted = 0
         self._refused_sent_at = -inf
@@ -105,7 +114,8 @@ class Share:
         if self._lent > 0 and len(self.pool.live) < self._slots:
             return now
         # An exchange that is overdue counts too: another pool's may hold the thread, or a name's resolution.
-        patient_until = min(self._answer_by, self.due + PATIENCE_SECONDS)
+        overdue = self.due + PATIENCE_SECONDS if self.standing is Standing.HELD else inf
+        patient_until = min(self._answer_by, overdue)
         if now < patient_until:
             return patient_until
         self.lose(now)
@@ -113,10 +123,11 @@ class Share:
 
     def _when_alone(self, now: float) -> float:
         live = len(self.pool.live)
-        if self._alone is not None:
-            return self._alone.when(1.0, now) if live < self._alone_slots else inf
-        # Who never had a share knows neither it nor the number of others: one call, and one more each second.
-        return now if live < 1 + int(now - self._alone_since) else self._alone_since + live
+        if live >= self._alone_slots:
+            return inf
+        if live >= self._alone_first + int(now - self._alone_since):
+            return self._alone_since + 1 + live - self._alone_first
+        return now if self._alone is None else self._alone.when(1.0, now)
 
     def live(self) -> int:
         """Count the fleet's live calls, as last told."""
@@ -183,6 +194,8 @@ class Share:
         """Say whether somebody who now waits is reason to ask the store before it is due."""
         if self.standing is Standing.LOST or (self._tight and self._asked):
             return False
+        if self.standing is Standing.HELD:
+            self._answer_by = min(self._answer_by, now + PATIENCE_SECONDS)
         due = max(now, self._told_at + _RESTLESS)
         if due < self.due:
             self.due = due
@@ -200,6 +213,9 @@ class Share:
         seen, self._seen = self._seen, {}
         told = {
             "id": self.member,
+            "at": self._heard[0],
+            "since": now - self._heard[1],
+            "alone": self.alone,
             "of": self.members,
             "calls": self._calls,
             "refused": self._refused,
@@ -211,21 +227,31 @@ class Share:
             "cost": self._next_costs(),
             "demand": demand,
             "queued": self._asked,
+            "credit": self._credit(now),
             "spare": 0 if idle else ceil(min(self._rate, 1000.0)),
             "live": len(pool.live),
             "mean_live": self._live_seconds / max(now - self._told_at, 1e-3),
             "cap": _finite(min(pool.cap.hard, pool.cap.learned)),
             "cap_epoch": self._cap_epoch,
+            "probing": pool.cap.probing if pool.cap.learned < inf else [],
             "gate": max(0.0, pool.gate.until - now) if pool.gate.until > self._gate_told else 0.0,
             "parked": max(0.0, pool.parked_until - now) if pool.parked_until > self._parked_told else 0.0,
         }
         self._gate_told, self._parked_told = pool.gate.until, pool.parked_until
         self._live_seconds, self._told_at = 0.0, now
-        self._answer_by = now + PATIENCE_SECONDS
+        if self.standing is not Standing.JOINING:
+            self._answer_by = min(self._answer_by, now + PATIENCE_SECONDS)
         return told
 
-    def take(self, reply: Mapping[str, Any], now: float) -> None:
-        """Take what the store lent, and what the others have learnt."""
+    def take(self, reply: Mapping[str, Any], now: float) -> bool:
+        """Take what the store lent, and what the others have learnt.
+
+        False if the report came too late to count: there must be another, now.
+        """
+        self._heard = (float(reply["at"]), now)
+        if "late" in reply:
+            self._gate_told = self._parked_told = -inf
+            return False
         pool = self.pool
         if self.standing is Standing.LOST:
             pool.rejoined(now)
@@ -245,6 +271,7 @@ class Share:
         self.levels = (reply["levels"], reply["call_seconds"]) if "levels" in reply else None
         busy = self._asked or pool.live or now - self._sent_at < _IDLE_SECONDS
         self.due = now + (min(1.0, float(reply["again"])) if busy else 1.0)
+        return True
 
     def lose(self, now: float) -> None:
         """Go on alone: the last share, less a tenth, and the pool's own controllers."""
@@ -254,8 +281,11 @@ class Share:
             rate = ALONE * self.rate_per_second
             self._alone = Bucket(rate, max(1.0, rate), now)
             if self._tight:
-                self._alone.level = 0.0  # the provider's own bucket is as good as empty, and others wait too
+                # The provider's bucket is as good as empty, and others wait too: what is earned goes out as
+                # it comes, and not from all who are alone now at the same moment.
+                self._alone.level = self._rng.random()
             self._alone_slots = max(1, floor(ALONE * self._own_slots)) if self._own_slots < inf else inf
+            self._alone_first = self._slots if self._tight else inf  # others have the rest, for now
         self.standing, self._alone_since = Standing.LOST, now
         self.pool.went_alone(now)
         self._lent, self._slots, self._elsewhere = 0, inf, 0
@@ -271,7 +301,15 @@ class Share:
         if reply["cap_epoch"] != self._cap_epoch:
             self._cap_epoch = int(reply["cap_epoch"])
             if reply["cap"] >= 0 and reply["cap"] != pool.cap.learned:
-                pool.cap.recall(float(reply["cap"]), now)
+                probing = Probing(*reply["probing"]) if reply["probing"] else None
+                pool.cap.recall(float(reply["cap"]), now, probing)
+
+    def _credit(self, now: float) -> float:
+        """Tell how much of its next turn a member earned alone."""
+        if self._alone is None:
+            return 1.0
+        self._alone.refill(now)
+        return max(0.0, min(1.0, self._alone.level))
 
     def _facts(self, now: float) -> dict[str, tuple[float, float, float, float, float]]:
         """Tell the dimensions, and of their levels what is left for sure, if the store has forgotten them."""

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 from penstock.errors import UsageError
 
-TIMEOUT_SECONDS: Final = 0.05
+TIMEOUT_SECONDS: Final = 0.045
 """Of a connection and of each answer; options of the URL, such as `?socket_connect_timeout=0.2`, win."""
 _PREFIX: Final = "penstock:fleet"
 _NAMES: Final = f"{_PREFIX}:pools"

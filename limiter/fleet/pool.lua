@@ -6,6 +6,7 @@
 -- penstock/limiter/fleet/_share.py makes reports and reads replies; docs/fleet.md says what is shared how.
 
 local TTL = 5           -- a member not heard of for so long is gone, and its slots are free
+local LATE = 1          -- a report so long under way was given up by its member, and tells of what is over
 local KEEP = 86400      -- what was learnt outlives the last member by so long
 local QUIET = 0.6       -- after a closed gate's one probe: so long without refusal means admitted
 local START, LEAST, MOST = 10, 0.02, 10000            -- the pacer's rate, per second
@@ -21,7 +22,7 @@ local report = cjson.decode(ARGV[1])
 
 local function fresh()
   return {
-    at = now, dims = {}, live = 0, busy = 0, slots = 0, cap = -1, cap_epoch = 0, short_at = 0, short = '',
+    at = now, dims = {}, live = 0, busy = 0, slots = 0, cap = -1, cap_epoch = 0, probing = {}, short_at = 0, short = '',
     gate = 0, gate_open = true, probe_at = 0, parked = 0, refused_at = 0, demand = {}, queued = 0,
     expect = 0, expect_until = 0, ready = 0, calls = 0, publisher = '', levels = {}, level_seconds = 0, call_seconds = 0,
     pace = {rate = START, level = 1, w = 0, grown = 0, busy = now, cut = 0, anchor = 0, delivered = 0,
@@ -99,7 +100,9 @@ local function weigh_level(dt)
   S.level_seconds, S.call_seconds = S.level_seconds + dt, S.call_seconds + dt * S.live
 end
 
+-- What those earn who are expected and have not told is theirs: they send it by themselves.
 local function refill(dt)
+  if now < S.expect_until then dt = dt * min(1, redis.call('HLEN', KEYS[2]) / S.expect) end
   for _, dim in pairs(S.dims) do
     if dim.period > 0 then
       if now >= dim.reset then
@@ -299,6 +302,9 @@ local function save()
   redis.call('EXPIRE', KEYS[3], KEEP)
 end
 
+if report.at and report.at > 0 and now - report.at - report.since > LATE then
+  return cjson.encode({late = true, at = now})
+end
 if S.at > now + 1 then turn_back(now - S.at) end
 local dt = max(0, min(now - S.at, 3600))
 expire()
@@ -325,21 +331,23 @@ if report.look then
 end
 
 local found = redis.call('HGET', KEYS[2], report.id)
-local known = found and cmsgpack.unpack(found)
-if known then take_out(known) end
+local before = found and cmsgpack.unpack(found)
+if before then take_out(before) end
 
 -- What happened since the member's last report: what it was lent comes back, and what it spent is taken, so that
--- the books are right also where the loan itself was forgotten. Of a member that is not known only the base is kept.
+-- the books are right also where the loan itself was forgotten. Of a member that is not known, or was alone, only
+-- the base is kept: what was sent unheard was earned unheard, and taken at once it would be a debt for all.
+local known = before and not report.alone and before
 local member = {
-  demand = {}, live = report.mean_live, busy = report.live, slots = 0, held = {}, credit = 1, at = now,
+  demand = {}, live = report.mean_live, busy = report.live, slots = 0, held = {}, credit = report.credit, at = now,
   spent = report.spent, lent = {}, calls = report.calls, totals = {}, refused = report.refused,
   admitted = report.admitted,
 }
 for name, fact in pairs(report.facts) do learn(name, fact, not known) end
 local elsewhere, admitted, sent = {}, 0, 0
 if known then
-  sent, admitted = report.calls - known.calls, report.admitted - known.admitted
   member.credit = known.credit
+  sent, admitted = report.calls - known.calls, report.admitted - known.admitted
   for name, dim in pairs(S.dims) do
     local mine = (report.spent[name] or 0) - (known.spent[name] or 0)
     dim.level = dim.level + (known.lent[name] or 0) - mine
@@ -351,13 +359,13 @@ if known then
   P.level = P.level + (known.lent.calls or 0) - sent
   if report.refused > known.refused then refused(report.refused - known.refused, report.refused_age) end
 end
-if not known and report.of > 1 then S.expect, S.expect_until = report.of, now + TTL end
+if not before and report.of > 1 then S.expect, S.expect_until = report.of, now + TTL end
 S.calls = S.calls + sent
 for name, dim in pairs(S.dims) do member.totals[name] = dim.total end
 for name, seen in pairs(report.seen) do correct(name, seen) end
 close_gate()
 if report.cap_epoch == S.cap_epoch and report.cap ~= S.cap then
-  S.cap, S.cap_epoch = report.cap, S.cap_epoch + 1
+  S.cap, S.cap_epoch, S.probing = report.cap, S.cap_epoch + 1, report.probing
 end
 
 if report.leave then
@@ -371,7 +379,7 @@ end
 -- What it may do next.
 tell_demand(report.demand, 1)
 S.live, S.busy = S.live + member.live, S.busy + report.live
-local members = redis.call('HLEN', KEYS[2]) + (known and 0 or 1)
+local members = redis.call('HLEN', KEYS[2]) + (before and 0 or 1)
 local stock, flow = room(report.cost)
 local known_quota = S.dims.requests or S.dims.stated_requests
 local pot = min(flow + stock, P.rate + P.level)
@@ -435,9 +443,9 @@ local held, corrected = estimates()
 save()
 local rate = min(fleet_rate(), flow)
 local reply = {
-  granted = grant + spare, slots = slots, held = held, corrected = corrected, elsewhere = elsewhere, again = again,
+  at = now, granted = grant + spare, slots = slots, held = held, corrected = corrected, elsewhere = elsewhere, again = again,
   own_slots = slots >= 0 and 0.2 * S.cap / members + 0.8 * slots or -1,
-  gate = max(0, S.gate - now), parked = max(0, S.parked - now), cap = S.cap, cap_epoch = S.cap_epoch,
+  gate = max(0, S.gate - now), parked = max(0, S.parked - now), cap = S.cap, cap_epoch = S.cap_epoch, probing = S.probing,
   members = members, live = S.busy, tight = S.queued > 0, new = not packed,
   rate = rate * (0.2 / members + 0.8 * (S.queued > 0 and part or 1 / members)),
 }

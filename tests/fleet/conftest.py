@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import random
 from importlib.resources import files
 
 import pytest
@@ -29,6 +30,8 @@ class ToldStore(RedisStore):
         self._told = self._redis.register_script(told)
         self._clock = clock
         self.down = False
+        self.under_way = []
+        """Reports that were sent while it was down: a network may deliver them when it is up again."""
         self.ahead = 0.0
         """Seconds by which the server's clock is ahead of what it was at first."""
         self.asked = 0
@@ -36,23 +39,36 @@ class ToldStore(RedisStore):
     def _ask(self, pool, report):
         self.asked += 1
         if self.down:
+            if "look" not in report:
+                self.under_way.append((pool, report))
             raise StoreError("down")
         tag = f"fleet:{{{pool}}}"
         keys = [f"{tag}:state", f"{tag}:members", f"{tag}:seen"]
         return json.loads(self._told(keys, [json.dumps(report), repr(1e6 + self.ahead + self._clock())]))
 
+    def deliver(self):
+        """Be up again, and get first what was under way."""
+        self.down = False
+        for pool, report in self.under_way:
+            self._ask(pool, report)
+        self.under_way.clear()
+
 
 class ToldFleet(Fleet):
     """The production fleet, whose rounds are run by the virtual clock instead of a thread."""
 
-    def __init__(self, store, time):
+    def __init__(self, store, time, number):
         super().__init__(lambda: store)
+        self._member, self._rng = f"{number:016x}", random.Random(number)
         self._time = time
         self._round_at = float("inf")
         self.dead = False
+        self.starts_late = 0.0
+        """Seconds that its thread takes to start."""
 
     def _wake(self):
-        self._plan(self._time.now)
+        late, self.starts_late = self.starts_late, 0.0
+        self._plan(self._time.now + late)
 
     def _plan(self, at):
         if at < self._round_at:
@@ -77,7 +93,7 @@ class World(Agents):
         self.store = ToldStore(server.url, self.time)
         self.fleets = []
         for number, limiter in enumerate(self.limiters):
-            fleet = ToldFleet(self.store, self.time)
+            fleet = ToldFleet(self.store, self.time, number)
             if skew:
                 offset = skew * (-1) ** number
                 limiter.clock = lambda offset=offset: self.time.now + offset
@@ -93,6 +109,21 @@ class World(Agents):
     def sends(self):
         """Count each process's sends."""
         return [limiter._pool(self.home).attempts for limiter in self.limiters]
+
+    def live(self):
+        """Count the calls that are live in all processes."""
+        return sum(len(limiter._pool(self.home).live) for limiter in self.limiters)
+
+    def watch(self):
+        """Note the live calls of all processes from now on, twenty times a second. Gives the notes."""
+        notes = []
+
+        def look():
+            notes.append(self.live())
+            self.time.after(0.05, look)
+
+        look()
+        return notes
 
     def look(self):
         return self.store._ask(self.home, {"look": True})

@@ -1,12 +1,14 @@
 """The store goes, comes back empty, or with old writes: never open, never closed, soon together again."""
 
 import math
+from itertools import pairwise
 
 import pytest
 
 from penstock.limiter import PoolSettings
 from penstock.limiter.fleet import Standing
 from penstock.simulator.scenario import Pool
+from penstock.telemetry.interceptor import Granted
 
 RATE = 500 / 60
 
@@ -78,6 +80,42 @@ def test_a_failover_that_lost_writes_does_little(world, redis_server):
     assert crowd.tally.refused - before <= 60 * sent / 1000
 
 
+@pytest.mark.parametrize(
+    ("bucket_seconds", "seconds", "delivered"),
+    [(1.0, 3.0, False), (10.0, 3.0, True), (1.0, 10.0, True), (10.0, 10.0, True)],
+)
+def test_nobody_pays_for_what_was_sent_while_the_store_was_cut_off(world, bucket_seconds, seconds, delivered):
+    """It was earned meanwhile. Nor do reports count that a network kept, and their members gave up."""
+    crowd = world([Pool(bucket_seconds=bucket_seconds)], agents=60)
+    crowd.run(60.0)
+    crowd.store.down = True
+    crowd.run(seconds)
+    before = crowd.tally.refused
+    if delivered:
+        crowd.store.deliver()
+    crowd.store.down = False
+    crowd.run(20.0)
+    sends = [at for at in crowd.tally.sends if at >= 59.0]
+    assert max(later - at for at, later in pairwise(sends)) < 3.0
+    assert len(sends) >= 0.9 * RATE * (seconds + 20.0)
+    assert crowd.tally.refused - before <= 60 * RATE * 20.0 / 1000
+
+
+@pytest.mark.parametrize("since_report", [0.001, 0.5])
+def test_a_call_waits_for_a_silent_store_less_than_50_ms_whenever_it_comes(world, since_report):
+    crowd = world([Pool()], agents=0, processes=1)
+    (limiter,), (fleet,) = crowd.limiters, crowd.fleets
+    limiter.settle(limiter.admit(crowd.describe()), crowd.given_up())
+    crowd.run(10.0)
+    fleet._round()
+    fleet.dead = True
+    crowd.run(since_report)
+    ticket = limiter.admit(crowd.describe())
+    assert ticket.admission is None
+    crowd.run(0.046)
+    assert isinstance(ticket.admission, Granted)
+
+
 @pytest.mark.parametrize("seconds", [-300.0, 300.0])
 def test_a_failover_to_a_server_with_another_clock_does_little(world, seconds):
     crowd = world([Pool()], agents=60)
@@ -115,13 +153,7 @@ def test_the_cap_holds_when_the_store_forgets_who_has_slots(world, redis_server,
     stated = {"primary": PoolSettings(max_concurrency=20, max_wait_seconds=math.inf)}
     crowd = world([Pool(name="primary", requests_per_minute=0)], agents=60, settings=stated)
     crowd.run(30.0)
-    live = []
-
-    def look():
-        live.append(sum(len(limiter._pool("primary").live) for limiter in crowd.limiters))
-        crowd.time.after(0.05, look)
-
-    look()
+    live = crowd.watch()
     crowd.run(10.0)
     assert max(live) <= 20
     crowd.store.down = bool(seconds)
