@@ -303,7 +303,7 @@ class Limiter:
             wakes += self._spill(pool, now)
         if queue.waiting:
             if self.fleet is not None:
-                self.fleet.wanted(pool, now)
+                at = min(at, self.fleet.wanted(pool, now))
             self._wake_pool(pool, min(at, queue.next_event()), now)
         return wakes
 
