@@ -1,5 +1,6 @@
 """The mirror: all dimensions of a pool's quota that headers have told, and what a call costs in each."""
 
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from penstock.limiter._meter import Mark, Meter
@@ -58,13 +59,13 @@ class Estimator:
 
     def learn(self, declared_input: int, usage: Usage) -> None:
         """Calibrate by one answer."""
-        keep = min(_MEMORY, self._seen / (self._seen + 1))
         self._seen += 1
+        step = max(1 - _MEMORY, 1 / self._seen)
         if usage.input and declared_input > 0:
             ratio = min(10.0, max(0.1, usage.input / declared_input))
-            self._input_ratio = keep * self._input_ratio + (1 - keep) * ratio
+            self._input_ratio += step * (ratio - self._input_ratio)
         if usage.output is not None:
-            self._output = keep * self._output + (1 - keep) * usage.output
+            self._output += step * (usage.output - self._output)
 
 
 class _Pair:
@@ -94,6 +95,7 @@ class Mirror:
     """Says when a call fits into every dimension that headers have told."""
 
     __slots__ = (
+        "counts_tokens",
         "estimator",
         "input",
         "known",
@@ -112,11 +114,8 @@ class Mirror:
         self.mean_cost = 1.0
         self.known = False
         """Whether any header was seen."""
-
-    @property
-    def counts_tokens(self) -> bool:
+        self.counts_tokens = False
         """Whether any token dimension is known."""
-        return self.tokens is not None or self.input is not None or self.output is not None
 
     def cost(self, call: Charged) -> float:
         """Estimate the call's tokens, for fairness and for spilling."""
@@ -124,8 +123,6 @@ class Mirror:
 
     def when(self, call: Charged, now: float) -> float:
         """Say when every dimension has room: `now` or later."""
-        if not self.known:
-            return now
         at = self.when_request(now)
         if self.counts_tokens:
             for meter, need in self._needs(call):
@@ -173,9 +170,7 @@ class Mirror:
                 meter.drawn_elsewhere(amount)
 
     def charge(self, call: Charged, now: float) -> None:
-        """Count a send."""
-        if not self.known:
-            return
+        """Count a send, once anything is known."""
         marks = Marks()
         call.marks = marks
         if self.requests is not None:
@@ -212,7 +207,7 @@ class Mirror:
             self.output.reserving.refused(marks.produced[0])
 
     def observe(
-        self, call: Charged, quota: Quota, now: float, *, refused: bool, live: "list[Charged]"
+        self, call: Charged, quota: Quota, now: float, *, refused: bool, live: "Sequence[Charged]"
     ) -> None:
         """Learn from an answer's headers. `live`: calls sent and not settled, for seeding a new meter."""
         marks = call.marks or Marks()
@@ -233,6 +228,7 @@ class Mirror:
                 self.input.observe(marks.input, quota.input_tokens, now, refused=refused)
         if quota.output_tokens is not None:
             self._observe_output(marks, quota.output_tokens, now, refused=refused)
+        self.counts_tokens = self.tokens is not None or self.input is not None or self.output is not None
 
     def exhausted(self, call: Charged, dimension: str | None, now: float) -> None:
         """Learn from a refusal without headers which dimension lacked what the call needs."""
@@ -248,10 +244,8 @@ class Mirror:
         elif self.requests is not None and marks.requests is not None:
             self.requests.exhausted(marks.requests, now)
 
-    def settle(self, call: Charged, usage: Usage | None) -> None:
+    def settle(self, call: Charged, usage: Usage) -> None:
         """Replace a call's estimates by what it used."""
-        if usage is None:
-            return
         self.estimator.learn(call.input_tokens, usage)
         marks = call.marks
         if marks is None or not self.counts_tokens:

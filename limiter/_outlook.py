@@ -3,13 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from penstock.limiter._entry import Entry
 from penstock.limiter._gate import GateState
 
 if TYPE_CHECKING:
     from penstock.limiter._pool import Pool
+
+_FADING: Final = 0.9
+"""What is left after a second of the sends counted before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +46,7 @@ class Outlook:
 
     def sent(self, now: float) -> None:
         """Count a send: where nothing else is known, the last ten seconds' sends are the rate."""
-        self._rate = self._sent_per_second(now) + 0.1
+        self._rate = self._rate * _FADING ** (now - self._sent_at) + 0.1
         self._sent_at = now
 
     def expected_wait(self, entry: Entry, ahead: int, now: float) -> float:
@@ -119,4 +122,4 @@ class Outlook:
         return max(0.0, meter.level) if meter is not None else 0.0
 
     def _sent_per_second(self, now: float) -> float:
-        return self._rate * float(0.9 ** max(0.0, now - self._sent_at))
+        return self._rate * float(_FADING ** max(0.0, now - self._sent_at))

@@ -29,9 +29,10 @@ class Oversize:
         self._never_until = -inf
         self._trial: int | None = None
 
-    def refuses(self, now: float) -> bool:
-        """Whether any size is refused now."""
-        return now < self._never_until
+    @property
+    def known(self) -> bool:
+        """Whether any size was ever refused for good."""
+        return self._never_until > -inf
 
     def hopeless(self, size: float, tokens: int, now: float) -> bool:
         """Whether the provider refused for good what was no larger, in windows or in declared tokens."""

@@ -99,8 +99,10 @@ class Pacer:
             seconds, self._pressed_at = now - self._pressed_at, inf
             if not self.lifted and seconds > 0:
                 self._grow(min(seconds, 1 / self.rate), now)
-        self._bucket.refill(now)
-        self._bucket.take(1.0)
+        bucket = self._bucket
+        if now > bucket.at:
+            bucket.refill(now)
+        bucket.level -= 1.0
         self._sent += 1
 
     def acknowledged(self) -> None:

@@ -101,8 +101,8 @@ class Permit:
         return self._begin(self._ticket.wait())
 
     async def __aenter__(self) -> "Permit":
-        self._ticket = self._limiter.admit(self._call)
-        return self._begin(await self._ticket.wait_async())
+        ticket = self._ticket = self._limiter.admit(self._call)
+        return self._begin(ticket.admission or await ticket.wait_async())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

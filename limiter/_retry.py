@@ -5,6 +5,7 @@ from typing import Final
 
 from penstock.classifiers import SideEffects, Verdict
 from penstock.limiter._kinds import Kind
+from penstock.limiter._ticket import Ticket
 
 _SHARE: Final = 0.1
 _BURST: Final = 10.0
@@ -27,7 +28,8 @@ class RetryBudget:
 
     def earn(self) -> None:
         """Count a success."""
-        self._left = min(_BURST, self._left + _SHARE)
+        if self._left < _BURST:
+            self._left = min(_BURST, self._left + _SHARE)
 
     def spend(self) -> bool:
         """Take one repeat, if there is one."""
@@ -35,6 +37,51 @@ class RetryBudget:
             return False
         self._left -= 1
         return True
+
+
+class Retries:
+    """The one owner of repeats: says which failed attempts go back into the queue, and from when."""
+
+    __slots__ = ("_rng", "budget")
+
+    def __init__(self, rng: random.Random) -> None:
+        self.budget = RetryBudget()
+        self._rng = rng
+
+    def again(self, ticket: Ticket, kind: Kind, verdict: Verdict, now: float) -> bool:
+        """Whether a failed attempt is to be repeated; `ticket.not_before` is set if so.
+
+        Not if it may have done its work, if its time would be over, or, where that is unsure, if the
+        budget is spent.
+        """
+        repeatable = may_repeat(kind, verdict, idempotent=ticket.call.idempotency_key is not None)
+        if not repeatable and not _movable(ticket, kind):
+            return False
+        if kind is Kind.FAULT:
+            if not self.budget.spend():
+                return False
+            ticket.pool.settle(ticket, None, now, finished=False)
+        ticket.not_before = now
+        if kind in _PAUSED:
+            ticket.paused = pause(ticket.paused, self._rng)
+            ticket.not_before = now + ticket.paused
+        return ticket.not_before < ticket.give_up_at and not _shut_out(ticket)
+
+
+_PAUSED: Final = frozenset({Kind.OVERLOAD, Kind.FAULT})
+"""What no window's end will mend: tried again after a pause that grows."""
+
+
+def _movable(ticket: Ticket, kind: Kind) -> bool:
+    """Whether another pool could serve what this one never will."""
+    if kind is Kind.TOO_LARGE:
+        return ticket.pool is not ticket.home
+    return kind is Kind.EXHAUSTED and bool(ticket.home.settings.fallback) and not ticket.call.primary_only
+
+
+def _shut_out(ticket: Ticket) -> bool:
+    home = ticket.home
+    return home.gate.until >= ticket.give_up_at and not home.settings.fallback
 
 
 def may_repeat(kind: Kind, verdict: Verdict, *, idempotent: bool) -> bool:

@@ -66,6 +66,12 @@ class Ticket(Entry):
         wake, self.wake = self.wake, None
         return wake
 
+    def requeue(self, now: float) -> None:
+        """Go back to the place in the queue that this call had."""
+        self.stage = Stage.QUEUED
+        self.admission = None
+        self.home.queue.add(self, now)
+
     def wait(self) -> Admission:
         """Block this thread until admitted or refused."""
         if self.admission is None:
