@@ -87,8 +87,8 @@ def _begin(session: Any, request: Any) -> Sending | None:
         if found is None:
             return None
         body = request.body
-        timeout = getattr(session, "_timeout", None)
-        read = timeout[1] if isinstance(timeout, tuple) else timeout
+        timeout = getattr(session, "_timeout", None)  # a number, or urllib3's Timeout
+        read = getattr(timeout, "read_timeout", timeout)
         out = describe(
             engine.registry,
             found,
