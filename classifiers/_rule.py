@@ -161,7 +161,7 @@ def rule(
         words=frozenset(words.split()),
         text=text,
         unless=unless,
-        substrings=substrings,
+        substrings=tuple(part.lower() for part in substrings),
         retryable=retryable,
         fault=Fault(fault) if fault else None,
         side_effects=SideEffects(side_effects) if side_effects else None,

@@ -141,7 +141,7 @@ class RuleTable:
                 for finish in rule.finishes:
                     shelf.finishes.setdefault(finish, []).append(slot)
             elif rule.substrings:
-                shelf.wide.append(slot)
+                (shelf.wide if all(map(_is_wide, rule.substrings)) else shelf.always).append(slot)
             elif rule.statuses and rule.tier in (Tier.SIGNAL, Tier.STATUS, Tier.OWNER):
                 for status in rule.statuses:
                     shelf.statuses.setdefault(status, []).append(slot)
@@ -208,6 +208,15 @@ def holds(slot: Slot, facts: Facts) -> bool:
     )
 
 
+def _is_wide(letters: str) -> bool:
+    """Tell whether a text that holds these letters counts as wide."""
+    return any(letter.isalnum() and not letter.isascii() for letter in letters)
+
+
+def _holds_any(text: str, parts: Iterable[str]) -> bool:
+    return any(part in text for part in parts)
+
+
 def _by_words(rule: Rule) -> bool:
     return bool(rule.words or rule.text) and not rule.signals and not rule.finishes
 
@@ -226,6 +235,6 @@ def _meets(rule: Rule, facts: Facts) -> bool:
         return False
     if rule.headers and rule.headers.isdisjoint(facts.headers):
         return False
-    if rule.substrings and not any(part in plain.raw for part in rule.substrings):
+    if rule.substrings and not _holds_any(plain.raw.lower(), rule.substrings):
         return False
     return rule.exclusion is None or not rule.exclusion.search(plain.text, plain.words)

@@ -92,7 +92,7 @@ RIGHTS: Final[tuple[Rule, ...]] = (
         not_example="请求模型失败",
     ),
     _text(
-        "text.key_wide", "auth.invalid_key", source="Chinese gateways", substrings=("令牌", "无效的api", "密钥", "身份验证", "鉴权", "未授权", "认证失败"),
+        "text.key_wide", "auth.invalid_key", source="Chinese gateways", substrings=("令牌", "无效的api", "неверный ключ", "неверный API", "недействительный ключ", "APIキーが", "API 키가", "clé API invalide", "Clé API invalide", "密钥", "身份验证", "鉴权", "未授权", "认证失败"),
         statuses="0 200 400 401 403", example={"status_code": 401, "message": "无效的令牌"}, not_example="请求模型失败",
     ),
 )  # fmt: skip

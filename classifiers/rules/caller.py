@@ -142,12 +142,17 @@ REQUEST: Final[tuple[Rule, ...]] = (
         example="Model 'moonshotai/kimi-k2.6' supports at most 1 image per prompt.", not_example="Unsupported parameter: 'max_tokens' is not supported with this model.",
     ),
     _text(
+        "text.param_wide", "invalid_request.bad_param", source="DashScope, Zhipu, Chinese gateways",
+        substrings=("参数错误", "参数非法", "参数不合法", "参数无效", "参数有误", "不能为空", "請求參數", "パラメータが", "неверный параметр"),
+        statuses="0 200 400 404 422 500", example="参数错误: messages 不能为空", not_example="请求模型失败",
+    ),
+    _text(
         "text.param", "invalid_request.bad_param", source=f"{_OPENAI}; {_ANTHROPIC}; {_GEMINI}",
         statuses="0 200 400 404 405 415 422 500",
         text="(unsupported|invalid|unknown|missing|unexpected|unrecognized|bad|required|extra|illegal|wrong) (request |required |function |body |input |json |value for )*(parameter|param|parameters|argument|arguments|field|value|values|property|properties|inputs?|schema|enum|type|request body|request argument\\w*|name|request|format|payload|type for)|"
         "(parameter|param|field|argument|value|property|inputs?|temperature|top_p|max_tokens|budget_tokens|\\w+_\\w+) ~(not supported|is unsupported|must be|should be|is invalid|is required|not permitted|not allowed|out of range|cannot be|invalid|deprecated|is too large|has to be)|"
         "(extra|additional) ?(inputs|fields|properties|parameters)|(must|should) be (one of|greater|less|a valid|between|at least|at most|of type|an? (array|string|object|integer|number|list)|positive|in the range)|field required|supported range|is not one of|"
-        "should match pattern|requires \\S+ (to be|must be) (set|enabled|provided|specified)|requires \\S+ flag|cannot (be )?(both|specify|use)|failed to deserialize|please use a valid|could not parse the json body|not a valid (json|value|parameter|role)|invalid (role|message|messages|body|schema|content)|response_format ~(unavailable|not supported|must)|parsing the body|invalid json (payload|body|in request)|invalid_request|bad request|malformed (input|request|json)|required key|input should be|(maximum|max) (allowed )?batch size|batch size ~(invalid|exceed\\w*|too large|limit)|too many inputs|expected \\d+ \\S+ (but )?got \\d+|(may|can) only be (set|used)|cannot unmarshal|not supported|not implemented|at most \\d+",
+        "should match pattern|requires \\S+ (to be|must be) (set|enabled|provided|specified)|requires \\S+ flag|cannot (be )?(both|specify|use)|failed to deserialize|please use a valid|could not parse the json body|not a valid (json|value|parameter|role)|invalid (role|message|messages|body|schema|content)|response_format ~(unavailable|not supported|must)|(enabled|available|supported) only (for|with|in) (\\S+ )?versions?|parsing the body|invalid json (payload|body|in request)|invalid_request|bad request|malformed (input|request|json)|required key|input should be|(maximum|max) (allowed )?batch size|batch size ~(invalid|exceed\\w*|too large|limit)|too many inputs|expected \\d+ \\S+ (but )?got \\d+|(may|can) only be (set|used)|cannot unmarshal|not supported|not implemented|at most \\d+",
         unless="validation errors? for \\w+ (\\S+ )?(tool|schema)|server error|connection|api key|llm output|rate limit|timeout ~exceeded",
         example={"status_code": 400, "message": "Invalid parameter: messages"}, not_example="Rate limit exceeded",
     ),

@@ -51,7 +51,7 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.crash", "server_error.crash", source=_SERVERS, statuses="0 200 400 500 502 503",
-        text="(runner|process|server|worker|engine|model|backend|llama server|subprocess) ~(terminated|crashed|unexpectedly|exited|has died|was killed|died|stopped unexpectedly|no longer running)|(finished|ended|exited|stopped|quit) unexpectedly|(endpoint|server|container|replica|worker|engine|backend) failed to (start|initiali[sz]e|boot)|exit status \\d|exit code \\d|encountered while running the model|segmentation fault|cuda error|illegal memory access|signal (killed|arrived|aborted|segmentation)|core dumped",
+        text="(runner|process|server|worker|engine|model|backend|llama server|subprocess) ~(terminated|crashed|unexpectedly|exited|has died|was killed|died|stopped unexpectedly|no longer running)|(finished|ended|exited|stopped|quit) unexpectedly|(endpoint|server|container|replica|worker|engine|backend) failed to (start|initiali[sz]e|boot)|(llama|llm|model|inference|vllm|sglang|ollama) (server|runner|engine|backend) is not (running|responding)|no suitable ~servers found|exit status \\d|exit code \\d|encountered while running the model|segmentation fault|cuda error|illegal memory access|signal (killed|arrived|aborted|segmentation)|core dumped",
         unless="mcp|tool|connection|stream|command|user",
         example="model runner has unexpectedly stopped, this may be due to resource limitations", not_example="Session terminated by user",
     ),

@@ -86,6 +86,17 @@ def test_a_toml_rule_may_use_every_condition(tmp_path: Path) -> None:
     )
 
 
+def test_substrings_are_found_in_any_alphabet_and_case() -> None:
+    acme = {"source": "acme", "example": {}, "not_example": {}}
+    register_rules([
+        rule("acme.down", "overloaded.capacity", tier=Tier.TEXT, substrings=("ACME-7",), **acme),  # type: ignore[arg-type]
+        rule("acme.spent", "quota.plan", tier=Tier.TEXT, substrings=("счёт пуст",), **acme),  # type: ignore[arg-type]
+    ])  # fmt: skip
+    said = ("see acme-7 for more", "see acme 7", "Счёт пуст!", "счёт полон")
+    found = [classify(Evidence(message=message)).error_class.value for message in said]
+    assert found == ["overloaded", "unknown", "quota", "unknown"]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
