@@ -28,7 +28,7 @@ def _clocks(options: argparse.Namespace) -> Rows:
     if reason := clocks.missing():
         print(f"clocks: skipped, {reason}", flush=True)
         return []
-    return _each([clocks.clocks(options.seconds or 60, options.seed)])
+    return _each(clocks.clocks(options.seconds or 60, options.seed))
 
 
 def _crash(options: argparse.Namespace) -> Rows:

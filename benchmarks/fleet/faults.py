@@ -144,6 +144,7 @@ def _failed_over(store: Store, seconds: float) -> Iterator[None]:
 FAULTS: Final[dict[str, Fault]] = {
     "refused": _proxied("refused"),
     "black hole": _proxied("black hole"),
+    "parted": _proxied("parted"),
     "+5 ms": _proxied(None, 0.005),
     "+50 ms": _proxied(None, 0.05),
     "+500 ms": _proxied(None, 0.5),

@@ -11,7 +11,7 @@ from typing import Final
 
 import redis
 
-FAULTS: Final = ("refused", "reset", "truncated", "half-closed", "black hole")
+FAULTS: Final = ("refused", "reset", "truncated", "half-closed", "black hole", "parted")
 """What `Proxy.break_` knows."""
 _START_SECONDS: Final = 30
 
@@ -69,6 +69,8 @@ class Proxy:
         self.url = f"unix://{path}"
         self._open: list[socket.socket] = []
         self._opening = threading.Lock()
+        self._way = threading.Event()
+        self._way.set()
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
@@ -77,6 +79,7 @@ class Proxy:
         self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts; closing would not
         self._thread.join()
         self._listener.close()
+        self._way.set()
         self._drop()
 
     def break_(self, fault: str | None, delay: float = 0.0) -> None:
@@ -84,6 +87,8 @@ class Proxy:
         self.fault, self.delay = fault, delay
         if fault in {"refused", "reset"}:
             self._drop()
+        if fault == "parted":
+            self._way.clear()
 
     def lead_to(self, target: Path) -> None:
         """Lead to another server from now on, as after a failover."""
@@ -91,9 +96,12 @@ class Proxy:
         self._drop()
 
     def heal(self) -> None:
-        """Be whole again, for new connections."""
+        """Be whole again, for new connections; where they were parted what was sent arrives, as with TCP."""
+        parted = self.fault == "parted"
         self.fault, self.delay = None, 0.0
-        self._drop()
+        self._way.set()
+        if not parted:
+            self._drop()
 
     def _drop(self) -> None:
         with self._opening:
@@ -127,6 +135,7 @@ class Proxy:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 time.sleep(self.delay if replies else 0.0)
+                self._way.wait()
                 if self.fault == "black hole":
                     continue
                 if replies and self.fault in {"reset", "truncated", "half-closed"}:

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,6 +66,7 @@ def _row(stage: _Stage, name: str, seconds: float) -> dict[str, Any]:
     back = time.monotonic() - healed
     time.sleep(_REST_SECONDS)
     after, ended = stage.simulator.truth(), time.monotonic_ns()
+    let_in = after["accepted_per_second"][len(before["accepted_per_second"]) :]
     waits = [line[3] for line in _lines(stage.probed) if line[0] == "acquire" and began <= line[2] <= ended]
     return {
         "fault": name,
@@ -72,6 +74,7 @@ def _row(stage: _Stage, name: str, seconds: float) -> dict[str, Any]:
         "limited_per_1000": _limited(before, during),
         "back_seconds": back,
         "limited_per_1000_after": _limited(during, after),
+        "silent_seconds": max((len(list(run)) for count, run in groupby(let_in) if not count), default=0),
         "calls_with_room": len(waits),
         "waited": sum(wait > _NOTICED_SECONDS for wait in waits),
         "longest_wait_ms": 1000 * max(waits),

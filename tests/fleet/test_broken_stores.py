@@ -64,7 +64,7 @@ def test_a_member_is_lent_calls_and_leaves(member, redis_server):
     assert told["members"] == 0
 
 
-@pytest.mark.parametrize("fault", ["refused", "reset", "truncated", "half-closed", "black hole"])
+@pytest.mark.parametrize("fault", ["refused", "reset", "truncated", "half-closed", "black hole", "parted"])
 def test_the_app_goes_on_through_it_and_comes_back(member, proxy, fault):
     member.becomes(Standing.HELD)
     proxy.break_(fault)
