@@ -59,13 +59,13 @@ def matrix(sim: Simulator, driver: Driver) -> Iterator[dict[str, Any]]:
             for cell in CELLS:
                 mine = driver.speaks_openai_or_anthropic or not cell.openai_or_anthropic
                 if mine and cell.applies(stream=stream, asynchronous=asynchronous):
-                    yield _Run(sim, driver, cell, manner, runner).row()
+                    yield Run(sim, driver, cell, manner, runner).row()
                     gc.freeze()  # a cell's collections need not walk what is here to stay
         runner.run(driver.close())
 
 
 @dataclass
-class _Run:
+class Run:
     sim: Simulator
     driver: Driver
     cell: Cell

@@ -97,6 +97,7 @@ class Cohere(Driver):
         from cohere.core import http_client
 
         http_client.INITIAL_RETRY_DELAY_SECONDS = 0.005  # type: ignore[assignment]
+        http_client.MAX_RETRY_DELAY_SECONDS = 0.01  # type: ignore[assignment]
         made = cohere.ClientV2 if kind == "sync" else cohere.AsyncClientV2
         client = made(
             api_key="k",
