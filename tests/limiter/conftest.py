@@ -81,6 +81,19 @@ class Tally:
     sends: list[float] = field(default_factory=list)
     refusals: list[float] = field(default_factory=list)
     etas: list[tuple[float, float]] = field(default_factory=list)
+    visits: list["Visit"] = field(default_factory=list)
+
+
+@dataclass
+class Visit:
+    """One send: which operation, where, from when to when, and for how long it was told to stay away."""
+
+    operation: int
+    pool: str
+    sent: float
+    refused: bool = False
+    heard: float = math.inf
+    stay_away: float = 0.0
 
 
 class Fleet:
@@ -89,13 +102,14 @@ class Fleet:
     def __init__(
         self, pools: list[Pool], *, agents: int = 50, limiters: int = 1, seed: int = 1,
         settings: dict[str, PoolSettings] | None = None, wait_up_to: float = 0.0, sizes: float = 0.8,
-        mode: str = "enforce",
+        mode: str = "enforce", homes: int = 1,
     ) -> None:  # fmt: skip
         self.time = Time()
         self.time.now = 0.0
         self.rng = random.Random(seed)
         self.quotas = {pool.name: Quota(pool, seed) for pool in pools}
         self.home = pools[0].name
+        self.homes = [pool.name for pool in pools[:homes]]
         self.tally = Tally()
         self.events: list[Event] = []
         self.sizes = sizes
@@ -143,9 +157,10 @@ class Fleet:
             max_tokens=1024, draw=self.rng.gauss(0, 1),
         )  # fmt: skip
         limiter = self.limiters[agent % len(self.limiters)]
+        home = self.homes[agent % len(self.homes)]
         call = Call(
-            provider="openai", host="h", pool=self.home, model="m", operation="chat",
-            input_tokens=tokens, max_output_tokens=1024, task_started=started,
+            provider="openai", host="h", pool=home, model="m", operation="chat", input_tokens=tokens,
+            max_output_tokens=1024, task_started=started,
         )  # fmt: skip
 
         def done(ok: bool) -> None:
@@ -170,7 +185,7 @@ class Fleet:
             return done(False)
         assert isinstance(ticket.admission, Granted)
         route = ticket.admission.route
-        name = route.pool if route else self.home
+        name = route.pool if route else ticket.call.pool
         quota = self.quotas[name]
         tally.attempts += 1
         tally.sends.append(now)
@@ -178,6 +193,8 @@ class Fleet:
         result = quota.ask(now, request)
         windows, config = quota.windows(now), quota.config
         refused = None if isinstance(result, Accepted) else result
+        visit = Visit(ticket.number, name, now, refused=refused is not None)
+        tally.visits.append(visit)
         headers = response_headers(config, windows, 1.75e9 + now, refused)
         told = OpenAICompatible().quota(headers)
         if refused is not None:
@@ -188,6 +205,7 @@ class Fleet:
             said = verdict(kind, retry_after=float(after) if after else None, limit_dimension=dimension)
 
             def heard() -> None:
+                visit.heard, visit.stay_away = self.time.now, float(after or 0.0)
                 answer = Answer(
                     sent_at=now, at=self.time.now, status=refused.status, quota=told, verdict=said
                 )
