@@ -37,7 +37,8 @@ def run(tmp_path: Path, config: str, url: str, calls: int, *flags: str) -> dict[
     (tmp_path / "app.py").write_text(BURST)
     spans = tmp_path / "spans.jsonl"
     done = subprocess.run(
-        [sys.executable, "-m", "penstock", "run", *flags, "--spans", spans, "python", "app.py", f"{calls}"],
+        [sys.executable, "-m", "penstock", "run", *flags, "--spans", spans,
+         sys.executable, "app.py", f"{calls}"],
         cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False,
         env={**os.environ, "OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_KEY": "k"},
     )  # fmt: skip
