@@ -46,7 +46,8 @@ def _history(options: argparse.Namespace) -> Rows:
 
 
 def _cost(options: argparse.Namespace) -> Rows:
-    return _each(cost.cost(options.seconds or 20))
+    sizes = map(int, options.runs.split(",")) if options.runs else cost.SIZES
+    return _each(cost.cost(options.seconds or 20, sizes))
 
 
 def _registered(options: argparse.Namespace) -> Rows:
@@ -78,7 +79,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet", description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--seconds", type=float, help="of each run, instead of the part's own")
-    parser.add_argument("--runs", metavar="A,B", help="of share, such as fleet:even; of faults, by name")
+    parser.add_argument(
+        "--runs", metavar="A,B", help="of share, such as fleet:even; of faults, by name; of cost, by members"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--litellm", default=share.default_litellm(), help="a Python that has litellm")
     parser.add_argument("--json", type=Path, help="write the rows here", metavar="FILE")

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,9 +23,9 @@ _SETTLE_SECONDS: Final = 5.0
 _REGISTERED: Final = (1, 20, 200, 2000, 5000)
 
 
-def cost(seconds: float) -> Iterator[dict[str, Any]]:
+def cost(seconds: float, sizes: Iterable[int] = SIZES) -> Iterator[dict[str, Any]]:
     """Measure each size under each load; then half load with a limiter each and no store."""
-    for members in SIZES:
+    for members in sizes:
         for load in LOADS:
             yield _row(members, load, seconds, shared=True)
         yield _row(members, next(iter(LOADS)), seconds, shared=False)

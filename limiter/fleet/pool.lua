@@ -10,6 +10,7 @@ local LATE = 1          -- a report so long under way was given up by its member
 local KEEP = 86400      -- what was learnt outlives the last member by so long
 local QUIET = 0.6       -- after a closed gate's one probe: so long without refusal means admitted
 local START, LEAST, MOST = 10, 0.02, 10000            -- the pacer's rate, per second
+local ASKED = 2000      -- exchanges a second that up to so many members may cost, whatever they wait for
 local DOUBLING, K, DIP, HURRY = 0.5, 10, 0.1, 3       -- as in penstock/limiter/_pacer.py
 local BASELINE, HASTE = 2, 0.7
 local BURST_LEAST, BURST_MOST, BURST_CUT, BURST_EASE = 1.02, 3, 0.7, 1.002
@@ -439,6 +440,7 @@ local again = known_quota and 1 or 0.25           -- what is learnt from deliver
 if report.queued > grant then
   again = max(slots >= 0 and 0.1 or 0.05, min(again, turn_seconds(dues, stock, flow, member)))
 end
+again = max(again, min(1, members / ASKED))
 local held, corrected = estimates()
 save()
 local rate = min(fleet_rate(), flow)

@@ -63,6 +63,17 @@ def test_a_cap_holds_from_the_first_slot_though_threads_are_slow_to_start(world)
     assert sum(live[20:]) / len(live[20:]) >= 18
 
 
+def test_a_thousand_that_wait_ask_no_more_than_two_thousand_times_a_second(world):
+    crowd, told = world([Pool(concurrency=10)], agents=1, processes=1), []
+    ask = crowd.store._ask
+    crowd.store._ask = lambda pool, report: told.append(report) or ask(pool, report)
+    crowd.run(5.0)
+    waits = {**told[-1], "demand": [[2, "default", 2]], "queued": 2, "cap": 10}
+    agains = [ask(crowd.home, {**waits, "id": f"{number:x}"})["again"] for number in range(1000)]
+    assert min(agains) < 0.2
+    assert agains[-1] >= 0.5
+
+
 def test_one_process_with_nearly_all_the_load_gets_nearly_all_the_quota(world):
     crowd = world([Pool()], agents=20)
     for agent in range(20, 80):
