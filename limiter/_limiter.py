@@ -355,6 +355,8 @@ class Limiter:
             if wait > pool.settings.wait_up_to_seconds and self._router.candidates(pool, ticket.call):
                 action = "moved"
             self._events.note(Would(pool.name, action, wait, now))
+            if pool.reason() == "pacer":
+                pool.pacer.spare(at, now)
         pool.send(ticket, now)
         ticket.attempts = 1
         ticket.decide(Granted())

@@ -93,6 +93,11 @@ class Pacer:
             self._pressed_at = now
         return at
 
+    def spare(self, at: float, now: float) -> None:
+        """Let the next send go now as if it had waited until `at`: it is only watched, and owes nothing."""
+        self._pressed_at = now - (at - now)
+        self._bucket.give(self.rate * (at - now))
+
     def sent(self, now: float) -> None:
         """Count a send, and grow over the time in which a call waited for this pacer and nothing else."""
         if self._pressed_at < inf:
