@@ -6,14 +6,39 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import redis
 
 FAULTS: Final = ("refused", "reset", "truncated", "half-closed", "black hole", "parted")
 """What `Proxy.break_` knows."""
 _START_SECONDS: Final = 30
+_TRIES: Final = 10
+T = TypeVar("T")
+
+
+class NotStartedError(Exception):
+    """A server ended at its start."""
+
+
+def on_free_ports(count: int, start: Callable[..., T]) -> T:
+    """Start something on ports that are free; one that was found free may be taken before it is used.
+
+    Raises:
+        NotStartedError: it did not start on any of them.
+    """
+    for _ in range(_TRIES):
+        with ExitStack() as stack:
+            doors = [stack.enter_context(closing(socket.socket())) for _ in range(count)]
+            for door in doors:
+                door.bind(("127.0.0.1", 0))
+            ports = [door.getsockname()[1] for door in doors]
+        with contextlib.suppress(NotStartedError):
+            return start(*ports)
+    raise NotStartedError
 
 
 class Redis:
@@ -27,7 +52,11 @@ class Redis:
         self._options = ["--port", "0", "--save", "", "--dir", folder, "--unixsocket", self.socket, *options]
 
     def start(self) -> "Redis":
-        """Start it, and wait until it answers."""
+        """Start it, and wait until it answers.
+
+        Raises:
+            NotStartedError: it ended at once.
+        """
         server = shutil.which("redis-server")
         assert server, "redis-server is missing: apt-get install redis-server"
         process = self.process = subprocess.Popen(
@@ -39,7 +68,8 @@ class Redis:
                 self.client.ping()
                 return self
             except redis.ConnectionError:
-                assert process.poll() is None, "redis-server ended at its start"
+                if process.poll() is not None:
+                    raise NotStartedError from None
                 assert time.monotonic() < deadline, "redis-server did not start"
                 time.sleep(0.02)
 

@@ -11,10 +11,9 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from socket import socket
 from typing import Any, Final, Self
 
-from benchmarks.fleet.servers import Redis
+from benchmarks.fleet.servers import Redis, on_free_ports
 
 SCENARIO: Final = 'name = "fleet"\n'
 """500 requests a minute in a bucket of ten seconds, calls of two seconds, headers as OpenAI sends them."""
@@ -137,12 +136,13 @@ def folder() -> Iterator[Path]:
 @contextmanager
 def redis_on_loopback(where: Path, name: str = "redis") -> Iterator[tuple[Redis, str]]:
     """Start a Redis. Gives it, and its URL over TCP."""
-    with socket() as door:
-        door.bind(("127.0.0.1", 0))
-        port = door.getsockname()[1]
     home = where / name
     home.mkdir()
-    server = Redis(home, "--port", port, "--bind", "127.0.0.1").start()
+
+    def start(port: int) -> tuple[Redis, int]:
+        return Redis(home, "--port", port, "--bind", "127.0.0.1").start(), port
+
+    server, port = on_free_ports(1, start)
     try:
         yield server, f"redis://127.0.0.1:{port}/0"
     finally:

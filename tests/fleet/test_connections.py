@@ -1,16 +1,15 @@
 """How members reach the store: passwords, TLS, clusters, forks; and what a short life leaves behind."""
 
-import socket
 import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 
 import pytest
 import trustme
 
-from benchmarks.fleet.servers import Redis
+from benchmarks.fleet.servers import Redis, on_free_ports
 from penstock.limiter import Limiter, LimiterSettings, PoolSettings
 from penstock.limiter.fleet import Fleet, RedisStore, Standing
 from penstock.telemetry.interceptor import Granted
@@ -35,14 +34,6 @@ sys.stdin.read()
 """
 
 
-def free_ports(count):
-    with ExitStack() as stack:
-        doors = [stack.enter_context(closing(socket.socket())) for _ in range(count)]
-        for door in doors:
-            door.bind(("127.0.0.1", 0))
-        return [door.getsockname()[1] for door in doors]
-
-
 def looked(url):
     """Look at the one pool of a store."""
     store = RedisStore(url, socket_timeout=10, socket_connect_timeout=10)
@@ -59,7 +50,7 @@ def start(tmp_path):
 
         def start(*options, name="one"):
             folder = tmp_path / name
-            folder.mkdir()
+            folder.mkdir(exist_ok=True)
             server = Redis(folder, *options).start()
             stack.callback(server.stop)
             return server
@@ -85,11 +76,14 @@ def test_over_tls_with_a_password(start, join, tmp_path):
     trust, mine = tmp_path / "ca.pem", tmp_path / "server.pem"
     authority.cert_pem.write_to_path(trust)
     authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(mine)
-    (port,) = free_ports(1)
-    server = start(
-        "--tls-port", port, "--tls-cert-file", mine, "--tls-key-file", mine, "--tls-ca-cert-file", trust,
-        "--tls-auth-clients", "no",
-    )  # fmt: skip
+
+    def serve(port):
+        return port, start(
+            "--tls-port", port, "--tls-cert-file", mine, "--tls-key-file", mine, "--tls-ca-cert-file", trust,
+            "--tls-auth-clients", "no",
+        )  # fmt: skip
+
+    port, server = on_free_ports(1, serve)
     server.client.acl_setuser(
         "app",
         enabled=True,
@@ -106,11 +100,11 @@ def test_over_tls_with_a_password(start, join, tmp_path):
 
 
 def test_a_cluster_is_recognised_by_any_of_its_nodes(start, join):
-    ports = free_ports(2)
-    nodes = [
-        start("--port", port, "--cluster-enabled", "yes", "--cluster-port", bus, name=str(port)).client
-        for port, bus in zip(ports, free_ports(2), strict=True)
-    ]
+    def serve(port, bus):
+        options = ("--port", port, "--cluster-enabled", "yes", "--cluster-port", bus)
+        return port, start(*options, name=str(port)).client
+
+    ports, nodes = zip(*(on_free_ports(2, serve) for _ in range(2)), strict=True)
     nodes[0].execute_command("CLUSTER ADDSLOTSRANGE", 0, 8191)
     nodes[1].execute_command("CLUSTER ADDSLOTSRANGE", 8192, 16383)
     bus = int(nodes[1].config_get("cluster-port")["cluster-port"])
