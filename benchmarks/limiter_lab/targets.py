@@ -14,12 +14,12 @@ class Target:
     failed: float = 0.0
     wait: float = 3.0
 
-    def missed(self, means: dict[str, float]) -> list[str]:
-        """Name the fields that miss; `means` by field of a row."""
+    def missed(self, means: dict[str, float], lost: float = 0.0) -> list[str]:
+        """Name the fields that miss; `means` by field of a row, `lost`: failed tasks that nobody could save."""
         bounds = {
             "rate_limited_per_1000": self.refused,
             "task_p99_over_oracle": self.p99,
-            "tasks_failed_ratio": self.failed,
+            "tasks_failed_ratio": max(self.failed, lost),
             "worst_wait_over_median": self.wait,
         }
         found = [] if means["goodput_ratio"] >= self.goodput else ["goodput_ratio"]
