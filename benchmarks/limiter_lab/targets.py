@@ -15,7 +15,7 @@ class Target:
     wait: float = 3.0
 
     def missed(self, means: dict[str, float], lost: float = 0.0) -> list[str]:
-        """Name the fields that miss; `means` by field of a row, `lost`: failed tasks that nobody could save."""
+        """Name the fields of `means` that miss; `lost`: the share of tasks that nobody could save."""
         bounds = {
             "rate_limited_per_1000": self.refused,
             "task_p99_over_oracle": self.p99,
