@@ -10,19 +10,17 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from math import ceil, floor, inf
+from math import ceil, inf
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from penstock.limiter._bucket import Bucket
 from penstock.limiter._cap import Probing
 from penstock.limiter._entry import Entry
+from penstock.limiter.fleet._alone import ALONE, Alone
 
 if TYPE_CHECKING:
     from penstock.limiter._pool import Pool
     from penstock.providers import Quota, Usage
 
-ALONE: Final = 0.9
-"""While the store is lost, this much of the last share is used."""
 PATIENCE_SECONDS: Final = 0.045
 """A call waits so long, once, for a store that does not answer: with what waking takes, below 50 ms."""
 _JOINING_SECONDS: Final = 1.0
@@ -79,11 +77,7 @@ class Share:
         self._taken_at = -inf
         self._tight = False
         self._asked = 0
-        self._alone: Bucket | None = None
-        self._alone_slots = inf
-        self._alone_first = 1.0
-        """Slots at first, and one more each second: all that a process knows of that never had a share."""
-        self._alone_since = now
+        self._alone: Alone | None = None
         self._calls = self._refused = self._admitted = 0
         self._refused_sent_at = -inf
         self._spent: defaultdict[str, float] = defaultdict(float)
@@ -109,8 +103,8 @@ class Share:
 
         Whoever waits for a store that does not answer waits no longer than `PATIENCE_SECONDS`.
         """
-        if self.standing is Standing.LOST:
-            return self._when_alone(now)
+        if self._alone is not None:
+            return self._alone.when(len(self.pool.live), now)
         if self._lent > 0 and len(self.pool.live) < self._slots:
             return now
         # An exchange that is overdue counts too: another pool's may hold the thread, or a name's resolution.
@@ -120,14 +114,6 @@ class Share:
             return patient_until
         self.lose(now)
         return self.when(now)
-
-    def _when_alone(self, now: float) -> float:
-        live = len(self.pool.live)
-        if live >= self._alone_slots:
-            return inf
-        if live >= self._alone_first + int(now - self._alone_since):
-            return self._alone_since + 1 + live - self._alone_first
-        return now if self._alone is None else self._alone.when(1.0, now)
 
     def live(self) -> int:
         """Count the fleet's live calls, as last told."""
@@ -148,8 +134,7 @@ class Share:
         if self._lent > 0:
             self._lent -= 1
         if self._alone is not None:
-            self._alone.refill(now)
-            self._alone.take(1.0)
+            self._alone.sent(now)
 
     def answered(self, entry: Entry, quota: "Quota | None", *, refused: bool) -> None:
         """Learn how a call's answer began."""
@@ -227,7 +212,7 @@ class Share:
             "cost": self._next_costs(),
             "demand": demand,
             "queued": self._asked,
-            "credit": self._credit(now),
+            "credit": self._alone.credit(now) if self._alone is not None else 1.0,
             "spare": 0 if idle else ceil(min(self._rate, 1000.0)),
             "live": len(pool.live),
             "mean_live": self._live_seconds / max(now - self._told_at, 1e-3),
@@ -278,15 +263,13 @@ class Share:
         if self.standing is Standing.LOST:
             return
         if self.standing is Standing.HELD:
-            rate = ALONE * self.rate_per_second
-            self._alone = Bucket(rate, max(1.0, rate), now)
-            if self._tight:
-                # The provider's bucket is as good as empty, and others wait too: what is earned goes out as
-                # it comes, and not from all who are alone now at the same moment.
-                self._alone.level = self._rng.random()
-            self._alone_slots = max(1, floor(ALONE * self._own_slots)) if self._own_slots < inf else inf
-            self._alone_first = self._slots if self._tight else inf  # others have the rest, for now
-        self.standing, self._alone_since = Standing.LOST, now
+            # Where others wait too they have the other slots for now, and the provider's bucket is as good as
+            # empty: what is earned goes out as it comes, and not from all who are alone now at one moment.
+            self._alone = Alone(now, held=self._slots if self._tight else inf, slots=self._own_slots)
+            self._alone.bound(self.rate_per_second, self._rng.random() if self._tight else None, now)
+        else:
+            self._alone = Alone(now)
+        self.standing = Standing.LOST
         self.pool.went_alone(now)
         self._lent, self._slots, self._elsewhere = 0, inf, 0
         self.levels = None
@@ -303,13 +286,6 @@ class Share:
             if reply["cap"] >= 0 and reply["cap"] != pool.cap.learned:
                 probing = Probing(*reply["probing"]) if reply["probing"] else None
                 pool.cap.recall(float(reply["cap"]), now, probing)
-
-    def _credit(self, now: float) -> float:
-        """Tell how much of its next turn a member earned alone."""
-        if self._alone is None:
-            return 1.0
-        self._alone.refill(now)
-        return max(0.0, min(1.0, self._alone.level))
 
     def _facts(self, now: float) -> dict[str, tuple[float, float, float, float, float]]:
         """Tell the dimensions, and of their levels what is left for sure, if the store has forgotten them."""
