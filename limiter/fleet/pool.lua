@@ -447,7 +447,7 @@ local rate = min(fleet_rate(), flow)
 local reply = {
   at = now, granted = grant + spare, slots = slots, held = held, corrected = corrected, elsewhere = elsewhere, again = again,
   own_slots = slots >= 0 and 0.2 * S.cap / members + 0.8 * slots or -1,
-  gate = max(0, S.gate - now), parked = max(0, S.parked - now), cap = S.cap, cap_epoch = S.cap_epoch, probing = S.probing,
+  gate = max(0, S.gate - now), parked = max(0, S.parked - now), cap = S.cap, cap_epoch = S.cap_epoch, probing = S.probing or {},
   members = members, live = S.busy, tight = S.queued > 0, new = not packed,
   rate = rate * (0.2 / members + 0.8 * (S.queued > 0 and part or 1 / members)),
 }
