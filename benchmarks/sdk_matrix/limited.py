@@ -40,7 +40,7 @@ _NOT_AT_ALL: Final = -1.0
 
 REFUSED: Final = Cell("refused", (_LONG,) * MANY, _ANY, _ANY, persistent_seconds=_NOT_AT_ALL)
 QUEUED: Final = Cell(
-    "queued", (OK,), _ANY, _ANY, retries=0, timeout_seconds=0.3, persistent_seconds=_NOT_AT_ALL
+    "queued", (OK,), _ANY, _ANY, retries=0, timeout_seconds=0.1, persistent_seconds=_NOT_AT_ALL
 )
 OBSERVED: Final = Cell("observed", (LIMITED, LIMITED, OK), _ANY, _ANY)
 
