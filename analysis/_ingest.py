@@ -1,13 +1,13 @@
 """Read files into the store: decode in bounded chunks, a process a core for large files, then resolve."""
 
-import gc
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict
 from multiprocessing import get_context
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -15,61 +15,17 @@ from penstock.analysis import _engine, _store
 from penstock.analysis._quality import measure
 from penstock.analysis._reading import Decoded
 from penstock.analysis._resolve import resolve
-from penstock.analysis.formats import Shape, Sink, Source, decode_range, read_file, sniff
+from penstock.analysis.formats import Shape, Source, read_file, sniff
 from penstock.errors import UsageError
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    from penstock.analysis.formats._sink import Sink
 
 Progress = Callable[[int, int, int | None], None]
 """Told of bytes and spans read since the last call, and of the bytes there are."""
 
 RANGE: Final = 32 << 20
 PARALLEL_FROM: Final = 2 * RANGE
-
-
-class PartWriter:
-    """Writes the spans of one part as Parquet, in groups that are worth their head."""
-
-    _FEW: Final = 2_000
-    """So many spans are laid out together: few enough for a processor's cache."""
-    _GROUP: Final = 20_000
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: pq.ParquetWriter | None = None
-        self._held = Sink(0)
-        self._ready: list[pa.Table] = []
-
-    def write(self, sink: Sink) -> None:
-        """Take a chunk's rows."""
-        self._held.take(sink)
-        if self._held.count >= self._FEW:
-            self._lay_out()
-        if sum(table.num_rows for table in self._ready) >= self._GROUP:
-            self._flush()
-
-    def close(self) -> None:
-        """Finish the part, an empty one too."""
-        self._lay_out()
-        self._flush()
-        assert self._file is not None
-        self._file.close()
-
-    def _lay_out(self) -> None:
-        self._ready.append(self._held.table())
-        self._held = Sink(0)
-
-    def _flush(self) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        table = pa.concat_tables(self._ready)
-        self._ready = []
-        if self._file is None:  # parts live for seconds: quick beats small
-            self._file = pq.ParquetWriter(self._path, table.schema, compression="lz4", write_statistics=False)
-        self._file.write_table(table)
 
 
 def ingest(path: Path, store: Path, progress: Progress) -> tuple[Path, _store.Manifest]:
@@ -93,7 +49,7 @@ def ingest_stream(stream: BinaryIO, name: str, folder: Path, progress: Progress)
     """Read a stream that cannot be read twice into a folder of its own."""
     told = Decoded()
     part = folder / "part-0.parquet"
-    _write(read_file(stream, name, None, 0, told), PartWriter(part), progress, told, None)
+    _write(read_file(stream, name, None, 0, told), part, progress, told, None)
     return _finish(folder, [part], _blank(Path(name)), told)
 
 
@@ -139,7 +95,7 @@ def _read_anew(folder: Path, path: Path, size: int, progress: Progress) -> _stor
             else:
                 part = folder / "part-0.parquet"
                 parts = [part]
-                _write(read_file(stream, str(path), size, 0, told), PartWriter(part), progress, told, size)
+                _write(read_file(stream, str(path), size, 0, told), part, progress, told, size)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     manifest.resumable = first[:1] == b"{" and told.consumed > 0
@@ -171,16 +127,15 @@ def _finish(folder: Path, parts: list[Path], manifest: _store.Manifest, told: De
     return manifest
 
 
-def _write(
-    sinks: Iterator[Sink], writer: PartWriter, progress: Progress, told: Decoded, size: int | None
-) -> None:
+def _write(sinks: "Iterator[Sink]", part: Path, progress: Progress, told: Decoded, size: int | None) -> None:
+    from penstock.analysis._part import part_writer
+
     seen = 0
-    with _few_collections():
+    with part_writer(part) as writer:
         for sink in sinks:
             writer.write(sink)
             progress(told.file_bytes - seen, sink.count, size)
             seen = told.file_bytes
-    writer.close()
 
 
 def _in_processes(
@@ -194,10 +149,10 @@ def _in_processes(
     workers = min(len(jobs), len(os.sched_getaffinity(0)))
     with ExitStack() as stack:
         if stop - start < PARALLEL_FROM or workers < 2:
-            results: Iterable[Decoded] = map(_decode_job, jobs)
+            results: Iterable[Decoded] = map(_decode, jobs)
         else:
-            pool = stack.enter_context(ProcessPoolExecutor(workers, mp_context=get_context("spawn")))
-            results = pool.map(_decode_job, jobs)
+            pool = stack.enter_context(ProcessPoolExecutor(workers, mp_context=_server()))
+            results = pool.map(_decode, jobs)
         for job, part in zip(jobs, results, strict=True):
             told.merge(part)
             progress(job[2] - job[1], part.spans, stop - start)
@@ -206,28 +161,17 @@ def _in_processes(
     return [Path(job[3]) for job in jobs]
 
 
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    """Decoding makes millions of objects and no cycles: the collector would only look, again and again."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
+def _decode(job: tuple[str, int, int, str]) -> Decoded:
+    from penstock.analysis._part import decode_part  # what decodes is loaded where decoding is done
+
+    return decode_part(job)
 
 
-def _decode_job(job: tuple[str, int, int, str]) -> Decoded:
-    path, start, stop, target = job
-    told = Decoded()
-    writer = PartWriter(Path(target))
-    with _few_collections():
-        for sink in decode_range(path, start, stop, 0, told):
-            told.add(sink)
-            writer.write(sink)
-    writer.close()
-    return told
+def _server() -> BaseContext:
+    """Let one fresh process load what decodes, and fork the workers off it."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["penstock.analysis._part"])
+    return context
 
 
 def _ranges(path: Path, start: int, stop: int) -> Iterator[tuple[int, int]]:

@@ -16,7 +16,7 @@ import msgspec
 from penstock.analysis._columns import INDEX
 from penstock.analysis._dialect import dialects
 from penstock.analysis._ids import SPAN_DIGITS, TRACE_DIGITS, hex_ids
-from penstock.analysis._raw import Attributes, Column, Event, RawSpan, Rows, Told, rows_of
+from penstock.analysis._raw import Attributes, Coded, Column, Event, RawSpan, Rows, Told, rows_of
 from penstock.analysis._values import READERS, as_json_lines, read_all
 
 BASE: Final = tuple(
@@ -152,6 +152,7 @@ def _together(rows: Rows, shape: _Shape) -> tuple[Block | None, Iterable[int]]:
 
 
 def _has_none(column: Column) -> bool:
+    column = column.values if isinstance(column, Coded) else column
     return type(None) in set(map(type, column))  # quicker than `in`, which compares
 
 

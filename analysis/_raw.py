@@ -1,7 +1,9 @@
 """Spans as their format tells them, before anyone knows what their attributes mean."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
@@ -10,6 +12,35 @@ import msgspec
 Attributes = Mapping[str, object]
 Event = tuple[str, int | None, Attributes]
 Column = Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Coded(Sequence[Any]):
+    """A column of few values: each once, and for every row the place of its value."""
+
+    codes: bytes
+    values: Column
+
+    @classmethod
+    def of(cls, column: Column) -> "Coded | None":
+        """Code a column of hashable values; None when more than 256 of them differ."""
+        places: dict[Any, int] = defaultdict(count().__next__)
+        try:
+            return cls(bytes(map(places.__getitem__, column)), list(places))
+        except ValueError:
+            return None
+
+    def __len__(self) -> int:
+        """Say how many rows there are."""
+        return len(self.codes)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Go through the values of all rows."""
+        return map(self.values.__getitem__, self.codes)
+
+    def __getitem__(self, row: Any) -> Any:
+        """Give the value of one row."""
+        return self.values[self.codes[row]]
 
 
 class Origin(NamedTuple):
@@ -69,7 +100,7 @@ class Rows:
     """Spans with the same attribute names, by column. `events` has only the rows with events."""
 
     keys: tuple[str, ...]
-    values: list[list[Any]]
+    values: list[Column]
     told: Told
     events: dict[int, Sequence[Event]]
 
@@ -80,8 +111,10 @@ class Rows:
     def extend(self, other: "Rows") -> None:
         """Add spans with the same attribute names."""
         count = len(self)
-        for mine, more in zip((*self.values, *self.told), (*other.values, *other.told), strict=True):
-            mine += more
+        mine: list[Column] = [*self.values, *self.told]
+        more: list[Column] = [*other.values, *other.told]
+        joined = [[*first, *second] for first, second in zip(mine, more, strict=True)]
+        self.values, self.told = list(joined[: len(self.keys)]), Told._make(joined[len(self.keys) :])
         self.events.update({count + row: events for row, events in other.events.items()})
 
     def pick(self, rows: Sequence[int]) -> "Rows":

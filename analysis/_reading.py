@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from penstock.analysis.formats import Sink
+    from penstock.analysis.formats._sink import Sink
 
 KEPT_PLACES: Final = 20
 

@@ -174,6 +174,8 @@ DERIVED: Final = (
 _CHANGED: Final = frozenset({"provider", "model", "pool", "error_class", "error_reason"})
 _GROUP: Final = 1 << 16
 _SLICE: Final = 1 << 18
+_DICTIONARY: Final = 1_000
+"""Columns with more values in a group are written as they are: ids are found out soon."""
 
 
 def resolved(raw: str = "SELECT * FROM raw", low: int = 0, high: int = 1 << 62) -> str:
@@ -212,7 +214,8 @@ def resolve(con: "duckdb.DuckDBPyConnection", parts: list[Path], target: Path) -
         con.execute(
             f"COPY ({resolved(_scan(parts, touched), low, high)}) "
             f"TO {_engine.text(target / f'{number:05d}.parquet')} "
-            f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {_GROUP})"
+            f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {_GROUP}, "
+            f"DICTIONARY_SIZE_LIMIT {_DICTIONARY})"
         )
 
 

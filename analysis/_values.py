@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from penstock.analysis._columns import COLUMNS
+from penstock.analysis._raw import Coded
 
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=str)
 
@@ -103,14 +104,12 @@ _KINDS: Final = list(COLUMNS.values())
 
 def read_all(index: int, values: Sequence[object]) -> Sequence[object]:
     """Read the values of one attribute for a column; None where a value says nothing."""
+    if isinstance(values, Coded):
+        read = read_all(index, values.values)
+        return values if read is values.values else Coded(values.codes, read)
     types = set(map(type, values))
     if len(types) == 1:
         plain = _AS_THEY_ARE.get((_KINDS[index], types.pop()))
         if plain is not None and plain(values):
             return values
-    read = READERS[index]
-    few = {id(value): value for value in values}  # a decoder gives equal values once
-    if len(few) * 4 > len(values):
-        return [read(value) for value in values]
-    table = {one: read(value) for one, value in few.items()}
-    return [table[id(value)] for value in values]
+    return list(map(READERS[index], values))

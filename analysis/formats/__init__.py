@@ -2,8 +2,7 @@
 
 from penstock.analysis._reading import Bad, Decoded
 from penstock.analysis.formats._decode import decode_range, read_file
-from penstock.analysis.formats._sink import Sink
 from penstock.analysis.formats._sniff import Shape, sniff
 from penstock.analysis.formats._source import Source
 
-__all__ = ["Bad", "Decoded", "Shape", "Sink", "Source", "decode_range", "read_file", "sniff"]
+__all__ = ["Bad", "Decoded", "Shape", "Source", "decode_range", "read_file", "sniff"]

@@ -2,18 +2,19 @@
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from penstock.analysis._reading import Decoded
-from penstock.analysis.formats import _json, _parquet
-from penstock.analysis.formats._sink import Sink
 from penstock.analysis.formats._sniff import Content, Shape, sniff
 from penstock.analysis.formats._source import LARGEST_FRAME, PIECE, Source, framed
 from penstock.analysis.formats._text import Chunk, lines, values
 from penstock.errors import UsageError
 
+if TYPE_CHECKING:
+    from penstock.analysis.formats._sink import Sink
 
-def read_file(stream: BinaryIO, name: str, size: int | None, source: int, told: Decoded) -> Iterator[Sink]:
+
+def read_file(stream: BinaryIO, name: str, size: int | None, source: int, told: Decoded) -> "Iterator[Sink]":
     """Yield the spans of a file in chunks, telling `told` what was read.
 
     Raises:
@@ -36,14 +37,17 @@ def read_file(stream: BinaryIO, name: str, size: int | None, source: int, told: 
         raise UsageError(f"{name}: not a trace file ({told.foreign or _why(told)})")
 
 
-def decode_range(path: str, start: int, stop: int, source: int, told: Decoded) -> Iterator[Sink]:
+def decode_range(path: str, start: int, stop: int, source: int, told: Decoded) -> "Iterator[Sink]":
     """Yield the spans of whole lines between two offsets of an uncompressed file."""
     with open(path, "rb") as stream:
         stream.seek(start)
         yield from _lines(_pieces(stream, stop - start), start, source, told)
 
 
-def _sinks(content: Content, reading: Source, name: str, source: int, told: Decoded) -> Iterator[Sink]:
+def _sinks(content: Content, reading: Source, name: str, source: int, told: Decoded) -> "Iterator[Sink]":
+    from penstock.analysis.formats import _json, _parquet
+    from penstock.analysis.formats._sink import Sink
+
     match content.shape:
         case Shape.LINES:
             yield from _lines(content.pieces, 0, source, told)
@@ -64,24 +68,30 @@ def _sinks(content: Content, reading: Source, name: str, source: int, told: Deco
             yield from _parquet.decode(_seekable(reading, name), source, name)
 
 
-def _lines(pieces: Iterator[bytes], start: int, source: int, told: Decoded) -> Iterator[Sink]:
+def _lines(pieces: Iterator[bytes], start: int, source: int, told: Decoded) -> "Iterator[Sink]":
+    from penstock.analysis.formats._json import decode_lines
+    from penstock.analysis.formats._sink import Sink
+
     for chunk in lines(pieces, start):
         sink = Sink(source)
-        _json.decode_lines(chunk, sink)
+        decode_lines(chunk, sink)
         told.consumed = chunk.offset + (chunk.oversized or len(chunk.data))
         if sink.truncated_at is not None:
             told.consumed = sink.truncated_at
         yield sink
 
 
-def _frames(content: Content, reading: Source, source: int) -> Iterator[Sink]:
+def _frames(content: Content, reading: Source, source: int) -> "Iterator[Sink]":
+    from penstock.analysis.formats._json import decode_lines
+    from penstock.analysis.formats._sink import Sink
+
     inner = Source(_Pieces(content.pieces)) if content.compressed else reading
     for offset, message in framed(inner):
         sink = Sink(source)
         if not message:
             sink.reject(offset, "an unreadable frame")
         elif message[:1] == b"{":
-            _json.decode_lines(Chunk(message, offset), sink)
+            decode_lines(Chunk(message, offset), sink)
         else:
             from penstock.analysis.formats import _otlp_proto
 

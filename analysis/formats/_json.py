@@ -28,12 +28,14 @@ def decode_lines(chunk: Chunk, sink: Sink) -> None:
         sink.reject(chunk.offset, f"a record of {chunk.oversized} bytes is too large to be read")
         return
     data, start, typed = chunk.data, 0, _otlp_typed.Typed(sink)
+    view = memoryview(data)
     while start < len(data):
         stop = data.find(b"\n", start)
         stop = len(data) if stop < 0 else stop
-        line = data[start:stop].strip(_MARGIN)
+        plain = data[start : start + 1] == b"{"  # most lines begin so, and need not be copied
+        line = view[start:stop] if plain else data[start:stop].strip(_MARGIN)
         if line and not typed.read_line(line, chunk.offset + start):
-            _decode(line, chunk.offset + start, sink, truncated=chunk.last and stop == len(data))
+            _decode(bytes(line), chunk.offset + start, sink, truncated=chunk.last and stop == len(data))
         start = stop + 1
     typed.flush()
 

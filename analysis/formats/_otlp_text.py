@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final
 import msgspec
 import orjson
 
+from penstock.analysis._raw import Coded, Column
 from penstock.analysis.formats._otlp_json import any_value
 
 _STYLES: Final = ((b'{"key":"', b","), (b'{"key": "', b", "))
@@ -46,7 +47,7 @@ class Group:
 
     rows: list[int]
     keys: tuple[str, ...]
-    values: list[list[Any]]
+    values: list[Column]
 
 
 def by_shape(texts: Sequence[bytes]) -> tuple[list[Group], list[int]]:
@@ -96,7 +97,8 @@ def _cut(text: bytes, style: tuple[bytes, bytes]) -> list[bytes]:
 
 
 def _columns(rows: list[int], pieces: list[list[bytes]]) -> Group | None:
-    keys, values = [], []
+    keys: list[str] = []
+    values: list[Column] = []
     columns = zip(*pieces, strict=True)
     next(columns)  # nothing lies before the first pair
     for column in columns:
@@ -112,13 +114,12 @@ def _columns(rows: list[int], pieces: list[list[bytes]]) -> Group | None:
     return Group(rows, tuple(keys), values)
 
 
-def _few(column: Sequence[bytes]) -> list[Any] | None:
+def _few(column: Sequence[bytes]) -> Coded | None:
     """Read a column of few values, each of them once."""
-    if len(set(column[:_SIGHT])) > _SIGHT // 2:
+    if len(set(column[:_SIGHT])) > _SIGHT // 2 or (coded := Coded.of(column)) is None:
         return None
-    few = list(dict.fromkeys(column))
-    values = _column(few)
-    return None if values is None else list(map(dict(zip(few, values, strict=True)).__getitem__, column))
+    values = _column(coded.values)
+    return None if values is None else Coded(coded.codes, values)
 
 
 def _column(column: Sequence[bytes]) -> list[Any] | None:

@@ -1,9 +1,9 @@
 """Where decoders put spans and say what they could not read."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from penstock.analysis._arrays import array_of
 from penstock.analysis._columns import arrow_schema
 from penstock.analysis._layout import Block, lay_out
 from penstock.analysis._meaning import conclude
@@ -76,19 +76,7 @@ def _batch(block: Block) -> "pa.RecordBatch":
 
     schema, count = arrow_schema(), len(block)
     arrays = [
-        _array(block.columns[index], kind) if index in block.columns else pa.nulls(count, kind)
+        array_of(block.columns[index], kind) if index in block.columns else pa.nulls(count, kind)
         for index, kind in enumerate(schema.types)
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def _array(values: Sequence[object], kind: "pa.DataType") -> "pa.Array":
-    import pyarrow as pa
-
-    try:
-        return pa.array(values, kind)
-    except UnicodeEncodeError:  # lone surrogates are legal JSON and no legal text
-        whole = (
-            value.encode("utf-8", "replace").decode() if isinstance(value, str) else value for value in values
-        )
-        return pa.array(list(whole), kind)

@@ -6,7 +6,8 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.analysis.formats import Sink, _json, _otlp_typed
+from penstock.analysis.formats import _json, _otlp_typed
+from penstock.analysis.formats._sink import Sink
 
 NS = 1_760_000_000_000_000_000
 TEXT = st.text(alphabet='ab"\\{}[]:,\n é\U0001f600', max_size=8) | st.just('","') | st.just('"}},{"key":"x')
