@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a pattern is read whole, and a table has its columns
 """Who may have failed: providers by their many spellings, services that tools dial, marks of a tool call."""
 
 from functools import lru_cache
@@ -140,7 +141,7 @@ _LIBRARIES: Final = (
     "elasticsearch|opensearchpy|qdrant_client|chromadb|pinecone|weaviate|pymilvus|neo4j|"
     "snowflake connector|googleapiclient|gspread|smtplib|imaplib|paramiko|subprocess|kubectl|"
     "docker daemon|playwright|puppeteer|selenium|bs4|yfinance|slack_sdk|slackapierror|githubexception|"
-    "wikipedia exceptions|stripe error|"
+    "wikipedia exceptions|stripe error|notion_client|tweepy|praw exceptions|"
     "page (click|fill|evaluate|screenshot|waitfor\\w*|wait_for_\\w+)|locator \\w+ timeout|"
     "waiting for (selector|locator)|strict mode violation|"
     "browser (control|context|page|session|tab|instance) ~(closed|crashed|failed|timed|not)|"
@@ -152,23 +153,53 @@ _SERVICES: Final = (
     "(gmail|sheets|drive|calendar|youtube) googleapis com|wikipedia org|finance yahoo com|"
     "atlassian net|api stripe com|graph microsoft com|discord com|api twitter com|reddit com|arxiv org|"
     "api tavily com|google serper dev|serpapi com|api airtable com|supabase co|newsapi org|"
-    "api openweathermap org|secondary rate limit|api rate limit exceeded for (user|installation|site)|"
+    "api openweathermap org|secondary rate limit|api rate limit (already )?exceeded for (user|installation|site)|"
     "duckduckgo\\w*|tavily|serper|serpapi|firecrawl|"
     "(github|gitlab|jira|confluence|notion|slack|discord|stripe|airtable|linear|asana|trello|hubspot|salesforce|"
     "shopify|zendesk|sentry|figma|twilio|sendgrid|wikipedia|arxiv|youtube|twitter|reddit|spotify|weather) "
     "(api|sdk) ~(error|returned|failed|request|responded|limit)"
 )
-TOOL_NAMES: Final = Pattern(f"{_LIBRARIES}|{_SERVICES}")
+# What programs print that an agent runs: shells, files, version control, builds, databases, editors, browsers.
+_PROGRAMS: Final = (
+    "is not recognized as (an internal or external command|(the|a) name of a cmdlet)|bin (ba|z|da)?sh \\d|no such file or directory|"
+    "exit(ed)? (with )?(non ?zero )?(exit )?(code|status) (code )?[1-9]\\d*|segmentation fault|no terminal available|"
+    "read only file system|no space left on device|disk quota exceeded|(device or resource|text file) busy|"
+    "file does not exist|(file|path|directory) ~(outside|not within|escapes) ~(workspace|directory|directories|sandbox|root)|"
+    "sandbox ~(denied|failed|error|blocked)|"
+    "(rsync|tar|scp|ssh|sed|awk|grep|rg|mkdir|chmod|pip|yarn|pnpm|npm|cargo|gcc|javac|mvn|gradle|dotnet|docker|kubectl|terraform|"
+    "ffmpeg|psql|mysql|sqlite3|pytest|jest|eslint|tsc|ruff|make) ~(error|fatal|failed|command not found|no such|unrecognized|invalid option|unknown option)|"
+    "fatal (unable to|could not|couldnt|repository|refusing|bad|ambiguous|pathspec|remote|invalid|path)|"
+    "pathspec \\S+ did not match|failed to push some refs|merge conflict|remote permission to|permission denied publickey|"
+    "resource not accessible by integration|github cli|"
+    "git (clone|push|pull|fetch|commit|checkout|apply|rebase|merge|diff|worktree) ~(failed|error|fatal)|"
+    "could not find a version that satisfies|no matching distribution found|unable to locate package|eresolve|err_pnpm\\w*|"
+    "cannot find module|could not compile|error (ts|cs)\\d{4}|error e0\\d{3}|build failed|compilation (failed|error)|tests? failed|failed tests|"
+    "modulenotfounderror|importerror|nameerror|zerodivisionerror|indentationerror|assertionerror|syntaxerror|"
+    "sqlstate|npgsql|postgresexception|sqlexception|sqlserverexception|login failed for user|mysqlerror|ora \\d{5}|"
+    "syntax error at or near|error in your sql syntax|no such (column|table)|relation \\S+ does not exist|duplicate key value|"
+    "violates (foreign key|unique|not null|check) constraint|deadlock detected|database is locked|rpc function|"
+    "(sql|query|cypher) (compilation|parsing|parse|syntax|execution) error|dimension \\d+ does not match|"
+    "error response from daemon|error from server (notfound|forbidden|badrequest|alreadyexists|unavailable)|"
+    "(patch|hunk|diff) (\\S+ ){0,3}?(failed|not apply|not match)|(applying|apply) patch|corrupt patch|apply_patch ~(failed|verification)|"
+    "no replacement was performed|(old|new)_?str(ing)?|did not appear verbatim|search_?block|"
+    "net err_\\w+|target (page|closed)|element ~(not|is not) (found|visible|clickable|attached|interactable)|"
+    "no such element|stale element|execution context was destroyed|cdp error|chromedriver|"
+    "graphql ~(rate limit|could not resolve|error)|mcp_(client|server|tool|transport|protocol)_\\w+|mcp__\\w+|"
+    "(web_?(fetch|search|scrap\\w+|browser?|crawl\\w*)|read_file|write_file|edit_file|execute_sql|run_command|execute_command|"
+    "list_dir\\w*|run_terminal_cmd|code_interpreter|python_repl|bash_tool) ~(failed|error|timed|denied|exception)"
+)
+TOOL_NAMES: Final = Pattern(f"{_LIBRARIES}|{_SERVICES}|{_PROGRAMS}")
 MODEL_WORDS: Final = Pattern(
     "openai\\w*|azureopenai|anthropic\\w*|claude|gpt|gemini|mistral|litellm|ollama|bedrock|vertex\\w*|cohere|groq|"
     "deepseek|llms?|models?|completions?|prompts?|tokens?|current quota|rate limit reached for|"
-    "embeddings?|embed|v1 (chat|messages|responses|engines)|api (generate|tags)|"
+    "embeddings?|embed|v1 (chat|messages|responses|engines)|api (generate|tags)|inference|gpus?|cuda\\w*|"
+    "llama\\w*|ggml\\w*|vllm|sglang|"
     "springframework ai|spring_ai\\w*|langchain4j|semantickernel"
 )
 TOOL_WORDS: Final = Pattern(
     "mcp (error|server|tool|client|agent|transport)|error in (mcp|tool)|error executing function|"
     "toolexception|the tool use was rejected|tool ran into|"
-    "(during|in) tool call|error (executing|calling|running|invoking) (the )?(mcp )?tool|"
+    "(during|in) tool call|(tool|function) call failed|tool (error|failure)|error (executing|calling|running|invoking) (the )?(mcp )?tool|"
     "error executing [a-z]+_[a-z_]+|"
     "(failed|unable) to (execute|call|run|invoke) (the )?(mcp )?tool|"
     "(failed|error) while (executing|calling|running|invoking|using) (the |a )?tool|"
@@ -182,7 +213,7 @@ TOOL_WORDS: Final = Pattern(
     "command not found|not a git repository|returned non zero exit status|npm err|error executing code|"
     "(code )?execution timed out|process exited with code|errno 13 permission denied|"
     "string to replace not found|file has not been read yet|no such table|hunk \\d+ \\S+ not match|"
-    "is_?error (true|false)"
+    "is_?error (true|false)|type text text (\\S+ ){0,2}?(error|failed)|error in execution (of )?command"
 )
 
 

@@ -41,7 +41,7 @@ ACCOUNT: Final[tuple[Rule, ...]] = (
         "revoked|not found|not set|not configured|not provided|must be set|is wrong|disabled|has been disabled|unauthorized|not supported|not exist|does not exist|rejected|not have)|"
         "unauthori[sz]ed|unauthenticated|(authentication|authorization|auth) ~(failed|failure|error|fails|required|invalid|missing|expired|token)|not (logged in|authenticated|authorized to use this api)|"
         "(session|login|key) (has |is |was |been )*(expired|revoked)|log ?in|run login|re authenticate|reauthenticate|sign in|could not (resolve|validate|load) (authentication|credentials|default credentials)|"
-        "unable to locate credentials|user not found|(didnt|did not|havent) (provide|set|specify) (an |a |your )?(api key|api_key|apikey|token)|api_key client option|could not validate credentials",
+        "unable to locate credentials|user not found|^(error )?invalid (bearer |auth |access )?token$|invalid token (provided|request id|supplied)|must be (signed|logged) in|(unable to|could not|couldnt|cannot|failed to) authenticate|^(error )?invalid signature$|accountid from token|(didnt|did not|havent) (provide|set|specify) (an |a |your )?(api key|api_key|apikey|token)|api_key client option|could not validate credentials",
         unless="context|unexpected token|max_tokens|tokens? ~(exceed|limit)|model ~not found|json|billing",
         example="Incorrect API key provided: sk-proj-***. You can find your API key at", not_example="Unexpected token < in JSON",
     ),
@@ -51,12 +51,12 @@ RIGHTS: Final[tuple[Rule, ...]] = (
     _text(
         "text.denied", "auth.permission_denied", source=f"{_OPENAI}; {_AWS}; https://cloud.google.com/apis/design/errors",
         statuses="0 200 400 401 403 404 500",
-        text="permission(s)? ~(denied|required|missing|not|insufficient)|must be a member of|(insufficient|missing|lack\\w*|no|without) (the )?(permission|permissions|privileges|scopes?|access)|"
+        text="permission(s)? ~(denied|required|missing|not|insufficient)|must be a member of|(insufficient|missing|lack\\w*|no|without) (the |authentication |oauth |required )?(permission|permissions|privileges|scopes?|access)|"
         "access ~(denied|forbidden|not allowed|restricted|not granted|to this model is)|not (authorized|permitted|entitled|authorised|allowed) (to|for)|forbidden|"
         "(do not|dont|does not|doesnt|did not) (currently )?have (\\S+ ){0,3}?(access|permission|authorization|permissions)|access (to|for) (\\S+ ){0,6}?(denied|restricted|not|requires)|"
         "(organization|account|project) ~(must be verified|not verified|is not authorized|not allowed|not authorized|does not have access|does not have)|gated (repo|model)|"
         "has not been used in project|api ~(has not been|not been|is not|not) ~(enabled|used)|is blocked|request (was )?blocked|you have been blocked|is not allowed to|"
-        "key ~not allowed|only allowed to|(team|key|user) ~not allowed ~model|host_not_allowed|cloudflare ray",
+        "key ~not allowed|only allowed to|(team|key|user) ~not allowed ~model|host_not_allowed|cloudflare ray|operation (is |was )?not (allowed|authorized)|public access is disabled|(model|repo|repository) is gated|(accept|agree to) the (license|licence|terms)",
         unless="not exist or|does not exist|billing|marked by provider as legacy|deprecated|is not allowed for|extra inputs|additional properties|not allowed in|unknown model|content",
         example="You don't have access to the model with the specified model ID.",
         not_example="The model `x` does not exist or you do not have access to it.",
@@ -90,6 +90,11 @@ RIGHTS: Final[tuple[Rule, ...]] = (
         substrings=("无可用渠道", "模型不存在", "不存在的模型", "没有可用", "不支持该模型", "模型未开通"), statuses="0 200 400 403 404 500 503",
         example={"status_code": 503, "message": "分组 default 下模型 gemini-flash 无可用渠道（distributor）"},
         not_example="请求模型失败",
+    ),
+    _text(
+        "text.denied_wide", "auth.permission_denied", source="Chinese gateways",
+        substrings=("无权", "没有权限", "權限不足", "权限不足", "禁止访问", "アクセス権", "권한이 없", "нет доступа", "доступ запрещ"),
+        statuses="0 200 400 401 403", example={"status_code": 403, "message": "您无权访问该模型"}, not_example="请求模型失败",
     ),
     _text(
         "text.key_wide", "auth.invalid_key", source="Chinese gateways", substrings=("令牌", "无效的api", "неверный ключ", "неверный API", "недействительный ключ", "APIキーが", "API 키가", "clé API invalide", "Clé API invalide", "密钥", "身份验证", "鉴权", "未授权", "认证失败"),

@@ -17,8 +17,8 @@ CALLS: Final[tuple[Rule, ...]] = (
         statuses="0 200",
         text="(max|maximum|too many|limit of|exceeded|reached) ~(iterations?|turns?|steps?|rounds?|recursion|actions|agent calls)|"
         "(iterations?|turns?|steps?|recursion|time|round) (limit|count)|recursion limit|(stuck|caught) in (a |an )?(infinite )?loop|infinite loop|loop (was )?detected|repeated ~(same )?(tool call|action|tool calls)|"
-        "agent stopped due to|max_iterations|max_turns|max_steps|repeating (itself|the same)|same (tool|action) ~repeatedly|no progress|same (tool|action|call) \\d+ times|called the same (tool|function)|would exceed the (request_limit|tool_calls_limit|total_tokens_limit)",
-        unless="python recursion depth|maximum recursion depth|rate limit|requests per|retry|retries|attempts|time limit per", retryable=False,
+        "agent stopped due to|max_iterations|max_turns|max_steps|repeat(ed|ing|s)? (itself|the same)|same (tool|action) ~repeatedly|no progress|same (tool|action|call) \\d+ times|called the same (tool|function)|would exceed the (request_limit|tool_calls_limit|total_tokens_limit)",
+        unless="(execution|request|call|query) exceeded (the |its )?time limit|python recursion depth|maximum recursion depth|rate limit|requests per|retry|retries|attempts|time limit per", retryable=False,
         example="Agent stopped due to iteration limit or time limit.", not_example="maximum recursion depth exceeded",
     ),
     _text(
@@ -27,7 +27,7 @@ CALLS: Final[tuple[Rule, ...]] = (
         text="(is )?not (a )?(valid|available|known|registered|recognized) tool|(tool|function) (\\S+ ){0,4}?(not found|does not exist|doesnt exist|is not (available|registered|defined|recognized|found|in the list))|"
         "unknown (tool|function)|(called|call|use|invoke|using) (an? )?(unavailable|unknown|non ?existent|nonexistent|undefined|invalid|unregistered) (tool|function)|no (such )?(tool|function) (named|called|found|with)|"
         "(attempted|tried) to (call|use) (a |an )?(tool|function) (\\S+ ){0,5}?not|action \\S+ (dont|does not|doesnt) exist|only available actions|no tool named|tool call validation failed ~not in request|which was not in request",
-        unless="tool_use_id|tool_call_id|call_id|mcp server|server not found|no tool (output|call)|tool result|not found in messages|command not found",
+        unless="tool_use_id|tool_call_id|call_id|mcp server|server not found|no tool (output|call)|tool result|not found in messages|command not found|tool error|tool (execution |call )?failed",
         example="Observation: calculator is not a valid tool, try another one.",
         not_example="No tool output found for function call call_abc",
     ),
@@ -48,7 +48,7 @@ ANSWERS: Final[tuple[Rule, ...]] = (
         statuses="0 200 400 422 500", spans="agent llm unknown",
         text="(failed|error|unable|could not|cannot|couldnt) (to |in )?(call a function|parse (the )?(tool|function) ?calls?|generat\\w+ (a )?tool call|pars\\w+ ~tool call|decode ~tool call)|malformed (function|tool) ?calls?|"
         "(tool|function) ?calls? ~(malformed|could not be parsed|invalid json|not valid json|unparsable|failed to parse|parsing failed|was malformed)|(invalid|malformed) (tool|function) ?calls?|failed_generation|"
-        "unterminated string|(tool call|tool_calls?) ~(truncated|incomplete)|error parsing tool call|tool use failed|no tool use|(did not|didnt|failed to) (use|call|emit|return|produce|make) (a |any |the )?(required |valid )?(tool|function)|expected a tool call|no (tool|function) calls? (was |were )?(found|detected|made|generated|returned|in)",
+        "unterminated string|(tool call|tool_calls?) ~(truncated|incomplete)|error parsing tool call|tool use failed|no tool use|(returned|produced|made|emitted|with) no (tool|function) calls?|(did not|didnt|failed to) (use|call|emit|return|produce|make) (a |any |the )?(required |valid )?(tool|function)|expected a tool call|no (tool|function) calls? (was |were )?(found|detected|made|generated|returned|in)",
         unless="tool_use_id|previous|history",
         example="error parsing tool call: raw='{\"a\": 1', err=unexpected end of JSON input",
         not_example="Tool call failed: HTTP 500",
@@ -59,8 +59,8 @@ ANSWERS: Final[tuple[Rule, ...]] = (
         text="(empty|blank|null|none|no) (response|reply|content|message|output|completion|answer|text|assistant message|choices|candidates|generations?|result)s? ?(was |were )?(from|returned|received|generated|by|retrying|content|produced|found|provided|in response|text|or|after|detected)|"
         "(response|reply|content|output|completion|model|llm|candidate|assistant|answer|message|choices|candidates) ~(is|was|were|returned|returns|contained|returning|came back|produced|gave) (an )?(empty|blank|null|none|no content|no text|nothing)|empty (reply|response|completion|output|answer)|"
         "(returned|received|got|generated|produced) (an |a )?(empty|blank|null) (response|reply|message|content|completion|text|output|assistant)|"
-        "none or empty|no (response|output|text) (was )?(generated|returned|produced)|response had no (text|content|parts)|did not (return|produce|generate|contain|include) (any )?(content|output|response|text|choices|candidates)|no valid part|response contained no|without any (content|text|output)|(returned|produced|gave|sent) no (final |visible |usable )?(answer|response|output|content|text|message)|(no|any) assistant messages?|(no|zero) candidates|empty text parts",
-        unless="(within|after) \\d+|empty reply from server|messages ~empty|contents must not|must not be empty|body ~empty|no response from server|connection|input",
+        "none or empty|no (response|output|text) (was )?(generated|returned|produced)|response had no (text|content|parts)|did not (return|produce|generate|contain|include) (any )?(content|output|response|text|choices|candidates)|no valid part|response contained no|without any (content|text|output)|(returned|produced|gave|sent) no (final |visible |usable )?(answer|response|output|content|text|message)|(no|any) assistant messages?|(no|zero) candidates|empty text parts|(thought|thoughts|thinking|reasoning) only (response|reply|output|message)|(response|reply) (containing |with |of )?only (thinking|thoughts|reasoning)",
+        unless="(within|after) \\d+\\w*|empty reply from server|messages ~empty|contents must not|must not be empty|body ~empty|no response from server|connection|input",
         example="Invalid response from LLM call - None or empty.", not_example="curl: (52) Empty reply from server",
     ),
     _text(
@@ -80,12 +80,14 @@ ANSWERS: Final[tuple[Rule, ...]] = (
         example="Exceeded maximum retries (1) for output validation", not_example="Invalid schema for response_format 'x'",
     ),
     _text(
-        "text.parse", "model.output_parse", source="LangChain OUTPUT_PARSING_FAILURE; AutoGPT, MetaGPT, LlamaIndex",
+        "text.parse", "model.output_parse", source="LangChain OUTPUT_PARSING_FAILURE; AutoGPT, MetaGPT, LlamaIndex; JSON parsers of Python, V8, Go, Rust, C++",
         statuses="0 200", spans="agent llm unknown",
         text="(could not|couldnt|failed|unable|cannot|cant|error|invalid|errors?|not able) ~(parse|parsing|decode|extract) (the |an? |any |valid )?(\\S+ ){0,3}?(llm|model|output|response|json|completion|answer|reply|agent|action|object|result|content|thought|ai|code|text)|"
-        "(llm|model|output|response|agent|ai|completion|answer|reply) ~(invalid json|not valid json|is not json|unparsable|unparseable|parsing|not parse|could not be parsed|malformed|wrong format|invalid format)|"
+        "(llm|model|output|response|agent|ai|completion|answer|reply) ~(invalid (json|xml|yaml)|not valid (json|xml|yaml)|is not json|could not be applied|unparsable|unparseable|parsing|not parse|could not be parsed|malformed|wrong format|invalid format)|"
         "(parse|parsing|repair|repairing) ~json ~(failed|error)|invalid json(?! payload| body| in request)|(missing|invalid|no) ~(action|thought|final answer) ~(after|format|input|in)|output pars\\w+|json ~(decode|parse|parsing) (error|failed|failure)|not valid json|no json (object )?(found|in)|"
-        "(correct|expected|right) output format|expected dict_keys|output should (start|begin|end|contain)|(structured output|structured outputs|json mode) ~(failed|errored)|(invalid|wrong) (format|output format)|expecting (value|property name|delimiter)|unexpected (token|end of json|identifier|non whitespace character)|error parsing|invalid or incomplete llm output|(not|didnt|doesnt|never) (return|produce|output|contain|give) (a )?valid json|instead of a (tool|function) call|(returned|gave|produced|emitted) an? (invalid|malformed|unknown) (action|output|response|json|format|answer)|(returned|gave|produced|wrote|echoed) (\\S+ ){0,3}?instead of (\\S+ )?(data|json|object|result|answer)",
+        "(correct|expected|right) output format|expected dict_keys|output should (start|begin|end|contain)|(structured output|structured outputs|json mode) ~(failed|errored)|(invalid|wrong) (format|output format)|expecting (value|property name|delimiter)|unexpected (token|end of json|identifier|non whitespace character)|error parsing|invalid or incomplete llm output|(not|didnt|doesnt|never) (return|produce|output|contain|give) (a )?valid json|instead of a (tool|function) call|(returned|gave|produced|emitted) an? (invalid|malformed|unknown) (action|output|response|json|format|answer)|(returned|gave|produced|wrote|echoed) (\\S+ ){0,3}?instead of (\\S+ )?(data|json|object|result|answer)|"
+        "(invalid|bad) (control character|escaped? (character|sequence)|escape line|escape at line|\\w{1,5} escape)|extra data line \\d+|expecting (comma|colon) delimiter|"
+        "(in|after) json at position|invalid character \\S+ (looking for|after|in string|in literal|in numeric)|json exception parse_error|expected value at line|eof while parsing an? \\w+|trailing characters at line",
         unless="request body|parse (error|failure) ~config|parsing the body|could not parse the json body|config|yaml|html|doctype|connection|file",
         example="Could not parse LLM output: `I think`", not_example="We could not parse the JSON body of your request",
     ),

@@ -61,7 +61,7 @@ CALLER: Final[tuple[Rule, ...]] = (
     _text(
         "text.context", "context_length.input_too_long", source=f"{_OPENAI}; {_SERVERS}",
         text="(maximum|max|model|models|supported|available|the) (context|sequence|input|prompt) (length|size|window|tokens|limit)|"
-        "context (length|size|window|limit|overflow) ~(exceed\\w*|overflow\\w*|too|full|reached|is|of|was|limit|by)|"
+        "context (length|size|window|limit|overflow) ~(exceed\\w*|overflow\\w*|too|full|reached|is|of|was|limit|by|summari[sz]ation|prompt)|slot context \\d+|exceed\\w* the (limit|maximum) of \\d+ tokens|token limit exceeded for (this|the) model|"
         "(exceed\\w*|exceeding|over|overflow\\w*|larger than|longer than|greater than|beyond|outside|past|reached|surpass\\w*|"
         "more than|bigger than|out of|fit in|fit within|fit into|not fit|within) ~(context|n_ctx|max_model_len|maximum input|input token|input length|input tokens|model token limit|token limit for|model limit|maximum number of tokens|context window)|"
         "(prompt|input|inputs|request|messages|conversation|text|message|query) ~(is|are|was|has) too (long|large|big)|"
@@ -83,7 +83,7 @@ CALLER: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.context_wide", "context_length.input_too_long", source="Chinese gateways and clients",
-        substrings=("上下文长度", "上下文窗口", "上下文超", "超过最大长度", "超出最大长度", "输入过长", "输入长度", "token数超", "tokens超"),
+        substrings=("上下文长度", "上下文过长", "压缩上下文", "上下文已满", "最大上下文", "上下文窗口", "上下文超", "超过最大长度", "超出最大长度", "输入过长", "输入长度", "token数超", "tokens超"),
         example="输入超过模型的最大上下文长度", not_example="余额不足",
     ),
     _text(
@@ -99,7 +99,8 @@ CALLER: Final[tuple[Rule, ...]] = (
         "text.filter_output", "content_filter.output", source=_ANTHROPIC,
         statuses="0 200 400",
         text="(output|response|responses|candidate|completion|answer) ~(blocked|filtered|flagged) ~"
-        "(content|safety|policy|filter|filtering|moderation|recitation|prohibited|responsible|due to|by)",
+        "(content|safety|policy|filter|filtering|moderation|recitation|prohibited|responsible|due to|by)|"
+        "content (was |is |has been )?(blocked|withheld|censored)|(safety|content) (policy|filter|filters|system) (blocked|filtered|stopped) the (response|output|answer)",
         unless="due to the prompt|prompt triggering|your prompt|you have been blocked|request blocked",
         example="Output blocked by content filtering policy",
         not_example="The response was filtered due to the prompt triggering Azure OpenAI's content management policy.",
@@ -137,7 +138,7 @@ REQUEST: Final[tuple[Rule, ...]] = (
         statuses="0 200 400 404 415 422 500 501",
         text="(does not|doesnt|do not|dont|not) support ~(embeddings?|image|images|audio|video|file|files|pdf|vision|multimodal|tools?|tool use|function|functions|streaming|system|thinking|reasoning|json|stop|structured|function calling|tool calling|input)|"
         "(image|images|audio|video|file|files|pdf|vision|multimodal|media|tools?|tool use|function calling|stop|system messages?|thinking|streaming|structured outputs?|content type|modality|input type|mime type|media type) ~(not supported|unsupported|is not allowed|not allowed|not enabled|not available|arent supported)|"
-        "(not|doesnt|cannot|cant|dont) (accept|take|handle|process|read) ~(images?|audio|video|files?|pdf|tools?|input)|(unsupported|invalid) (\\S+ )?(image|media|file|content|mime|audio|modality|input|image_url|base64)( type| format)?|supports at most \\d+ image|support (image|tool|vision|audio) (input|use|content)|(image|pdf|file) ~(could not be processed|cannot be (read|processed|decoded)|invalid|corrupt\\w*|unreadable)|could not process image",
+        "(not|doesnt|cannot|cant|dont) (accept|take|handle|process|read) ~(images?|audio|video|files?|pdf|tools?|input)|(unsupported|invalid) (\\S+ )?(image|media|file|content|mime|audio|modality|input|image_url|base64)( type| format)?|supports at most \\d+ image|support (image|tool|vision|audio) (input|use|content)|(image|pdf|file) ~(could not be processed|cannot be (read|processed|decoded)|invalid|corrupt\\w*|unreadable)|could not process image|(unable|failed) to process (the |your )?(input |inline )?(image|file|audio|video|pdf)",
         unless="unsupported parameter ~(temperature|max_tokens|top_p)|region|country|location",
         example="Model 'moonshotai/kimi-k2.6' supports at most 1 image per prompt.", not_example="Unsupported parameter: 'max_tokens' is not supported with this model.",
     ),
@@ -152,7 +153,7 @@ REQUEST: Final[tuple[Rule, ...]] = (
         text="(unsupported|invalid|unknown|missing|unexpected|unrecognized|bad|required|extra|illegal|wrong) (request |required |function |body |input |json |value for )*(parameter|param|parameters|argument|arguments|field|value|values|property|properties|inputs?|schema|enum|type|request body|request argument\\w*|name|request|format|payload|type for)|"
         "(parameter|param|field|argument|value|property|inputs?|temperature|top_p|max_tokens|budget_tokens|\\w+_\\w+) ~(not supported|is unsupported|must be|should be|is invalid|is required|not permitted|not allowed|out of range|cannot be|invalid|deprecated|is too large|has to be)|"
         "(extra|additional) ?(inputs|fields|properties|parameters)|(must|should) be (one of|greater|less|a valid|between|at least|at most|of type|an? (array|string|object|integer|number|list)|positive|in the range)|field required|supported range|is not one of|"
-        "should match pattern|requires \\S+ (to be|must be) (set|enabled|provided|specified)|requires \\S+ flag|cannot (be )?(both|specify|use)|failed to deserialize|please use a valid|could not parse the json body|not a valid (json|value|parameter|role)|invalid (role|message|messages|body|schema|content)|response_format ~(unavailable|not supported|must)|(enabled|available|supported) only (for|with|in) (\\S+ )?versions?|parsing the body|invalid json (payload|body|in request)|invalid_request|bad request|malformed (input|request|json)|required key|input should be|(maximum|max) (allowed )?batch size|batch size ~(invalid|exceed\\w*|too large|limit)|too many inputs|expected \\d+ \\S+ (but )?got \\d+|(may|can) only be (set|used)|cannot unmarshal|not supported|not implemented|at most \\d+",
+        "should match pattern|requires \\S+ (to be|must be) (set|enabled|provided|specified)|requires \\S+ flag|cannot (be )?(both|specify|use)|failed to deserialize|please use a valid|could not parse the json body|not a valid (json|value|parameter|role)|invalid (role|message|messages|body|schema|content)|response_format ~(unavailable|not supported|must)|(enabled|available|supported) only (for|with|in) (\\S+ )?versions?|parsing the body|invalid json (payload|body|in request)|invalid_request|bad request|malformed (input|request|json)|required key|input should be|(maximum|max) (allowed )?batch size|batch size ~(invalid|exceed\\w*|too large|limit)|too many inputs|expected \\d+ \\S+ (but )?got \\d+|(may|can) only be (set|used)|cannot unmarshal|requires reasoning|reasoning is (mandatory|required)|parameters? error|options? not allowed|expected last role|tool choice requires|enable auto tool choice|(rendering|render|applying) ~(jinja|chat template|template)|jinja (template )?(error|exception)|llm provider not provided|(provider|channel) not found|unknown provider|maximum allowed number of output tokens|only supported (by|for|with|in|on) (certain|some|specific|these)|not supported|not implemented|at most \\d+",
         unless="validation errors? for \\w+ (\\S+ )?(tool|schema)|server error|connection|api key|llm output|rate limit|timeout ~exceeded",
         example={"status_code": 400, "message": "Invalid parameter: messages"}, not_example="Rate limit exceeded",
     ),

@@ -71,7 +71,7 @@ MONEY: Final[tuple[Rule, ...]] = (
         statuses="0 200 400 401 402 403 412 422 429 500",
         text="(spend|spending|budget|billing|cost|hard|usage budget) (hard )?(limit|cap|budget|limits|threshold) ~(reached|exceeded|exhausted|hit|has been|for)?|"
         "(reached|exceeded|exceeds|over|hit|crossed) ~(spend|spending|budget|billing|cost|hard) (hard )?(limit|cap|quota|budget)|"
-        "(budget|max_budget) ~(exceeded|exhausted)|(exceeded|exceeds|over|exhausted|reached) (its|the|your|our|their) (\\S+ )?budget|exceededbudget|higher monthly limit|key limit exceeded|"
+        "(budget|max_budget) ~(exceeded|exhausted)|(exceed|exceeded|exceeds|over|exhausted|reached) (its|the|your|our|their) (\\S+ )?budget|exceededbudget|higher monthly limit|key limit exceeded|"
         "api key ~(budget|spend limit|total limit|credit limit)",
         unless=f"{_WINDOW_WORDS}|used all available credits|thinking budget|budget_tokens|token budget|time budget|queue budget|"
         "retry budget|upgrade to (a )?(paid|paid account)",
@@ -85,12 +85,12 @@ MONEY: Final[tuple[Rule, ...]] = (
         "empty|negative|not enough|is low|required|used up|limit exceeded|limit reached|expired|overdue|below|zero|0|are needed|"
         "limit was exceeded|needed|has been exhausted|is not enough)|"
         "(insufficient|not enough|no|low|negative|zero|out of|run out of|ran out of|lack of|lacks|exhausted|depleted|requires? more|more|add|purchase|buy|top up|without) "
-        "(available |remaining |prepaid |your |account |api |included |user )?(credits?|balance|funds?|prepaid)|"
+        "(available |remaining |prepaid |your |account |api |included |user |tokens? )?(credits?|balance|funds?|prepaid)|"
         "(only|can only) afford|(payment|billing) ~(required|failed|overdue|declined|past due|issue|not active|inactive|is not enabled|disabled|must be enabled)|(payment|billing) (issue|information|method)|"
         "(unpaid|overdue|outstanding|past due) (invoices?|bills?|balance|payment)|(pay|failure to pay) ~(invoices?|bills?)|"
         "(please |need to )?(recharge|top up)|in arrears|arrearage|account is in good standing|account ~good standing|"
         "(no|not have an?|without an?|needs?|need an?) (active|valid|paid) (\\S+ ){0,2}?subscription|subscription ~(expired|required|inactive|has ended|not active)|"
-        "requires? (a )?(paid|active) (plan|account|subscription)|upgrade to a paid (plan|account)|credits? ~used all|"
+        "requires? (a )?(paid|active) (plan|account|subscription)|upgrade to a paid (plan|account)|credits? ~used all|used all (of )?(your |the |available )*credits|extra usage is required|card (was |has been )?declined|"
         "(enable|set up|requires) billing|(plan|subscription|tier) (does not|doesnt) (include|cover|allow|support)|not (included|available) in your (current )?(plan|subscription)|insufficient user quota|valid payment|account is not active|regain access|out of calls|not active ~billing",
         unless=f"{_WINDOW_WORDS}|add 10 credits|enable billing ~rate|billing unlock|load balanc\\w+|less than 5 0 in credit|less than 5 in credit|(throttled|throttling)|overload\\w*|"
         "(file|module|model|page) ~not found|quota metric",
@@ -100,18 +100,18 @@ MONEY: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.balance_wide", "quota.credit_balance", source="Zhipu, DeepSeek, SiliconFlow, new-api, clients in other languages",
-        substrings=("残高不足", "クレジット不足", "잔액 부족", "크레딧 부족", "недостаточно средств", "пополните баланс", "餘額不足", "額度不足", "余额不足", "欠费", "账户余额", "余额已", "充值", "额度不足", "额度已用尽", "额度已用完", "额度用尽", "资源包", "套餐已", "额度已耗尽"),
+        substrings=("残高不足", "クレジット不足", "잔액 부족", "크레딧 부족", "недостаточно средств", "пополните баланс", "餘額不足", "額度不足", "余额不足", "欠费", "账户余额", "余额已", "充值", "额度不足", "额度已用尽", "额度已用完", "额度用尽", "资源包", "套餐已", "额度已耗尽", "剩余额度", "额度失败", "配额不足", "配额已", "配额用尽"),
         unless="", limit_dimension="billing",
         example="您的账户已欠费，请充值后重试。", not_example="您的账户已达到速率限制，请您控制请求频率",
     ),
     _text(
         "text.quota", "quota.insufficient_quota", source=_OPENAI,
-        text="(exceeded|exceeds|exceeding|reached|out of|no|insufficient|not enough|exhausted|over) (your |the |user |available |remaining |account |api |current |plan )*quota|"
+        text="(exceeded|exceeds|exceeding|reached|out of|no|insufficient|not enough|exhausted|over) (your |the |its |user |available |remaining |account |api |current |plan |usage )*quota|"
         "out of (\\S+ ){0,3}?quota|quota (is |has been |was )?(not enough|insufficient|exhausted|used up|depleted|reached|exceeded|ran out|run out)|"
         "plan and billing details",
         unless=f"{_WINDOW_WORDS}|token limit|check quota|per (model|project|user|region)|quota (metric|exceeded for)|quotaid|"
         "quota exceeded for|resource exhausted|retry in|retry after|try again in|per minute|throttling|allocated quota|server|"
-        "please wait|gemini api docs rate limits",
+        "please wait|gemini api docs rate limits|maximum admitted",
         limit_dimension="billing",
         example="user quota is not enough",
         not_example="Quota exceeded for aiplatform.googleapis.com/generate_content_requests_per_minute_per_project",
@@ -203,7 +203,7 @@ CAPACITY: Final[tuple[Rule, ...]] = (
         text="(input |output )?tokens? per (min|minute|1m|second|hour)|tpm|itpm|otpm|tokens? (rate|usage) limit|too many tokens|"
         "(rate|quota|limit) ~tokens? ~(min|minute)|maximum number of tokens ~(time frame|period|window)|tokens? rate|"
         "(token|tokens) (quota|limit) ~(exceeded|reached)|hit token rate limit|\\w*(tokens?_per_min|input_token_count|tokensperminute)\\w*",
-        unless="context|\\w*tokeni[sz]e\\w*|before any response|no such tool|access token|invalid token|expired|exceed model token limit", statuses="0 200 400 403 413 429 500 503 529",
+        unless="context|\\w*tokeni[sz]e\\w*|before any response|no such tool|access token|invalid token|expired|exceed model token limit|exceeded for (this|the) model", statuses="0 200 400 403 413 429 500 503 529",
         limit_dimension="tokens_per_minute",
         example="TPM (Tokens Per Minute) limit of the model is exceeded. Please try again later",
         not_example="Rate limit reached for gpt-4 on requests per min (RPM): Limit 3, Used 3, Requested 1.",
@@ -230,7 +230,7 @@ CAPACITY: Final[tuple[Rule, ...]] = (
         text="(capacity) ~(exceeded|reached|limit|exhausted|constraints?|issues?|unavailable|available|error|is full)|"
         "(no|insufficient|not enough|at|lacks?|out of|over|exceeded|temporarily|limited|full|low on) (available |sufficient |enough |max |maximum |model )?capacity|"
         "(insufficient|not enough) (system |compute |gpu )?resources|(upstream|server|load) ~saturated|no available (capacity|gpus?|resources|workers|instances|servers)|no (instances|replicas|workers|gpus|servers|nodes) (are |is )?(currently )?(available|online|running)|"
-        "(system|server|service|model|gpus?|workers|servers|instances) (is |are )?(too |very |currently |all )?busy|high (traffic|load|usage)|no healthy upstream|heavy (traffic|load)|server busy|first token ~deadline",
+        "(system|server|service|model|gpus?|workers|servers|instances) (is |are )?(too |very |currently |all )?busy|high (traffic|load|usage)|no healthy upstream|heavy (traffic|load)|server busy|too busy|first token ~deadline",
         unless="your (organization|team|account|plan)s? capacity|disk|memory", statuses="0 200 400 403 408 424 429 498 500 502 503 529",
         example="Service tier capacity exceeded for this model.", not_example="Rate limit exceeded for this model.",
     ),
@@ -250,7 +250,7 @@ CAPACITY: Final[tuple[Rule, ...]] = (
         "(too )?many requests|resource (has been |was |is )?exhausted|request (limit|quota) (reached|exceeded)|"
         "(requests?|accounts?|api|call|calls|usage) ~(are |is )?(currently )?(limited|throttled)|request frequency|"
         "(exceeded|exceed|exceeds|hit|reached|over|exceeding) ~(rate|request|requests|usage|api|allowed|query|call|frequency) ~(limit|limits|quota|rate)|"
-        "quota exceeded for|requests? (too|very) frequent\\w*|too frequent\\w*|(slow|cool) down|sending requests too (quickly|fast)|usage limits?|limit reached",
+        "quota exceeded for|requests? (too|very) frequent\\w*|too frequent\\w*|(slow|cool) down|sending requests too (quickly|fast)|usage limits?|limit reached|maximum admitted \\d+ per|reached (the )?max(imum)? requests?",
         unless="(no|without|not a) rate ?limit|iteration|recursion|rate limit dashboard|character limit|size limit|max(imum)? (steps|turns|iterations)|"
         "(file|body|upload|payload|image) ~limit|tokens ~limit reached",
         example="[429]: Rate limit exceeded. Please try again later.", not_example="Maximum iterations limit reached",

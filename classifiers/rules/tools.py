@@ -62,7 +62,7 @@ TOOLS: Final[tuple[Rule, ...]] = (
         "no such tool|no (tool|function) (named|called|found|with name)|is not a valid tool|"
         "(tool|function) ~not found in (agent|list|registry|available)|unavailable tool|no tool named|"
         "(couldnt|could not|cannot|cant) find (a |the )?tool",
-        unless="mcp server|server not found|command not found|(page|file|row|record|user|object|resource|item) not found",
+        unless="tool error|(rpc|stored|sql|edge|lambda|cloud|remote|serverless) function|mcp server|server not found|command not found|(page|file|row|record|user|object|resource|item) not found",
         retryable=True, side_effects="none",
         example=_on_tool("Unknown tool: search_web"),
         not_example=_on_tool("Could not find page with ID: x"),
@@ -96,7 +96,8 @@ TOOLS: Final[tuple[Rule, ...]] = (
         "tool.bad_query", "model.tool_args_invalid", source="https://www.sqlite.org/rescode.html; PostgreSQL 42601",
         signals="",
         text="near \\S+ syntax error|syntax error at or near|you have an error in your sql syntax|no such (column|table|function)|"
-        "column \\S+ does not exist|relation \\S+ does not exist|unknown column|invalid (sql|cypher|query) syntax",
+        "column \\S+ does not exist|relation \\S+ does not exist|unknown column|invalid (sql|cypher|query) syntax|"
+        "sqlstate 42\\w{3}|invalid (object|column) name|ora 009\\d\\d|unrecognized name|(sql|query) (compilation|parsing|parse|syntax) error",
         side_effects="none",
         retryable=True,
         example=_on_tool('OperationalError: near "FROM": syntax error'),
@@ -105,7 +106,10 @@ TOOLS: Final[tuple[Rule, ...]] = (
     _tool(
         "tool.no_change", "model.tool_args_invalid", source="edit tools of coding agents",
         text="(string to replace|old_string|oldstring|oldstring) (was )?not found|no changes to make|"
-        "old_string and new_string (are|must)|found \\d+ matches of the string",
+        "(old_?string|new_?string|old_?str|new_?str|search_?(block|text|string)) ~(are|must|identical|not found|different|did not|does not|no match)|"
+        "no replacement was performed|did not appear verbatim|multiple occurrences of|found \\d+ matches of the string|"
+        "(failed to|could not|cannot|couldnt|unable to) (find|locate|match) (the )?(expected |old |search )?(context|lines|block|snippet)|no (sufficiently )?(similar|exact) match|"
+        "(applying|apply) patch (\\S+ ){0,3}?(failed|invalid)|(invalid|malformed|corrupt) (patch|diff|hunk)|patch (does not|did not|failed to) apply|hunk \\S+ (failed|does not)|invalid context at",
         retryable=True, side_effects="none",
         example=_on_tool("String to replace not found in file."),
         not_example=_on_tool("String too long"),

@@ -51,14 +51,14 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.crash", "server_error.crash", source=_SERVERS, statuses="0 200 400 500 502 503",
-        text="(runner|process|server|worker|engine|model|backend|llama server|subprocess) ~(terminated|crashed|unexpectedly|exited|has died|was killed|died|stopped unexpectedly|no longer running)|(finished|ended|exited|stopped|quit) unexpectedly|(endpoint|server|container|replica|worker|engine|backend) failed to (start|initiali[sz]e|boot)|(llama|llm|model|inference|vllm|sglang|ollama) (server|runner|engine|backend) is not (running|responding)|no suitable ~servers found|exit status \\d|exit code \\d|encountered while running the model|segmentation fault|cuda error|illegal memory access|signal (killed|arrived|aborted|segmentation)|core dumped",
+        text="(runner|process|server|worker|engine|model|backend|llama server|subprocess) ~(terminated|crashed|unexpectedly|exited|has died|was killed|died|stopped unexpectedly|no longer running)|(finished|ended|exited|stopped|quit) unexpectedly|(endpoint|server|container|replica|worker|engine|backend) failed to (start|initiali[sz]e|boot)|(llama|llm|model|inference|vllm|sglang|ollama) (server|runner|engine|backend) is not (running|responding)|no suitable ~servers found|exit status \\d|exit code \\d|encountered while running the model|segmentation fault|ggml_assert|failed to load (the |your )?model|error loading model|unknown model architecture|replica failed|startup failed|cuda error|illegal memory access|signal (killed|arrived|aborted|segmentation)|core dumped",
         unless="mcp|tool|connection|stream|command|user",
         example="model runner has unexpectedly stopped, this may be due to resource limitations", not_example="Session terminated by user",
     ),
     _text(
         "text.connect_timeout", "network.connect", source="urllib3, undici, libcurl",
         statuses="0 200 500 502 503", side_effects="none",
-        text="connect(ion)? time ?out( error)?|connect(ing)? ~timed out|connection (attempt )?timed out(?! after)|timed? ?out ~(connecting|while connecting|to connect|establishing)|tcp handshake|"
+        text="connect(ion)? time ?out( error)?|connect(ing)? ~timed out|connection (attempt )?timed out(?! after)|timed? ?out ~(connecting|while connecting|to connect|establishing)|(tcp|tls|ssl) handshake time ?out|tcp handshake|"
         "(establish|establishing) ~(connection|socket) ~time ?d? ?out",
         unless="upstream timed out|read time|timed out after \\d+ 0 seconds litellm|request timed out|litellm timeout|connection timed out after",
         example="Connect Timeout Error (attempted address: api.openai.com:443)", not_example="litellm.Timeout: Connection timed out after 600.0 seconds.",
@@ -78,7 +78,7 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.timeout", "timeout.client_read", source="https://www.python-httpx.org/exceptions/",
-        text="time ?out( error| exceeded| of| after| reached| while| waiting| during)?|timed out|timedout|took too long|exceeded ~(time limit|timeout)|did not respond (in time|within)|curl (error )?28|no response (\\S+ ){0,2}?(after|within) \\d+",
+        text="time ?out( error| exceeded| of| after| reached| while| waiting| during)?|timed out|timedout|took too long|exceeded ~(time limit|timeout)|did not respond (in time|within)|curl (error )?28|no response (\\S+ ){0,2}?(after|within) \\d+\\w*",
         unless="(timeout|time out) (parameter|argument|must|should|is not)|not an upstream timeout|(invalid|unsupported|unknown) ~timeout|connect ~time ?out|connection refused|unexpected keyword",
         statuses="0 200 400 408 499 500 502 503 504 524",
         example="The read operation timed out", not_example="got an unexpected keyword argument 'timeout'",
@@ -88,7 +88,7 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
         statuses="0 200 500 502 503", side_effects="none",
         text="connection ~refused|(network|host|server|internet) (is )?(unreachable|not reachable|down|offline)|no route to host|(unable|failed|could not|couldnt|cannot|cant|error|not able|problem) (to )?(connect|reach|establish|fetch|communicat\\w+)|fetch failed|failed to fetch|"
         "(connect|connection) error|error (connecting|communicating|reaching|fetching)|connection attempts failed|cannot connect|proxy (error|connection)|actively refused|failed to open socket|network error|could not be reached|tcp handshake|is ollama running|"
-        "(is the )?server running|internet connection|not connected to the internet|error sending request|connection (could not|cannot) be|connection failed|curl (error )?7|getting$",
+        "(is the )?server running|internet connection|not connected to the internet|error (occurred )?(while )?sending (the |your |a )?request|^(typeerror )?load failed$|connection (could not|cannot) be|connection failed|curl (error )?7|getting$",
         unless="tool server|reset|image|download|connection error to (db|database)|url fetch",
         example="connect: connection refused", not_example="read ECONNRESET",
     ),
@@ -102,7 +102,7 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.reset", "network.reset", source="POSIX errno", statuses="0 200 500 502 503",
-        text="goaway|websocket ~(closed|disconnected|abnormal)|connection ~(reset|aborted|forcibly closed|was closed|closed|lost|broken|terminated)|socket (hang up|connection was closed|closed|error)|broken pipe|server disconnected|remote end closed|disconnected without|closed unexpectedly|forcibly closed|upstream connect error|reset by peer|disconnect reset before headers|reset reason|remote host closed|curl (error )?(55|56)",
+        text="goaway|websocket ~(closed|disconnected|abnormal)|connection ~(reset|aborted|forcibly closed|was closed|closed|lost|broken|terminated)|socket (hang up|connection was closed|closed|error|disconnected|was disconnected)|broken pipe|server disconnected|remote end closed|disconnected without|closed unexpectedly|forcibly closed|upstream connect error|reset by peer|disconnect reset before headers|reset reason|remote host closed|curl (error )?(55|56)",
         unless="user|mcp",
         example="Connection reset by peer", not_example="connection refused",
     ),
@@ -113,7 +113,7 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.network_wide", "network.connect", source="clients in other languages",
-        substrings=("网络连接", "网络错误", "网络异常", "连接失败", "无法连接", "連線失敗", "接続エラー", "接続できません", "연결 실패", "연결할 수 없", "ошибка сети", "не удалось подключиться"),
+        substrings=("网络连接", "连接错误", "连接异常", "网络错误", "网络异常", "连接失败", "无法连接", "連線失敗", "接続エラー", "接続できません", "연결 실패", "연결할 수 없", "ошибка сети", "не удалось подключиться"),
         side_effects="none", example="网络连接失败", not_example="请求超时，请稍后重试",
     ),
 )  # fmt: skip
@@ -144,7 +144,7 @@ SERVER: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.cancel", "cancelled.caller", source="fetch AbortController; asyncio; gRPC CANCELLED", statuses="0 200 499 500",
-        text="(request|operation|call|task|signal|run|workflow|stream|query|generation|execution|fetch|it|job|client|scope|context) (was |has been |is |got |were )?(aborted|cancelled|canceled|being cancelled)|abort(ed|error)?|(cancelled|canceled) (by|via|error)|context canceled|client (disconnected|closed request)|cancel scope|cancelled|canceled canceled|^canceled",
+        text="(request|operation|call|task|signal|run|workflow|stream|query|generation|execution|fetch|it|job|client|scope|context) (was |has been |is |got |were )?(aborted|cancelled|canceled|being cancelled)|abort(ed|error)?|(cancelled|canceled) (by|via|error)|context canceled|client (disconnected|closed (the )?(request|connection))|cancel scope|cancelled|canceled canceled|^canceled",
         unless="timed? ?out|timeout|connection aborted|connection was aborted|econnaborted|software caused|subscription|transaction",
         example="Request was aborted.", not_example="Connection aborted.",
     ),

@@ -119,7 +119,7 @@ WEAK_SIGNALS: Final[tuple[Rule, ...]] = (
         "InternalServerErrorException BadGateway BadGatewayError bad_gateway upstream_error provider_error "
         "bad_response_status_code DataLoss UNKNOWN_SERVER_ERROR InternalError unknown_error stream_error "
         "UpstreamError new_api_error http_error internal_server_exception upstream_failed ProviderError "
-        "MidStreamFallbackError",
+        "MidStreamFallbackError ModelStreamErrorException",
         statuses="0 200 500 501 502 503 520 530",
         unless="status code 4[0-9][0-9]",
         example={"body": {"type": "error", "error": {"type": "api_error", "message": ""}}},
@@ -147,12 +147,12 @@ WEAK_SIGNALS: Final[tuple[Rule, ...]] = (
         "weak.json", "model.output_parse", source="https://docs.python.org/3/library/json.html#json.JSONDecodeError",
         signals="JSONDecodeError JsonException JsonParseException SyntaxError JSONDecodeException",
         statuses="0 200", spans="llm agent unknown",
-        example={"exception_type": "json.decoder.JSONDecodeError", "message": "Extra data: line 1 column 5"},
+        example={"exception_type": "json.decoder.JSONDecodeError", "message": "line 1 column 5"},
         not_example={"exception_type": "KeyError", "message": "value"},
     ),
     _weak(
         "weak.network", "network.connect", source=f"{_OPENAI}; https://requests.readthedocs.io",
-        signals="APIConnectionError ConnectionError ClientConnectionError NetworkError TransportError "
+        signals="APIConnectionError ConnectionError ClientConnectionError NetworkError network_error TransportError "
         "MaxRetryError ProtocolError AI_APIConnectionError RequestException ServiceConnectionError WebSocketException "
         "ConnectionException FetchError InvalidURL ClientError ApiConnectionError HttpRequestException URLError",
         statuses="0 200 500 503",

@@ -15,7 +15,7 @@ ANSWERS: Final[tuple[Rule, ...]] = (
     _signal(
         "model.tool_use_failed", "model.tool_call_malformed", source=_GROQ,
         signals="tool_use_failed AI_InvalidToolArgumentsError AI_InvalidToolInputError InvalidToolArgumentsError "
-        "InvalidToolInputError MALFORMED_FUNCTION_CALL MALFORMED_TOOL_CALL malformed_tool_use InvalidToolCallError "
+        "InvalidToolInputError MALFORMED_FUNCTION_CALL MALFORMED_TOOL_CALL MALFORMED_RESPONSE malformed_tool_use InvalidToolCallError "
         "IncompleteToolCall MalformedToolCallError",
         example={"status_code": 400, "body": {"error": {"type": "invalid_request_error", "code": "tool_use_failed"}}},
         not_example={"status_code": 400, "body": {"error": {"type": "invalid_request_error"}}},

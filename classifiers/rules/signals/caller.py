@@ -34,7 +34,8 @@ CALLER: Final[tuple[Rule, ...]] = (
         "ACCESS_TOKEN_TYPE_UNSUPPORTED API_KEY_NOT_FOUND InvalidAccessKeyId InvalidClientTokenId token_revoked "
         "MissingAuthenticationTokenException invalid_token unauthorized_error UNAUTHENTICATED missing_api_key "
         "ApiKeyExpired API_KEY_EXPIRED ProviderAuthError AuthError invalid_iam_token oauth_org_not_allowed "
-        "PartialCredentialsError TokenRetrievalError SSOTokenLoadError api_key_required no_api_key invalid_key",
+        "PartialCredentialsError TokenRetrievalError SSOTokenLoadError api_key_required no_api_key invalid_key "
+        "API_KEY_REVOKED api_key_deleted api_key_disabled api_key_inactive key_revoked key_disabled",
         unless="(credit|credits|balance|payment|billing|spend|spending)",
         example={"status_code": 400, "body": {"error": {"status": "INVALID_ARGUMENT", "details": [
             {"reason": "API_KEY_INVALID"}]}}},
@@ -66,7 +67,7 @@ CALLER: Final[tuple[Rule, ...]] = (
         "AI_NoSuchModelError NoSuchModelError unsupported_model ModelNotFoundError RepositoryNotFoundError "
         "invalid_model ProviderModelNotFoundError model_not_supported UnknownModelError model_not_exist "
         "InvalidEndpointOrModel ModelNotOpen UnsupportedModel ServiceNotOpen invalid_model_error model_deprecated model_decommissioned no_such_model "
-        "OperationNotSupported model_unavailable",
+        "OperationNotSupported model_unavailable model_is_deactivated model_deactivated model_retired model_disabled",
         statuses="0 200 400 401 403 404 410 422 500 503",
         example={"status_code": 404, "body": {"error": {"code": "model_not_found", "message": "no"}}},
         not_example={"status_code": 404, "body": {"error": {"code": "404", "message": "no route"}}},

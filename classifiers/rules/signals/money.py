@@ -29,7 +29,7 @@ MONEY: Final[tuple[Rule, ...]] = (
     ),
     _signal(
         "gateway.saturated", "overloaded.capacity", source="https://github.com/QuantumNous/new-api",
-        substrings=("负载已饱和", "负载饱和", "负载过高", "系统繁忙", "服务繁忙", "服务器繁忙", "访问量过大", "模型过载", "并发过高", "资源不足", "算力不足", "混雑", "混み合って", "сервер перегружен", "перегружена"),
+        substrings=("已饱和", "负载饱和", "负载过高", "过载", "暂时不可用", "系统繁忙", "服务繁忙", "服务器繁忙", "访问量过大", "并发过高", "资源不足", "算力不足", "混雑", "混み合って", "сервер перегружен", "перегружена"),
         example={"status_code": 429, "body": {"error": {"code": "insufficient_quota", "message": "当前分组上游负载已饱和"}}},
         not_example={"status_code": 429, "body": {"error": {"code": "insufficient_quota", "message": "余额不足"}}},
     ),

@@ -53,7 +53,7 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
         signals="RemoteProtocolError IncompleteRead ChunkedEncodingError ClientPayloadError ERR_STREAM_PREMATURE_CLOSE "
         "TransferEncodingError UND_ERR_BODY_TERMINATED ERR_INCOMPLETE_CHUNKED_ENCODING ERR_HTTP2_STREAM_ERROR "
         "ERR_HTTP2_PROTOCOL_ERROR ResponseStreamingError UND_ERR_RES_CONTENT_LENGTH_MISMATCH "
-        "response_stream_disconnected IncompleteReadError ConnectionTerminated",
+        "response_stream_disconnected stream_read_error IncompleteReadError ConnectionTerminated",
         example={"exception_type": "httpx.RemoteProtocolError", "message": "peer closed connection without sending"},
         not_example={"exception_type": "httpx.ReadTimeout", "message": ""},
     ),
@@ -62,7 +62,7 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
         signals="ECONNRESET EPIPE ConnectionResetError BrokenPipeError UND_ERR_SOCKET ECONNABORTED ReadError "
         "ServerDisconnectedError ConnectionAbortedError RemoteDisconnected ClientOSError WriteError "
         "ConnectionClosedError ConnectionClosed SocketException ERR_CONNECTION_RESET ERR_CONNECTION_CLOSED "
-        "ConnectionClosedOK ERR_NETWORK_CHANGED ERR_SOCKET_CLOSED SSLEOFError",
+        "ConnectionClosedOK ENETRESET ERR_NETWORK_CHANGED ERR_SOCKET_CLOSED SSLEOFError",
         unless="timeout of|timed? ?out|exceeded",
         example={"message": "request to https://api.anthropic.com failed, reason: read ECONNRESET"},
         not_example={"message": "timeout of 60000ms exceeded code: ECONNABORTED"},
@@ -109,9 +109,9 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
     ),
     _signal(
         "server.code", "server_error.internal", source=f"{_AWS}; {_OPENAI}",
-        signals="InternalServerException ModelErrorException ModelStreamErrorException internal_server_error "
+        signals="InternalServerException ModelErrorException internal_server_error "
         "internal_error InternalFailure INTERNAL_SERVER_ERROR InternalServiceError server_internal_error "
-        "ServiceInternalError stream_read_error backend_error",
+        "ServiceInternalError backend_error",
         unless="(over ?capacity|overloaded|too many requests|capacity)",
         statuses="0 200 400 424 500 501 502 503",
         example={"status_code": 400, "exception_type": "ModelError", "message": "\"type\": \"InternalServerException\""},
