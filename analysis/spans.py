@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from penstock.analysis import _engine, _store
 from penstock.analysis._address import address_of, is_address
 from penstock.analysis._engine import Engine
+from penstock.analysis._kept import kept
 from penstock.analysis._quality import box, measure
 from penstock.analysis._reading import Decoded
 from penstock.errors import UsageError
@@ -88,12 +89,16 @@ def open_spans(
             files = _from_files(names, _store.root(store), spill, progress)
         readings = [(manifest.path, Decoded.of(manifest.reading)) for _, manifest in files]
         resolved, counts = _together(files, store, spill)
-        con = _engine.connect(spill)
-        stack.callback(con.close)
-        _engine.lock(con, resolved)
-        _view(con, resolved, selection)
+
+        def opened() -> Engine:
+            con = _engine.connect(spill)
+            stack.callback(con.close)
+            _engine.lock(con, resolved)
+            _view(con, resolved, selection)
+            return _engine.DuckDB(con)
+
         yield Spans(
-            _engine.DuckDB(con),
+            stack.enter_context(kept(resolved, opened)) if selection == Selection() else opened(),
             box(counts, readings),
             [said for name, told in readings if (said := _truncation(name, told))],
         )

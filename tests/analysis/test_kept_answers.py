@@ -1,0 +1,72 @@
+"""What was asked before is told again without opening anything, and never told of other spans."""
+
+import json
+
+import pytest
+
+from penstock.analysis import Selection, _engine, errors, open_spans, summary
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    counted = []
+    real = _engine.connect
+    monkeypatch.setattr(_engine, "connect", lambda spill: (counted.append(spill), real(spill))[1])
+    return counted
+
+
+@pytest.fixture
+def ask(tmp_path):
+    def told(path, verb=errors, **selection):
+        with open_spans([str(path)], store=tmp_path / "store", selection=Selection(**selection)) as spans:
+            return verb(spans).data
+
+    return told
+
+
+@pytest.fixture
+def path(tmp_path, recorded, formats):
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(formats.lines(recorded(1).spans))
+    return file
+
+
+def test_a_question_asked_again_opens_no_database_and_has_the_same_answer(ask, path, opened):
+    first = ask(path, summary)
+    before = len(opened)
+    assert ask(path, summary) == first
+    assert len(opened) == before
+
+
+def test_a_question_that_another_one_contains_is_known_too(ask, path, opened):
+    ask(path, summary)
+    before = len(opened)
+    assert ask(path)["attempts"]["total"] > 0
+    assert len(opened) == before
+
+
+def test_a_selection_is_always_asked(ask, path, opened):
+    whole = ask(path)
+    before = len(opened)
+    some = ask(path, where="failed")
+    assert some["attempts"]["total"] == whole["attempts"]["failed"]
+    assert len(opened) > before
+
+
+def test_answers_about_older_spans_are_not_told_of_newer_ones(ask, path, tmp_path, recorded, formats):
+    ask(path)
+    (kept,) = (tmp_path / "store").rglob("answers.json")
+    older = kept.read_text()
+    path.write_bytes(formats.lines(recorded(2).spans[:20]))
+    truth = ask(path)
+    kept.write_text(older)  # as a program that had the older ones open would
+    assert ask(path) == truth
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"of": 1}'])
+def test_damaged_answers_are_asked_again(ask, path, tmp_path, damage):
+    first = ask(path)
+    (kept,) = (tmp_path / "store").rglob("answers.json")
+    kept.write_text(damage)
+    assert ask(path) == first
+    assert json.loads(kept.read_text())["answers"]
