@@ -101,6 +101,7 @@ class Mirror:
         "known",
         "mean_cost",
         "output",
+        "producing",
         "requests",
         "tokens",
     )
@@ -112,6 +113,8 @@ class Mirror:
         self.output: _Pair | None = None
         self.estimator = Estimator()
         self.mean_cost = 1.0
+        self.producing = 0.0
+        """Output that live calls are expected to produce yet."""
         self.known = False
         """Whether any header was seen."""
         self.counts_tokens = False
@@ -126,7 +129,10 @@ class Mirror:
         at = self.when_request(now)
         if self.counts_tokens:
             for meter, need in self._needs(call):
-                at = max(at, meter.when(need, now))
+                # Where output is metered as it comes, room is kept for what live calls will produce: else all
+                # who wait would go at once, and then the debt would hold everyone, the oldest task too.
+                metered = self.output is not None and meter is self.output.metered
+                at = max(at, meter.when(need + self.producing if metered else need, now))
         return at
 
     def when_request(self, now: float) -> float:
@@ -190,6 +196,17 @@ class Mirror:
                 self.output.reserving.charge(declared, now),
                 self.output.metered.charge(0.0, now),
             )
+            self.producing += expected
+
+    def unmark(self, call: Charged) -> None:
+        """Let go of a call that was refused or has ended; nothing more will come of it."""
+        if call.marks is not None and call.marks.produced[0] is not None:
+            self.producing -= call.marks.output_cost
+        call.marks = None
+
+    def forget_calls(self) -> None:
+        """Expect nothing of any call."""
+        self.producing = 0.0
 
     def refused(self, call: Charged) -> None:
         """Give back what a refused call was charged."""
@@ -283,7 +300,8 @@ class Mirror:
         if self.input is not None:
             needs.append((self.input, tokens_in))
         if self.output is not None:
-            needs.append((self.output.active, declared if self.output.use_reserved else 1.0))
+            expected = self.estimator.output(call.max_output)
+            needs.append((self.output.active, declared if self.output.use_reserved else expected))
         return needs
 
     def _observe_tokens(self, marks: Marks, window: Window, now: float, *, refused: bool) -> None:

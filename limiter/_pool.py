@@ -188,7 +188,7 @@ class Pool:
         self._reactions.failed(kind, entry, verdict, quota, now)
         if refused:
             self.live.pop(entry.number, None)
-            entry.marks = None
+            self.mirror.unmark(entry)
         return kind
 
     def settle(self, entry: Entry, usage: Usage | None, now: float, *, finished: bool) -> bool:
@@ -202,7 +202,7 @@ class Pool:
             self.mirror.settle(entry, usage)
             if self.stated.counts_tokens:
                 self.stated.settle(entry, usage)
-        entry.marks = None
+        self.mirror.unmark(entry)
         if self.gate.state is _HALF_OPEN:
             self.gate.lost(entry, now)
         if finished:
@@ -246,6 +246,7 @@ class Pool:
     def forget_calls(self) -> None:
         """Drop every call: a forked child owns none of its parent's."""
         self.live.clear()
+        self.mirror.forget_calls()
         self.queue = Queue()
         self.gate.forget()
 

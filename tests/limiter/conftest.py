@@ -12,6 +12,7 @@ import pytest
 from penstock.classifiers import CLASSES, ErrorClass, Verdict
 from penstock.limiter import Event, Fallback, Limiter, LimiterSettings, PoolSettings
 from penstock.providers import Usage
+from penstock.providers.anthropic import Anthropic
 from penstock.providers.openai import OpenAICompatible
 from penstock.simulator import Accepted, Quota, Refusal, Request, response_headers
 from penstock.simulator.scenario import Pool
@@ -77,6 +78,8 @@ class Tally:
     tokens: int = 0
     failed: int = 0
     waits: list[tuple[int, float]] = field(default_factory=list)
+    by_age: list[tuple[float, float]] = field(default_factory=list)
+    """How old a call's task was when it was wanted, and how long the call waited."""
     by_pool: dict[str, int] = field(default_factory=dict)
     sends: list[float] = field(default_factory=list)
     refusals: list[float] = field(default_factory=list)
@@ -196,7 +199,8 @@ class Fleet:
         visit = Visit(ticket.number, name, now, refused=refused is not None)
         tally.visits.append(visit)
         headers = response_headers(config, windows, 1.75e9 + now, refused)
-        told = OpenAICompatible().quota(headers)
+        provider = Anthropic() if config.headers == "anthropic" else OpenAICompatible()
+        told = provider.quota(headers)
         if refused is not None:
             tally.refused += 1
             tally.refusals.append(now)
@@ -227,6 +231,7 @@ class Fleet:
             tally.answered += 1
             tally.tokens += request.input_tokens + request.output_tokens
             tally.waits.append((request.input_tokens, now - wanted))
+            tally.by_age.append((ticket.queued_at - ticket.age, now - wanted))
             done(True)
 
         self.time.after(accepted.seconds, ended)

@@ -83,6 +83,18 @@ def test_token_quotas_are_used_whether_reserved_or_metered(fleet):
         assert tally.refused <= 5 * tally.attempts / 1000, accounting
 
 
+def test_where_output_is_metered_as_it_comes_the_oldest_tasks_still_go_first(fleet):
+    pool = Pool(
+        requests_per_minute=1000.0, input_tokens_per_minute=1_000_000.0, output_tokens_per_minute=120_000.0,
+        token_accounting="actual", headers="anthropic",
+    )  # fmt: skip
+    by_age = sorted(fleet([pool]).run(600.0).by_age)
+    quarter = len(by_age) // 4
+    oldest = sum(wait for _, wait in by_age[-quarter:]) / quarter
+    youngest = sum(wait for _, wait in by_age[:quarter]) / quarter
+    assert oldest <= youngest / 8
+
+
 def test_large_calls_do_not_starve_behind_small_ones(fleet):
     pool = Pool(requests_per_minute=3000.0, tokens_per_minute=500_000.0)
     tally = fleet([pool], sizes=1.3).run(300.0)
