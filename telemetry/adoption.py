@@ -68,9 +68,14 @@ def adopt(current: Span, operation: Operation) -> Span | None:
     The nearest one, which is the newest, owns tokens and attempts, the farthest user-visible latency.
     A tool or agent span in between is a border: beyond it another call is described.
     """
-    if not _OPEN.get() and not current.is_recording():
+    opened = _OPEN.get()
+    if not opened and not current.is_recording():
         return None  # the usual case: nobody else writes spans
-    found = sorted((*_llm_ancestry(current), *_loose(current)), key=_started, reverse=True)
+    line = _line(current)
+    found = _llm_ancestry(line)
+    loose = [span for span in reversed(opened) if span not in line and span.is_recording()]
+    if loose:
+        found = sorted((*found, *_describing(loose, line)), key=_started, reverse=True)
     if not found or not found[0].is_recording():
         return None
     owner = found[0]
@@ -117,15 +122,17 @@ def stamp(span: Span) -> None:
 def operation_tail(operations: Sequence[Operation]) -> Attributes:
     """Say how the operations of one span went; the last one's verdict stands."""
     last = operations[-1]
+    attempts = last.attempts if len(operations) == 1 else sum(one.attempts for one in operations)
     attributes: Attributes = {
         names.SPAN_KIND: names.KIND_OPERATION,
         names.POOL: last.pool,
-        names.ATTEMPTS: sum(operation.attempts for operation in operations),
+        names.ATTEMPTS: attempts,
         names.DEDUPE: names.DEDUPE_OWNER,
     }
-    verdict_tail(attributes, last.verdict)
     if last.verdict is None:
         trust_tail(attributes, last)
+    else:
+        verdict_tail(attributes, last.verdict)
     if last.fallback_from is not None:
         attributes[names.FALLBACK_FROM] = last.fallback_from
     return attributes
@@ -159,7 +166,9 @@ def span_started(span: Span, parent_context: context_api.Context | None) -> None
     parent = trace.get_current_span(parent_context)
     if parent.is_recording():
         span.__dict__[_PARENT] = parent
-    _put_newest((span,))
+    still_open = [other for other in _OPEN.get() if other.is_recording()]
+    still_open.append(span)
+    _OPEN.set(tuple(still_open[-_MAX_OPEN:]))
 
 
 def announce(spans: Iterable[Span], call: Hashable) -> None:
@@ -167,12 +176,8 @@ def announce(spans: Iterable[Span], call: Hashable) -> None:
     described = tuple(span for span in spans if span.is_recording())
     for span in described:
         span.__dict__[_CALL] = call
-    _put_newest(described)
-
-
-def _put_newest(spans: tuple[Span, ...]) -> None:
-    still_open = (span for span in _OPEN.get() if span.is_recording() and span not in spans)
-    _OPEN.set((*still_open, *spans)[-_MAX_OPEN:])
+    still_open = [span for span in _OPEN.get() if span.is_recording() and span not in described]
+    _OPEN.set((*still_open, *described)[-_MAX_OPEN:])
 
 
 def listen(listener: Callable[[str], None]) -> Callable[[], None]:
@@ -186,33 +191,34 @@ def listen(listener: Callable[[str], None]) -> Callable[[], None]:
     return stop
 
 
-def _line(span: Span | None) -> Iterator[Span]:
+def _line(span: Span | None) -> list[Span]:
     """Give a span and those it is in, nearest first."""
-    for _ in range(_MAX_ANCESTORS):
-        if span is None:
-            return
-        yield span
+    line: list[Span] = []
+    while span is not None and len(line) < _MAX_ANCESTORS:
+        line.append(span)
         span = getattr(span, _PARENT, None)
+    return line
 
 
-def _llm_ancestry(current: Span) -> Iterator[Span]:
-    for span in _line(current):
+def _llm_ancestry(line: Sequence[Span]) -> list[Span]:
+    found: list[Span] = []
+    for span in line:
         attributes = read(span)
         if _is_llm(attributes):
-            yield span
+            found.append(span)
         elif _is_border(attributes):
-            return
+            break
+    return found
 
 
-def _loose(current: Span) -> Iterator[Span]:
-    """Find open LLM spans beside the current one, newest first, that describe one call and none yet.
+def _describing(loose: Iterable[Span], line: Sequence[Span]) -> Iterator[Span]:
+    """Of spans that are in nothing of `line`, newest first, find LLM spans of one call that has none yet.
 
     A loose span is a sibling of the current one or of what that is in; an announced one is anywhere.
     """
-    line = list(_line(current))
     call: Hashable = None
-    for span in reversed(_OPEN.get()):
-        if span in line or not span.is_recording() or _is_taken(span):
+    for span in loose:
+        if _is_taken(span):
             continue
         announced: Hashable = span.__dict__.get(_CALL)
         if announced is None:
@@ -232,7 +238,10 @@ def _is_taken(span: Span) -> bool:
 
 
 def _is_llm(attributes: Mapping[str, object]) -> bool:
-    return any(attributes.get(name) in values for name, values in _LLM_MARKS.items())
+    for name, values in _LLM_MARKS.items():  # noqa: SIM110 - each span above a call is asked: no generator
+        if attributes.get(name) in values:
+            return True
+    return False
 
 
 def _is_border(attributes: Mapping[str, object]) -> bool:

@@ -129,10 +129,13 @@ class BurstDetector:
 
     def _rates(self, kind: BurstKind) -> tuple[float, float] | None:
         """Give baseline and burst rate of misses; None where the baseline leaves no room for a burst."""
-        base = min(max(self._miss_rate, 0.02), 0.98)  # a logarithm has no end at 0 and 1
+        rate = self._miss_rate
+        if rate >= 0.9 if kind is BurstKind.MISS else rate <= 0.1:
+            return None
+        base = min(max(rate, 0.02), 0.98)  # a logarithm has no end at 0 and 1
         if kind is BurstKind.MISS:
-            return (base, min(max(2 * base, base + 0.4), 0.99)) if base < 0.9 else None
-        return (base, max(min(base / 2, base - 0.4), 0.01)) if base > 0.1 else None
+            return base, min(max(2 * base, base + 0.4), 0.99)
+        return base, max(min(base / 2, base - 0.4), 0.01)
 
     def _begin(self, kind: BurstKind, suspects: deque[CacheCall]) -> None:
         began_ns = suspects[0].ended_ns
@@ -175,7 +178,8 @@ class BurstDetector:
         self._on_end(burst)
 
     def _learn(self, call: CacheCall) -> None:
-        weight = 1 / min(self._seen, BASELINE_CALLS)
+        seen = self._seen
+        weight = 1 / (min(BASELINE_CALLS, seen))
         self._miss_rate += weight * (call.missed - self._miss_rate)
         self._live_mean += weight * (call.live - self._live_mean)
         if call.input_tokens:

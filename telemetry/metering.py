@@ -1,6 +1,9 @@
-"""Turn records into metrics: the sink between the hooks and the registry."""
+"""Turn records into metrics: the sink between the hooks and the registry.
 
-import threading
+A call only leaves notes (`backlog`). Trackers and series are touched when those are written, by one
+thread at a time.
+"""
+
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
@@ -55,12 +58,13 @@ class _Cells:
 class _Names:
     """The labels of one provider, pool and model, within their bounds, and the series they name.
 
-    Held on to, since looking a series up costs more than writing it. Hold the registry's lock.
+    Held on to, since looking a series up costs more than writing it. Hold the registry's lock, but to
+    show a quota.
     """
 
     __slots__ = (
-        "_operations", "_outcomes", "_quota", "_registry", "_trusts", "cache", "first_byte", "model", "pool",
-        "provider", "seen", "tokens", "tracker",
+        "_operations", "_outcomes", "_quota", "_registry", "_trusts", "answered", "cache", "first_byte",
+        "model", "pool", "provider", "seen", "tokens", "tracker",
     )  # fmt: skip
 
     def __init__(self, registry: Registry, tracker: LevelTracker, labels: Labels) -> None:
@@ -70,6 +74,8 @@ class _Names:
         self.cache = {hit: registry.cell(m.CACHE_MISSES, (self.pool, name)) for hit, name in _CACHE.items()}
         self.first_byte = registry.histogram(m.FIRST_BYTE, (self.pool,))
         self.seen: Cell | None = None
+        self.answered: list[Attempt] = []
+        """Answers whose quota headers were not looked at yet."""
         self._outcomes: dict[str, tuple[Cell, Histogram]] = {}
         self._operations: dict[tuple[str, str], tuple[Cell, Histogram]] = {}
         self._trusts: dict[str, Cell] = {}
@@ -106,8 +112,17 @@ class _Names:
             found = self._trusts[trust] = self._registry.cell(m.ANSWERS, (self.pool, trust))
         return found
 
-    def show_quota(self, quota: Quota, at_seconds: float) -> None:
+    def show_quota(self) -> None:
         """Show the newest headers: answers of long streams are told of late and may be old."""
+        answered, self.answered = self.answered, []
+        for attempt in sorted(answered, key=_told_ns, reverse=True):
+            quota = attempt.quota
+            if quota is not None:
+                with self._registry.lock:
+                    self._show(quota, _told_ns(attempt) / _SECOND_NS)
+                return
+
+    def _show(self, quota: Quota, at_seconds: float) -> None:
         if self.seen is None:
             self.seen = self._registry.cell(m.QUOTA_SEEN, (self.pool,))
         if at_seconds < self.seen.value:
@@ -143,64 +158,43 @@ class Metering:
         self, registry: Registry, *, version: str = "", clock_ns: Callable[[], int] = time.time_ns
     ) -> None:
         self.registry = registry
+        self._backlog = registry.backlog
         self._version = version
         self._clock_ns = clock_ns
         self.on_transition: Callable[[str, int, int], None] | None = None
         """Told of each pool's transitions, one by one: pool, when, up or down. Must not block."""
+        self.on_answer: Callable[[Attempt, int], None] | None = None
+        """Told of each attempt that has ended, and how many calls it left in flight in its pool."""
         self._pool, self._model, self._provider, self._tool = Bound(), Bound(), Bound(), Bound()
         self._reset()
         registry.add_source(self._write_levels)
 
     def attempt_started(self, attempt: Attempt) -> None:
-        """Raise the pool's level; count the attempt into its tasks."""
-        names = self._names(attempt.provider, attempt.pool, attempt.model)
-        with self._lock:
-            self._live[id(attempt)] = (attempt, names)
-            names.tracker.start(attempt.started_ns)
-            if self.on_transition is not None:
-                self.on_transition(names.pool, attempt.started_ns, 1)
-        if attempt.number > 1:
-            self.registry.inc(m.RETRIES, (names.pool, attempt.retry_owner or "sdk"))
-        if attempt.operation.task is None:
-            return
-        for task in _lineage(attempt.operation.task):
-            task.attempts += 1
-            task.live += 1
-            task.live_peak = max(task.live_peak, task.live)
+        """Count the attempt into its tasks, and note that its pool's level rises."""
+        if attempt.operation.task is not None:
+            for task in _lineage(attempt.operation.task):
+                task.attempts += 1
+                task.live += 1
+                task.live_peak = max(task.live_peak, task.live)
+        self._backlog.note(self._rise, attempt, attempt.started_ns)
 
     def attempt_ended(self, attempt: Attempt) -> None:
-        """Lower the level and count the outcome; an attempt that this process never saw start is ignored."""
-        ended_ns = attempt.ended_ns if attempt.ended_ns is not None else self._clock_ns()
-        with self._lock:
-            known = self._live.pop(id(attempt), None)
-            if known is None:
-                return
-            names = known[1]
-            names.tracker.end(ended_ns)
-            if self.on_transition is not None:
-                self.on_transition(names.pool, ended_ns, -1)
+        """Note that the level falls, and the outcome."""
         if attempt.operation.task is not None:
             for task in _lineage(attempt.operation.task):
                 task.live -= 1
-        self._count_outcome(attempt, names, ended_ns)
+        if attempt.ended_ns is None:
+            attempt.ended_ns = self._clock_ns()
+        self._backlog.note(self._fall, attempt, attempt.ended_ns)
 
     def operation_ended(self, operation: Operation) -> None:
-        """Count a logical request by its final verdict."""
-        names = self._names(operation.provider, operation.pool, operation.model)
-        registry, kind = self.registry, operation.operation
-        ended_ns = operation.ended_ns if operation.ended_ns is not None else self._clock_ns()
-        seconds = (ended_ns - operation.started_ns) / _SECOND_NS
-        with registry.lock:
-            counter, durations = names.operation(kind, class_of(operation.verdict))
-            counter.value += 1
-            durations.add(bisect_left(m.OPERATION_SECONDS.buckets, seconds), seconds)
-            if operation.verdict is None:
-                names.answers(operation.trust or PRIMARY).value += 1
-        if registry.mirror is not None:
-            registry.mirror(m.OPERATION_SECONDS, (kind, names.provider, names.model), seconds)
+        """Note how a logical request ended."""
         if operation.task is not None:  # which counted it at its start
             for task in _lineage(operation.task.parent):
                 task.operations += 1
+        if operation.ended_ns is None:
+            operation.ended_ns = self._clock_ns()
+        self._backlog.note(self._count_operation, operation, operation.ended_ns)
 
     def tool_ended(self, call: ToolCall) -> None:
         """Count a tool call."""
@@ -222,12 +216,13 @@ class Metering:
 
     def live(self, pool: str) -> int:
         """Live calls of a pool, now."""
-        tracker = self._trackers.get(pool) or self._trackers.get(self._pool(pool))
-        return tracker.level if tracker else 0
+        with self._backlog.written():
+            tracker = self._trackers.get(pool) or self._trackers.get(self._pool(pool))
+            return tracker.level if tracker else 0
 
     def levels(self) -> dict[str, tuple[LevelSummary, LevelSummary]]:
         """Per pool: first start … last end, and its busy time; what offline analysis must equal."""
-        with self._lock:
+        with self._backlog.written():
             return {pool: (tracker.closed(), tracker.busy()) for pool, tracker in self._trackers.items()}
 
     def after_fork(self) -> None:
@@ -235,7 +230,6 @@ class Metering:
         self._reset()
 
     def _reset(self) -> None:
-        self._lock = threading.Lock()
         self._created_ns = self._clock_ns()
         self._live: dict[int, tuple[Attempt, _Names]] = {}
         self._trackers: dict[str, LevelTracker] = {}
@@ -260,8 +254,7 @@ class Metering:
     def _welcome(self, provider: str, name: str, model: str) -> LevelTracker:
         """Make a new pool's series stand at 0, and follow its level."""
         pool = (name,)
-        with self._lock:
-            tracker = self._trackers.setdefault(name, LevelTracker(self._created_ns))
+        tracker = self._trackers.setdefault(name, LevelTracker(self._created_ns))
         base = {"provider": (provider,), "pool": pool, "model": (model,)}
         create = self.registry.create
         create(m.ATTEMPTS, *product(m.ATTEMPTS, **base, **{"class": _WATCHED}))
@@ -276,16 +269,40 @@ class Metering:
         create(m.LIVE, pool)
         return tracker
 
+    def _rise(self, attempt: Attempt) -> None:
+        names = self._names(attempt.provider, attempt.pool, attempt.model)
+        self._live[id(attempt)] = (attempt, names)
+        names.tracker.start(attempt.started_ns)
+        if self.on_transition is not None:
+            self.on_transition(names.pool, attempt.started_ns, 1)
+        if attempt.number > 1:
+            self.registry.inc(m.RETRIES, (names.pool, attempt.retry_owner or "sdk"))
+
+    def _fall(self, attempt: Attempt) -> None:
+        """An attempt that this process never saw start is ignored, and so is a second end."""
+        known = self._live.pop(id(attempt), None)
+        if known is None or attempt.ended_ns is None:
+            return
+        names = known[1]
+        names.tracker.end(attempt.ended_ns)
+        if self.on_transition is not None:
+            self.on_transition(names.pool, attempt.ended_ns, -1)
+        self._count_outcome(attempt, names, attempt.ended_ns)
+        names.answered.append(attempt)
+        self._backlog.afterwards(names.show_quota)
+        if self.on_answer is not None:
+            self.on_answer(attempt, names.tracker.level)
+
     def _count_outcome(self, attempt: Attempt, names: _Names, ended_ns: int) -> None:
         outcome = class_of(attempt.verdict)
         registry, seconds = self.registry, (ended_ns - attempt.started_ns) / _SECOND_NS
         first_ns, first = attempt.first_byte_ns, None
         if first_ns is not None and attempt.verdict is None:
             first = (first_ns - attempt.started_ns) / _SECOND_NS
+        bucket = bisect_left(m.ATTEMPT_SECONDS.buckets, seconds)
         with registry.lock:
             counter, durations = names.outcome(outcome)
             counter.value += 1
-            bucket = bisect_left(m.ATTEMPT_SECONDS.buckets, seconds)
             durations.add(bucket, seconds)
             if attempt.span is not None:
                 _exemplify(durations, bucket, attempt, seconds, ended_ns / _SECOND_NS)
@@ -293,19 +310,31 @@ class Metering:
                 names.first_byte.add(bisect_left(m.FIRST_BYTE.buckets, first), first)
             if attempt.usage is not None:
                 _count_usage(names, attempt.usage)
-            if attempt.quota is not None:
-                names.show_quota(attempt.quota, (first_ns or ended_ns) / _SECOND_NS)
         if registry.mirror is not None:
-            registry.mirror(m.ATTEMPT_SECONDS, (names.pool, outcome), seconds)
+            registry.mirror(m.ATTEMPT_SECONDS, (names.pool, outcome), seconds, attempt.span)
             if first is not None:
-                registry.mirror(m.FIRST_BYTE, (names.pool,), first)
+                registry.mirror(m.FIRST_BYTE, (names.pool,), first, attempt.span)
+
+    def _count_operation(self, operation: Operation) -> None:
+        names = self._names(operation.provider, operation.pool, operation.model)
+        registry, kind = self.registry, operation.operation
+        ended_ns = operation.ended_ns if operation.ended_ns is not None else operation.started_ns
+        seconds = (ended_ns - operation.started_ns) / _SECOND_NS
+        with registry.lock:
+            counter, durations = names.operation(kind, class_of(operation.verdict))
+            counter.value += 1
+            durations.add(bisect_left(m.OPERATION_SECONDS.buckets, seconds), seconds)
+            if operation.verdict is None:
+                names.answers(operation.trust or PRIMARY).value += 1
+        if registry.mirror is not None:
+            labels = (kind, names.provider, names.model)
+            registry.mirror(m.OPERATION_SECONDS, labels, seconds, operation.span)
 
     def _write_levels(self) -> None:
         now_ns = self._clock_ns()
-        with self._lock:
-            for pool, tracker in self._trackers.items():
-                self.registry.set(m.LIVE, (pool,), tracker.level)
-                self.show(self.registry, pool, tracker, now_ns)
+        for pool, tracker in self._trackers.items():
+            self.registry.set(m.LIVE, (pool,), tracker.level)
+            self.show(self.registry, pool, tracker, now_ns)
 
     @staticmethod
     def show(registry: Registry, pool: str, tracker: LevelTracker, now_ns: int) -> None:
@@ -321,6 +350,10 @@ class Metering:
 def class_of(verdict: Verdict | None) -> str:
     """Name a verdict for the `class` label; no verdict is `ok`."""
     return OK if verdict is None else verdict.error_class.value
+
+
+def _told_ns(attempt: Attempt) -> int:
+    return attempt.first_byte_ns or attempt.ended_ns or attempt.started_ns
 
 
 def _count_usage(names: _Names, usage: Usage) -> None:

@@ -48,6 +48,8 @@ class OperationScope:
             if operation.task is not None:
                 operation.task.operations += 1
             self.span = self._writer.operation_started(operation)
+            if self.span is not None:
+                operation.span = self.span.span
         return self.operation
 
     def attempt_started(self, attempt: Attempt) -> None:
@@ -102,17 +104,13 @@ class OperationScope:
         except IndexError:
             return
         operation.ended_ns = ended_ns or time.time_ns()
-        self._writer.operation_ended(operation, self.span, self.last)
+        if self.span is not None:
+            self._writer.operation_ended(operation, self.span, self.last)
         for sink in self._sinks:
             try:
                 sink.operation_ended(operation)
             except guard.OURS as ours:
                 guard.failed("sink.operation_ended", ours)
-
-
-def enter(scope: OperationScope) -> Token[OperationScope | None]:
-    """Make a scope current."""
-    return CURRENT.set(scope)
 
 
 def leave(token: Token[OperationScope | None]) -> None:

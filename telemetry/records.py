@@ -5,11 +5,13 @@ A record is filled by one hook and is final once its `*_ended` callback has run.
 offline figures agree to the last digit.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from penstock.classifiers import Verdict
 from penstock.providers import Quota, Usage
+from penstock.telemetry import guard
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -74,6 +76,8 @@ class Operation:
     trust: str | None = None
     trust_reason: str | None = None
     fallback_from: str | None = None
+    span: "Span | None" = field(default=None, repr=False)
+    """Its own span, or the one that describes it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -96,7 +100,9 @@ class Attempt:
     first_byte_ns: int | None = None
     status: int | None = None
     verdict: Verdict | None = None
-    quota: Quota | None = None
+    unread_quota: "Callable[[], Quota | None] | None" = field(default=None, repr=False, compare=False)
+    """Reads what the answer's headers say of quotas; most of the time nobody asks at once."""
+    _quota: Quota | None = field(default=None, init=False)
     usage: Usage | None = None
     end: str | None = None
     queued_seconds: float = 0.0
@@ -108,6 +114,19 @@ class Attempt:
     trust_reason: str | None = None
     fallback_from: str | None = None
     span: "Span | None" = field(default=None, repr=False)
+
+    @property
+    def quota(self) -> Quota | None:
+        """The windows that the answer's headers spoke of."""
+        read = self.unread_quota
+        if read is not None:
+            self.unread_quota = None
+            self._quota = guard.quietly("attempt.quota", read)
+        return self._quota
+
+    @quota.setter
+    def quota(self, quota: Quota | None) -> None:
+        self._quota, self.unread_quota = quota, None
 
 
 @dataclass(slots=True, kw_only=True)

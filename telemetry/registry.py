@@ -1,8 +1,8 @@
 """The in-process metric store: cheap to write from any thread, read by every exposition.
 
-Values live in plain dicts behind one lock; an increment costs about a microsecond. What is only known
-at reading time (levels, the limiter's state) is written by *sources*, callables that run before each
-read.
+Values live in plain dicts behind one lock; an increment costs about a microsecond. What calls tell is
+noted in the *backlog* and written before each read. What is only known at reading time (levels, the
+limiter's state) is written by *sources*, callables that run then too.
 """
 
 import itertools
@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final
 
+from opentelemetry.trace import Span, get_current_span
+
+from penstock.telemetry.backlog import Backlog
 from penstock.telemetry.metrics import CATALOGUE, Metric, MetricType
 
 Labels = tuple[str, ...]
@@ -62,6 +65,7 @@ Value = float | Histogram
 """A series as it is read."""
 Series = Cell | Histogram
 """A series as it is written."""
+Mirror = Callable[[Metric, Labels, float, Span | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +108,9 @@ class Registry:
         self.lock = threading.Lock()
         self._series: dict[str, dict[Labels, Series]] = {metric.name: {} for metric in CATALOGUE}
         self._sources: list[Callable[[], None]] = []
-        self.mirror: Callable[[Metric, Labels, float], None] | None = None
-        """Told of each observation, for those who keep histograms of their own."""
+        self.backlog = Backlog(lambda: not self.lock.locked())
+        self.mirror: Mirror | None = None
+        """Told of each observation and its span, for those who keep histograms of their own."""
 
     def create(self, metric: Metric, *labels: Labels) -> None:
         """Make series that stand at 0, so that a ratio over them is 0 and not absent."""
@@ -134,7 +139,7 @@ class Registry:
         with self.lock:
             self.histogram(metric, labels).add(bisect_left(metric.buckets, value), value)
         if self.mirror is not None:
-            self.mirror(metric, labels, value)
+            self.mirror(metric, labels, value, get_current_span())
 
     def cell(self, metric: Metric, labels: Labels) -> Cell:
         """Find a counter's or gauge's series, or make it. Hold `lock`."""
@@ -162,18 +167,20 @@ class Registry:
             self._sources.remove(source)
 
     def collect(self) -> list[Family]:
-        """Read every family, sources first."""
-        for source in tuple(self._sources):
-            try:
-                source()
-            except Exception:
-                logger.warning("a metric source failed; its series may be old", exc_info=True)
-        with self.lock:
-            return [Family(metric, self._copy(metric)) for metric in CATALOGUE]
+        """Read every family, the backlog and sources first."""
+        with self.backlog.written():
+            for source in tuple(self._sources):
+                try:
+                    source()
+                except Exception:
+                    logger.warning("a metric source failed; its series may be old", exc_info=True)
+            with self.lock:
+                return [Family(metric, self._copy(metric)) for metric in CATALOGUE]
 
     def value(self, metric: Metric, labels: Labels = ()) -> float:
         """Read one counter or gauge, or a histogram's count; 0 where it is absent."""
-        found = self._series[metric.name].get(labels)
+        with self.backlog.written():
+            found = self._series[metric.name].get(labels)
         if isinstance(found, Histogram):
             return sum(found.buckets)
         return found.value if found is not None else 0.0
@@ -181,6 +188,7 @@ class Registry:
     def clear(self) -> None:
         """Drop every series: a forked child counts its own from nothing. Sources stay."""
         self.lock = threading.Lock()
+        self.backlog.clear()
         for series in self._series.values():
             series.clear()
 

@@ -19,6 +19,7 @@ from opentelemetry.trace import StatusCode
 from penstock.classifiers import Verdict, classify, evidence_of_span
 from penstock.telemetry import guard
 from penstock.telemetry import semconv as names
+from penstock.telemetry.attributes import put
 from penstock.telemetry.records import Operation, Task, ToolCall
 from penstock.telemetry.tasks import tail
 
@@ -54,10 +55,9 @@ class TraceRoots(SpanProcessor):
 
     def task(self) -> Task | None:
         """Find the task of the current trace; None outside any trace."""
-        context = trace.get_current_span().get_span_context()
-        if not context.is_valid:
+        if not self._roots:
             return None
-        root = self._roots.get(context.trace_id)
+        root = self._roots.get(trace.get_current_span().get_span_context().trace_id)
         if root is None:
             return None
         if root.task is None:
@@ -66,7 +66,8 @@ class TraceRoots(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Note a root."""
-        if span.parent is not None and not span.parent.is_remote:
+        parent = span.parent
+        if parent is not None and not parent.is_remote:
             return
         if (span.attributes or {}).get(names.SPAN_KIND) in _OURS:
             return
@@ -77,10 +78,11 @@ class TraceRoots(SpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         """Report the task of a root that ends."""
-        context = span.context
-        if context is None or (span.parent is not None and not span.parent.is_remote):
+        parent = span.parent
+        if parent is not None and not parent.is_remote:
             return
-        if context.trace_id not in self._roots:
+        context = span.context
+        if context is None or context.trace_id not in self._roots:
             return
         with self._lock:
             root = self._roots.get(context.trace_id)
@@ -97,7 +99,7 @@ class TraceRoots(SpanProcessor):
         task = operation.task
         root = self._roots.get(int(task.id, 16)) if task is not None and task.root else None
         if task is not None and root is not None and root.span.is_recording():
-            root.span.set_attributes({names.TASK_ID: task.id, names.TASK_NAME: task.name, **tail(task)})
+            put(root.span, {names.TASK_ID: task.id, names.TASK_NAME: task.name, **tail(task)})
 
     def tool_ended(self, call: ToolCall) -> None:
         """Nothing: a tool changes no figure of its task."""

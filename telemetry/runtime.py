@@ -68,10 +68,11 @@ class Telemetry:
         work_sinks = (self.metering, self.roots)
         self.engine = Engine(
             interceptor=self._metered,
-            attempt_sinks=(self.metering, self.bursts, self.otel, *sinks),
+            attempt_sinks=(self.metering, *sinks),
             work_sinks=work_sinks,
             tracer_source=self.tracing.tracer,
             task_source=current_task,
+            burst_source=self.bursts.burst,
             pools=PoolNamer(options.names),
         )
         self._desk = Desk(self.tracing.tracer, work_sinks, self.roots.task)

@@ -15,15 +15,18 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
 from penstock.classifiers import ErrorClass, Verdict
-from penstock.providers import Usage, Window
+from penstock.providers import Quota, Usage
 from penstock.telemetry import guard
 from penstock.telemetry import semconv as names
 from penstock.telemetry.adoption import Attributes, adopt, operation_tail, stamp, trust_tail, verdict_tail
 from penstock.telemetry.attributes import put
+from penstock.telemetry.bursts import Burst
 from penstock.telemetry.records import Attempt, Operation
 
 TracerSource = Callable[[], Tracer | None]
 """Asked at each operation: the app's provider may be set long after we were installed."""
+BurstSource = Callable[[str], Burst | None]
+"""Tells the cache burst that a pool is in the midst of."""
 
 QUEUE_SPAN_SECONDS: Final = 0.001
 """Shorter waits are not worth a span."""
@@ -58,8 +61,9 @@ class OperationSpan:
 class SpanWriter:
     """Writes spans by the tracer that is current when an operation starts; none writes nothing."""
 
-    def __init__(self, tracer_source: TracerSource) -> None:
+    def __init__(self, tracer_source: TracerSource, burst_source: BurstSource = lambda pool: None) -> None:
         self._tracer_source = tracer_source
+        self._burst_source = burst_source
 
     def operation_started(self, operation: Operation) -> OperationSpan | None:
         """Adopt the LLM span that is current, else start our own."""
@@ -68,10 +72,12 @@ class SpanWriter:
             if tracer is None:
                 return None
             parent = context_api.get_current()
-            adopted = adopt(trace.get_current_span(parent), operation)
+            current = trace.get_current_span(parent)
+            adopted = adopt(current, operation)
             if adopted is not None:
                 operation.adopted = True
-                return OperationSpan(adopted, trace.set_span_in_context(adopted, parent), tracer, True, True)
+                context = parent if adopted is current else trace.set_span_in_context(adopted, parent)
+                return OperationSpan(adopted, context, tracer, True, True)
             span = tracer.start_span(
                 f"{operation.operation} {operation.model}",
                 context=parent,
@@ -85,12 +91,8 @@ class SpanWriter:
             guard.failed("spans.operation_started", error)
             return None
 
-    def operation_ended(
-        self, operation: Operation, handle: OperationSpan | None, last: Attempt | None
-    ) -> None:
+    def operation_ended(self, operation: Operation, handle: OperationSpan, last: Attempt | None) -> None:
         """End our own span; an adopted one is its owner's to end."""
-        if handle is None:
-            return
         try:
             span = handle.span
             if handle.adopted:
@@ -102,15 +104,14 @@ class SpanWriter:
                 if last is not None:
                     _attempt_facts_of_operation(attributes, operation, last)
                 put(span, attributes)
-                _status(span, operation.verdict)
+                if operation.verdict is not None:
+                    _status(span, operation.verdict)
             span.end(operation.ended_ns)
         except guard.OURS as error:
             guard.failed("spans.operation_ended", error)
 
-    def attempt_started(self, attempt: Attempt, handle: OperationSpan | None) -> Context | None:
+    def attempt_started(self, attempt: Attempt, handle: OperationSpan) -> Context | None:
         """Start an attempt's span; returns the context to send in."""
-        if handle is None:
-            return None
         if not handle.recorded:
             attempt.span = handle.span  # for its trace id: the log line of a failure names it
             return handle.context
@@ -137,8 +138,14 @@ class SpanWriter:
             return
         try:
             if span.is_recording():
-                put(span, _attempt_facts(attempt))
-                _status(span, attempt.verdict)
+                facts = _attempt_facts(attempt)
+                burst = self._burst_source(attempt.pool)
+                if burst is not None:
+                    facts[names.CACHE_BURST] = burst.kind.value
+                    facts[names.CACHE_BURST_CAUSE] = burst.cause.value
+                put(span, facts)
+                if attempt.verdict is not None:
+                    _status(span, attempt.verdict)
             span.end(attempt.ended_ns)
         except guard.OURS as error:
             guard.failed("spans.attempt_ended", error)
@@ -241,17 +248,17 @@ def _answer_facts(attributes: Attributes, attempt: Attempt) -> None:
         attributes[names.REQUEST_ID] = attempt.request_id
     if attempt.usage is not None:
         _usage(attributes, _ATTEMPT_USAGE_NAMES, attempt.usage)
-    if attempt.quota is not None:
-        _window(attributes, _REQUESTS_NAMES, attempt.quota.requests)
-        _window(attributes, _TOKENS_NAMES, attempt.quota.tokens)
-    verdict_tail(attributes, attempt.verdict)
+    quota = attempt.quota
+    if quota is not None:
+        _windows(attributes, quota)
     if attempt.verdict is not None:
+        verdict_tail(attributes, attempt.verdict)
         attributes[names.ERROR_TYPE] = _error_type(attempt.status, attempt.verdict)
 
 
-def _status(span: Span, verdict: Verdict | None) -> None:
+def _status(span: Span, verdict: Verdict) -> None:
     """A failure is an error, a cancelled call is none."""
-    if verdict is not None and verdict.error_class is not ErrorClass.CANCELLED:
+    if verdict.error_class is not ErrorClass.CANCELLED:
         span.set_status(Status(StatusCode.ERROR, verdict.error_class.value))
 
 
@@ -260,10 +267,11 @@ def _error_type(status: int | None, verdict: Verdict) -> str:
     return str(status) if status is not None and status >= 400 else verdict.error_class.value
 
 
-def _window(attributes: Attributes, fields: tuple[str, str, str], window: Window | None) -> None:
-    for name, value in zip(fields, window or (), strict=False):
-        if value is not None:
-            attributes[name] = value
+def _windows(attributes: Attributes, quota: Quota) -> None:
+    for fields, window in ((_REQUESTS_NAMES, quota.requests), (_TOKENS_NAMES, quota.tokens)):
+        for name, value in zip(fields, window or (), strict=False):
+            if value is not None:
+                attributes[name] = value
 
 
 def _usage(attributes: Attributes, fields: tuple[str, str, str, str], usage: Usage) -> None:

@@ -19,6 +19,8 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerPro
 from opentelemetry.trace import Tracer
 
 SCOPE: Final = "penstock"
+_ELSEWHERE: Final = object()
+"""For an API that keeps its provider in another place: it is asked at each operation then."""
 
 
 @runtime_checkable
@@ -69,6 +71,7 @@ class Tracing:
         self._exporters = exporters
         self._version = version("penstock")
         self._tap: _Tap | None = None
+        self._held: object = _ELSEWHERE
         self._asked: object = None
         self._adopted = False
         self._inherited = False
@@ -77,11 +80,10 @@ class Tracing:
 
     def tracer(self) -> Tracer | None:
         """Give the tracer to use now; None where nobody would keep a span."""
-        provider = trace.get_tracer_provider()
-        if provider is not self._asked:
-            if isinstance(provider, _TakesProcessors):
-                self._adopt(provider)
-            self._asked = provider
+        held = getattr(trace, "_TRACER_PROVIDER", _ELSEWHERE)
+        if held is not self._held or held is _ELSEWHERE:
+            self._held = held
+            self._ask()
         if self._inherited:
             self._renew()
         return self._tracer
@@ -108,6 +110,13 @@ class Tracing:
         global _adopting
         _adopting = threading.Lock()
         self._inherited = not self.adopted  # renewed at first use: little is safe in a fork handler
+
+    def _ask(self) -> None:
+        provider = trace.get_tracer_provider()
+        if provider is not self._asked:
+            if isinstance(provider, _TakesProcessors):
+                self._adopt(provider)
+            self._asked = provider
 
     def _renew(self) -> None:
         with _adopting:

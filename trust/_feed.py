@@ -26,7 +26,7 @@ class AnswerFeed:
         owner = self._cells.pop(id(attempt), None)
         if attempt.verdict is not None or attempt.status is None or attempt.status >= 400:
             return
-        if owner is not None and Level.of(attempt.trust) is Level.PRIMARY:
+        if owner is not None and (attempt.trust is None or Level.of(attempt.trust) is Level.PRIMARY):
             owner.add(_primary(attempt.pool, attempt.model))
 
 

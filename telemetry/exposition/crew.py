@@ -100,11 +100,11 @@ class Crew:
 
     def close(self) -> None:
         """Leave before the process ends; frees the port."""
-        self._metering.on_transition = None
         if self.endpoint is not None:
             self.endpoint.close()
             self.endpoint = None
         self.leave()
+        self._metering.on_transition = None
         for fd in self._locks:
             os.close(fd)
         self._locks.clear()
@@ -121,7 +121,7 @@ class Crew:
         self._metering.on_transition = self._note
 
     def _note(self, pool: str, at_ns: int, delta: int) -> None:
-        """Take one transition; called under the metering's lock."""
+        """Take one transition; called while notes are written."""
         leader = self._leading
         if leader is not None:
             leader.moved((at_ns, delta, pool), self._name)
@@ -176,14 +176,16 @@ class Crew:
                 path.unlink(missing_ok=True)
 
     def _write(self) -> None:
-        moved, self._moved = self._moved, []
+        families = self._registry.collect()  # first: it tells the newest transitions
+        with self._registry.backlog.written():
+            moved, self._moved = self._moved, []
         if moved:
             self._sequence += 1
             for _, delta, pool in moved:
                 self._held[pool] += delta
             _replace(self.folder / f"{self._name}.{self._sequence:09d}.levels", orjson.dumps(moved))
             _replace(self.folder / f"{self._name}.held", orjson.dumps([self._sequence, self._held]))
-        _replace(self.folder / f"{self._name}.json", dump(self._registry.collect()))
+        _replace(self.folder / f"{self._name}.json", dump(families))
 
 
 class _Leader:

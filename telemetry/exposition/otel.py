@@ -15,15 +15,16 @@ from importlib.metadata import entry_points
 from typing import Final, cast
 
 from opentelemetry import metrics
+from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from opentelemetry.metrics import Histogram as OtelHistogram
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricExporter, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
+from opentelemetry.trace import Span, set_span_in_context
 
 from penstock.telemetry import metrics as m
 from penstock.telemetry.metrics import CATALOGUE, Metric, MetricType
-from penstock.telemetry.records import Attempt
 from penstock.telemetry.registry import Family, Histogram, Labels, Registry, cumulative
 
 logger: Final = logging.getLogger("penstock")
@@ -38,14 +39,12 @@ Rows = Callable[[Family], Iterator[Observation]]
 class OtelMetrics:
     """Our series on the app's MeterProvider, or on our own where only an OTLP endpoint is set.
 
-    The app's provider may come later than we: the API's proxies turn real then. Also an `AttemptSink`,
-    only to give a forked child a provider of its own at its first call.
+    The app's provider may come later than we: the API's proxies turn real then.
     """
 
     def __init__(self, registry: Registry, version: str) -> None:
         self._registry, self._version = registry, version
         self._own = _own_provider()
-        self._inherited = False
         self._instruments = (
             _Instruments(self._own.get_meter("penstock", version))
             if self._own is not None
@@ -56,27 +55,23 @@ class OtelMetrics:
     def close(self) -> None:
         """Send what is left by our own provider, and fall silent."""
         own, self._own = self._own, None
+        self._registry.backlog.write()
         if own is not None:
             own.shutdown()
         self._instruments.leave(self._registry)
 
-    def attempt_started(self, attempt: Attempt) -> None:
-        """Begin anew in a forked child: its series are another instance's."""
-        if self._inherited and self._own is not None:
-            self._inherited = False
-            old, self._own = self._own, _own_provider()
-            self._instruments.leave(self._registry)
-            threading.Thread(target=old.shutdown, daemon=True).start()  # it may talk to the network
-            if self._own is not None:
-                self._instruments = _Instruments(self._own.get_meter("penstock", self._version))
-                self._instruments.follow(self._registry)
-
-    def attempt_ended(self, attempt: Attempt) -> None:
-        """Do nothing: the registry has it."""
-
     def after_fork(self) -> None:
-        """Wait for the first call."""
-        self._inherited = True
+        """Give a forked child a provider of its own at its first call: its series are another instance's."""
+        if self._own is not None:
+            self._registry.backlog.note(self._renew, self._own, 0)
+
+    def _renew(self, inherited: MeterProvider) -> None:
+        threading.Thread(target=inherited.shutdown, daemon=True).start()  # it may talk to the network
+        self._instruments.leave(self._registry)
+        self._own = _own_provider()
+        if self._own is not None:
+            self._instruments = _Instruments(self._own.get_meter("penstock", self._version))
+            self._instruments.follow(self._registry)
 
 
 class _Instruments:
@@ -100,14 +95,16 @@ class _Instruments:
         if self._registry is registry:
             self._registry = None
 
-    def _record(self, metric: Metric, labels: Labels, value: float) -> None:
+    def _record(self, metric: Metric, labels: Labels, value: float, span: Span | None) -> None:
         histogram = self._histograms.get(metric.name)
         if histogram is not None and getattr(histogram, "_real_instrument", histogram) is not None:
             key = (metric.name, labels)
             attributes = self._labelled.get(key)
             if attributes is None:
                 attributes = self._labelled[key] = _attributes(metric, labels)
-            histogram.record(value, attributes)
+            # Not the current context: it is of whoever happens to write.
+            context = Context() if span is None else set_span_in_context(span, Context())
+            histogram.record(value, attributes, context)
 
     def _add(self, meter: Meter, metric: Metric) -> OtelHistogram | None:
         name, unit = otel_name(metric)
@@ -134,6 +131,7 @@ class _Instruments:
     def _read(self) -> dict[str, Family]:
         if self._registry is None:
             return {}
+        self._registry.backlog.write()  # histograms are recorded then
         if time.monotonic() - self._read_at > _FRESH_SECONDS:
             self._families = {family.metric.name: family for family in self._registry.collect()}
             self._read_at = time.monotonic()

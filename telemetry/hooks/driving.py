@@ -14,7 +14,7 @@ from penstock.telemetry.guard import quietly
 from penstock.telemetry.hooks.inside import Sent
 from penstock.telemetry.hooks.live import LiveAttempt
 from penstock.telemetry.hooks.sending import Sending
-from penstock.telemetry.interceptor import Admission
+from penstock.telemetry.interceptor import Admission, Ticket
 
 
 class Exchange(ABC):
@@ -78,11 +78,12 @@ def drive(sending: Sending, exchange: SyncExchange) -> Any:
     left: BaseException | None = None
     try:
         while True:
-            admission = _wait(sending)
-            if admission is not None and not sending.granted(admission):
-                instead = quietly(f"{exchange.name}.instead", exchange.instead, sending, admission)
-                if instead is not None:
-                    return instead
+            if sending.ticket is not None:
+                admission = _wait(sending, sending.ticket)
+                if admission is not None and not sending.granted(admission):
+                    instead = quietly(f"{exchange.name}.instead", exchange.instead, sending, admission)
+                    if instead is not None:
+                        return instead
             response = _attempt(sending, exchange)
             if response is not None:
                 return exchange.deliver(response)
@@ -90,14 +91,15 @@ def drive(sending: Sending, exchange: SyncExchange) -> Any:
         left = error
         raise
     finally:
-        quietly("sending.leave", sending.leave, left)
+        try:
+            sending.leave(left)
+        except guard.OURS as ours:
+            guard.failed("sending.leave", ours)
 
 
-def _wait(sending: Sending) -> Admission | None:
-    if sending.ticket is None:
-        return None
+def _wait(sending: Sending, ticket: Ticket) -> Admission | None:
     try:
-        return sending.ticket.wait()
+        return ticket.wait()
     except Exception as ours:  # noqa: BLE001 - the interceptor's bug is not the app's
         sending.waiting_failed(ours)
         return None
@@ -105,7 +107,11 @@ def _wait(sending: Sending) -> Admission | None:
 
 def _attempt(sending: Sending, exchange: SyncExchange) -> Any:
     """Send once; None asks to send again."""
-    live = quietly("sending.launch", sending.launch)
+    live: LiveAttempt | None = None
+    try:
+        live = sending.launch()
+    except guard.OURS as ours:
+        guard.failed("sending.launch", ours)
     try:
         with Sent(live):
             response = exchange.send(sending)
@@ -130,11 +136,12 @@ async def drive_async(sending: Sending, exchange: AsyncExchange) -> Any:
     left: BaseException | None = None
     try:
         while True:
-            admission = await _wait_async(sending)
-            if admission is not None and not sending.granted(admission):
-                instead = quietly(f"{exchange.name}.instead", exchange.instead, sending, admission)
-                if instead is not None:
-                    return instead
+            if sending.ticket is not None:
+                admission = await _wait_async(sending, sending.ticket)
+                if admission is not None and not sending.granted(admission):
+                    instead = quietly(f"{exchange.name}.instead", exchange.instead, sending, admission)
+                    if instead is not None:
+                        return instead
             response = await _attempt_async(sending, exchange)
             if response is not None:
                 return await exchange.deliver(response)
@@ -142,14 +149,15 @@ async def drive_async(sending: Sending, exchange: AsyncExchange) -> Any:
         left = error
         raise
     finally:
-        quietly("sending.leave", sending.leave, left)
+        try:
+            sending.leave(left)
+        except guard.OURS as ours:
+            guard.failed("sending.leave", ours)
 
 
-async def _wait_async(sending: Sending) -> Admission | None:
-    if sending.ticket is None:
-        return None
+async def _wait_async(sending: Sending, ticket: Ticket) -> Admission | None:
     try:
-        return await sending.ticket.wait_async()
+        return await ticket.wait_async()
     except Exception as ours:  # noqa: BLE001 - the interceptor's bug is not the app's
         sending.waiting_failed(ours)
         return None
@@ -157,7 +165,11 @@ async def _wait_async(sending: Sending) -> Admission | None:
 
 async def _attempt_async(sending: Sending, exchange: AsyncExchange) -> Any:
     """Send once; None asks to send again."""
-    live = quietly("sending.launch", sending.launch)
+    live: LiveAttempt | None = None
+    try:
+        live = sending.launch()
+    except guard.OURS as ours:
+        guard.failed("sending.launch", ours)
     try:
         with Sent(live):
             response = await exchange.send(sending)
@@ -180,8 +192,11 @@ async def _attempt_async(sending: Sending, exchange: AsyncExchange) -> Any:
 def _tapped(live: LiveAttempt | None, exchange: Exchange, response: Any) -> bool:
     if live is None:
         return False
-    if quietly(f"{exchange.name}.tap", exchange.tap, live, response):
-        return True
+    try:
+        if exchange.tap(live, response):
+            return True
+    except guard.OURS as ours:
+        guard.failed(f"{exchange.name}.tap", ours)
     quietly(f"{exchange.name}.tap", live.closed)
     return False
 

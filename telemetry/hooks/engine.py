@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -11,11 +10,11 @@ from penstock.telemetry import guard
 from penstock.telemetry.hooks.live import LiveAttempt
 from penstock.telemetry.hooks.outgoing import Outgoing
 from penstock.telemetry.interceptor import Call, Interceptor
-from penstock.telemetry.operations import CURRENT, OperationScope
+from penstock.telemetry.operations import OperationScope
 from penstock.telemetry.pools import PoolNamer
 from penstock.telemetry.prompt_marks import PromptMarks
 from penstock.telemetry.records import Attempt, AttemptSink, Operation, Task, WorkSink
-from penstock.telemetry.spans import SpanWriter, TracerSource
+from penstock.telemetry.spans import BurstSource, SpanWriter, TracerSource
 
 MAX_AGE_SECONDS: Final = 3600.0
 """A body that moved no byte for this long was lost: its attempt ends as `collected`."""
@@ -35,6 +34,7 @@ class Engine:
         attempt_sinks: Sequence[AttemptSink] = (),
         work_sinks: Sequence[WorkSink] = (),
         tracer_source: TracerSource = lambda: None,
+        burst_source: BurstSource = lambda pool: None,
         task_source: Callable[[], Task | None] = lambda: None,
         pools: PoolNamer | None = None,
         registry: Registry = REGISTRY,
@@ -47,12 +47,12 @@ class Engine:
         self.task_source = task_source
         self.pools = pools or PoolNamer()
         self.registry = registry
-        self.writer = SpanWriter(tracer_source)
+        self.writer = SpanWriter(tracer_source, burst_source)
         self.max_age_seconds = max_age_seconds
         self._marks = PromptMarks(salt if salt is not None else os.urandom(16))
         self._live: dict[int, LiveAttempt] = {}
         self._lock = threading.Lock()
-        self._reaped = time.monotonic()
+        self._reap_due_ns = 0
 
     @property
     def live(self) -> int:
@@ -63,24 +63,19 @@ class Engine:
         """Make the scope of one logical request."""
         return OperationScope(self.writer, self.work_sinks)
 
-    def pool_of(self, out: Outgoing) -> str:
-        """Name the quota that a request draws on."""
-        return self.pools.name_of(out.provider.name, out.facts.model, out.host, out.port, out.credential)
-
     def open(self, out: Outgoing, scope: OperationScope) -> Operation:
-        """Open the operation of a send, or find the one that its SDK call has opened."""
-        if scope.operation is not None:
-            return scope.operation
+        """Open the operation of a send, the first of its scope."""
+        provider, facts = out.provider.name, out.facts
         return scope.open(
             Operation(
-                provider=out.provider.name,
+                provider=provider,
                 operation=out.endpoint.operation,
-                model=out.facts.model,
-                pool=self.pool_of(out),
+                model=facts.model,
+                pool=self.pools.name_of(provider, facts.model, out.host, out.port, out.credential),
                 started_ns=scope.started_ns,
-                stream=out.facts.stream,
+                stream=facts.stream,
                 task=self.task_source(),
-                max_output_tokens=out.facts.max_output_tokens,
+                max_output_tokens=facts.max_output_tokens,
             )
         )
 
@@ -115,7 +110,8 @@ class Engine:
         live = LiveAttempt(self, scope, attempt, out.provider, out.endpoint)
         self._live[id(live)] = live
         live.start()
-        self._reap()
+        if attempt.started_ns >= self._reap_due_ns:
+            self._reap(attempt.started_ns)
         return live
 
     def landed(self, live: LiveAttempt) -> None:
@@ -129,15 +125,12 @@ class Engine:
             live.disown()
         self._live.clear()
 
-    def _reap(self) -> None:
-        now = time.monotonic()
-        if now - self._reaped < min(_REAP_EVERY_SECONDS, self.max_age_seconds):
-            return
+    def _reap(self, now_ns: int) -> None:
         if not self._lock.acquire(blocking=False):
             return
         try:
-            self._reaped = now
-            oldest_ns = time.time_ns() - int(self.max_age_seconds * 1e9)
+            self._reap_due_ns = now_ns + int(min(_REAP_EVERY_SECONDS, self.max_age_seconds) * 1e9)
+            oldest_ns = now_ns - int(self.max_age_seconds * 1e9)
             for live in list(self._live.values()):
                 if live.moved_ns < oldest_ns:
                     live.collected()
@@ -145,9 +138,3 @@ class Engine:
             guard.failed("engine.reap", error)
         finally:
             self._lock.release()
-
-
-def scope_of(engine: Engine) -> tuple[OperationScope, bool]:
-    """Find the SDK call that a send belongs to; else make a scope for this one send (then True)."""
-    current = CURRENT.get()
-    return (current, False) if current is not None else (engine.scope(), True)

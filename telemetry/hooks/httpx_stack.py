@@ -7,7 +7,6 @@ as `send` itself does; so first byte, last byte and how it ended are seen in eve
 
 from datetime import timedelta
 from functools import lru_cache, wraps
-from operator import itemgetter, methodcaller
 from types import ModuleType
 from typing import Any, Final
 
@@ -29,10 +28,6 @@ from penstock.telemetry.hooks.streams import StreamKinds
 from penstock.telemetry.interceptor import Admission, Refused, Served
 
 _EMPTY: Final[dict[str, Any]] = {}
-# Requests and answers have some 20 headers: they are copied without a Python loop.
-_FIRST: Final = itemgetter(0)
-_SECOND: Final = itemgetter(1)
-_DECODED: Final = methodcaller("decode", "latin-1")
 
 
 def patch(module: ModuleType) -> None:
@@ -93,10 +88,7 @@ class _Both(Exchange):
 
     def tap(self, live: LiveAttempt, response: Any) -> bool:
         """Read the head; put a tap into the body."""
-        raw = response.headers.raw
-        headers = dict(
-            zip(map(_header_name, map(_FIRST, raw)), map(_DECODED, map(_SECOND, raw)), strict=True)
-        )
+        headers = {_header_name(sent): value.decode("latin-1") for sent, value in response.headers.raw}
         live.head(response.status_code, headers)
         self._streams.tap(response, live, self.asynchronous, headers.get("content-encoding", ""))
         return True

@@ -7,6 +7,7 @@ attempt ended (the stream, the response's close, the garbage collector, the reap
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.context import Context
@@ -51,8 +52,8 @@ class LiveAttempt:
     """Feeds one `Attempt` record and tells the sinks."""
 
     __slots__ = (
-        "_context", "_engine", "_error_body", "_on_end", "_reader", "_scope", "_streams",
-        "attempt", "endpoint", "going", "headers", "moved_ns", "provider", "tap",
+        "_engine", "_error_body", "_on_end", "_reader", "_scope", "_streams",
+        "attempt", "context", "endpoint", "going", "headers", "moved_ns", "provider", "tap",
     )  # fmt: skip
 
     def __init__(
@@ -68,43 +69,41 @@ class LiveAttempt:
         self.endpoint = endpoint
         self.moved_ns = attempt.started_ns
         self.headers: Mapping[str, str] = {}
+        self.context: Context | None = None
+        """The OpenTelemetry context to send in; None without spans."""
         self.tap: Callable[[bytes], None] | None = None
         self._on_end: Callable[[Attempt], None] | None = None
         self._engine = engine
         self._scope = scope
-        self._context: Context | None = None
         self._reader: BodyReader | None = None
         self._error_body: bytearray | None = None
         self._streams = False
         self.going: list[None] = [None]
         """Empty once the attempt is over. A list, since taking its one element is atomic."""
 
-    @property
-    def context(self) -> Context | None:
-        """The OpenTelemetry context to send in; None without spans."""
-        return self._context
-
     def start(self) -> None:
         """Tell that the attempt is live."""
-        self._scope.attempt_started(self.attempt)
+        attempt, scope = self.attempt, self._scope
+        scope.attempt_started(attempt)
         for sink in self._engine.attempt_sinks:
             try:
-                sink.attempt_started(self.attempt)
+                sink.attempt_started(attempt)
             except guard.OURS as error:
                 guard.failed("sink.attempt_started", error)
-        self._context = self._engine.writer.attempt_started(self.attempt, self._scope.span)
+        if scope.span is not None:
+            self.context = self._engine.writer.attempt_started(attempt, scope.span)
 
     def head(self, status: int, headers: Mapping[str, str]) -> None:
         """Take the head of the answer (lower-case header names)."""
         attempt = self.attempt
         attempt.status = status
         self.headers = headers
+        attempt.unread_quota = partial(self.provider.quota, headers)
         try:
             for name in REQUEST_ID_HEADERS:
                 if name in headers:
                     attempt.request_id = headers[name]
                     break
-            attempt.quota = self.provider.quota(headers)
             if status >= 400:
                 self._error_body = bytearray()
             else:
@@ -116,9 +115,9 @@ class LiveAttempt:
 
     def moved(self) -> None:
         """Note that bytes came."""
-        self.moved_ns = time.time_ns()
+        self.moved_ns = moved_ns = time.time_ns()
         if self.attempt.first_byte_ns is None:
-            self.attempt.first_byte_ns = self.moved_ns
+            self.attempt.first_byte_ns = moved_ns
 
     def feed(self, chunk: bytes) -> None:
         """Read decoded bytes of the body as they pass."""
@@ -183,17 +182,17 @@ class LiveAttempt:
         try:
             attempt.ended_ns = time.time_ns()
             attempt.end = how
-            outcome = self._outcome(how)
-            attempt.verdict = self._verdict(attempt.end, outcome, error)
+            if self._reader is not None:
+                outcome = self._outcome(self._reader, how)
+            if outcome is None or outcome.error is not None or error is not None or attempt.end == BROKEN:
+                attempt.verdict = self._verdict(attempt.end, outcome, error)
         except guard.OURS as ours:
             guard.failed("live.end", ours)
         finally:
             self._release(outcome)
 
-    def _outcome(self, how: str) -> Outcome | None:
-        if self._reader is None:
-            return None
-        outcome = self._reader.outcome()
+    def _outcome(self, reader: BodyReader, how: str) -> Outcome:
+        outcome = reader.outcome()
         self._reader = None
         self.attempt.usage = outcome.usage
         if how == CLOSED and outcome.complete and self._streams:
@@ -242,7 +241,8 @@ class LiveAttempt:
             except guard.OURS as error:
                 guard.failed("sink.attempt_ended", error)
         try:
-            engine.writer.attempt_ended(attempt)
+            if attempt.span is not None:
+                engine.writer.attempt_ended(attempt)
             if attempt.verdict is not None:
                 log_failure(attempt)
             if self._on_end is not None:

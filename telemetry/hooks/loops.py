@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from penstock.telemetry import guard
 from penstock.telemetry.hooks.patching import active, wrap
-from penstock.telemetry.operations import CURRENT, OperationScope, enter, leave
+from penstock.telemetry.operations import CURRENT, OperationScope, leave
 
 Loop = tuple[str, str, bool]
 """Class (empty for a function of the module), name, and whether it is a coroutine function."""
@@ -94,7 +94,7 @@ def _loop(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, 
     scope = _scope()
     if scope is None:
         return wrapped(*args, **kwargs)
-    token = enter(scope)
+    token = CURRENT.set(scope)
     try:
         result = wrapped(*args, **kwargs)
     except BaseException as error:
@@ -111,7 +111,7 @@ async def _loop_async(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs
     scope = _scope()
     if scope is None:
         return await wrapped(*args, **kwargs)
-    token = enter(scope)
+    token = CURRENT.set(scope)
     try:
         result = await wrapped(*args, **kwargs)
     except BaseException as error:

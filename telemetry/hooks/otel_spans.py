@@ -6,7 +6,7 @@ A processor cannot do it: the SDK freezes a span before `_on_ending` (openteleme
 import functools
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry.trace import SpanKind
 
@@ -25,7 +25,7 @@ def patch(module: ModuleType) -> None:
 def _start(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
     def start(span: Any, start_time: int | None = None, parent_context: Any = None) -> None:
-        if active() is not None and not _of_a_call(span):
+        if not _of_a_call(span) and active() is not None:
             try:
                 span_started(span, parent_context)
             except guard.OURS as error:
@@ -38,7 +38,7 @@ def _start(original: Callable[..., None]) -> Callable[..., None]:
 def _end(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
     def end(span: Any, end_time: int | None = None) -> None:
-        if active() is not None and not _of_a_call(span):
+        if not _of_a_call(span) and active() is not None:
             try:
                 stamp(span)
             except guard.OURS as error:
@@ -51,4 +51,14 @@ def _end(original: Callable[..., None]) -> Callable[..., None]:
 def _of_a_call(span: Any) -> bool:
     """Tell our own spans of operations and attempts: nobody looks for an LLM span below them, or in them."""
     scope = getattr(span, "_instrumentation_scope", None)
-    return scope is not None and scope.name == SCOPE and span.kind is SpanKind.CLIENT
+    known = _scopes.get(id(scope))
+    if known is None:
+        if len(_scopes) >= _SCOPES:
+            _scopes.clear()
+        known = _scopes[id(scope)] = (scope, scope is not None and scope.name == SCOPE)
+    return known[1] and span.kind is SpanKind.CLIENT
+
+
+_SCOPES: Final = 256
+_scopes: Final[dict[int, tuple[Any, bool]]] = {}
+"""Each tracer's scope, by its id, and whether it is ours: every span of the app asks, and most have few."""

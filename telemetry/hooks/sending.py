@@ -22,7 +22,7 @@ from opentelemetry import context as context_api
 from penstock.classifiers import SpanKind, classify, evidence_of_response
 from penstock.providers import Rewritten, rewrite
 from penstock.telemetry import guard
-from penstock.telemetry.hooks.engine import Engine, scope_of
+from penstock.telemetry.hooks.engine import Engine
 from penstock.telemetry.hooks.live import CANCELLED, CLOSED, EOF, LiveAttempt
 from penstock.telemetry.hooks.outgoing import Outgoing
 from penstock.telemetry.interceptor import (
@@ -37,7 +37,7 @@ from penstock.telemetry.interceptor import (
     Settlement,
     Ticket,
 )
-from penstock.telemetry.operations import OperationScope
+from penstock.telemetry.operations import CURRENT, OperationScope
 from penstock.telemetry.records import Attempt, Operation
 
 T = TypeVar("T")
@@ -52,17 +52,18 @@ class Sending:
         "out", "queued_seconds", "route", "scope", "tap", "ticket",
     )  # fmt: skip
 
-    def __init__(self, engine: Engine, out: Outgoing, scope: OperationScope, own_scope: bool) -> None:
+    def __init__(self, engine: Engine, out: Outgoing) -> None:
         self.out = out
-        self.scope = scope
-        self.operation: Operation = engine.open(out, scope)
+        current = CURRENT.get()  # the SDK call that this is a part of; else it is one alone
+        self.scope = scope = OperationScope(engine.writer, engine.work_sinks) if current is None else current
+        self.operation: Operation = scope.operation or engine.open(out, scope)
         self.ticket: Ticket | None = None
         self.route: Route | None = None
         self.tap: Callable[[bytes], None] | None = None
         self.queued_seconds = 0.0
         self._engine = engine
         self._interceptor: Interceptor | None = None
-        self._own_scope = own_scope
+        self._own_scope = current is None
         self._sent_at = 0.0
         self._settled = False
         self._again = False
@@ -72,8 +73,7 @@ class Sending:
     def begin(cls, engine: Engine, out: Outgoing) -> "Sending | None":
         """Open the operation and queue the call; None where that fails."""
         try:
-            scope, own = scope_of(engine)
-            sending = cls(engine, out, scope, own)
+            sending = cls(engine, out)
         except guard.OURS as error:
             guard.failed("sending.begin", error)
             return None
@@ -208,7 +208,7 @@ class Sending:
     def leave(self, error: BaseException | None) -> None:
         """The hook is about to return to the app, or to raise."""
         try:
-            if not self._handed:
+            if self.ticket is not None and not self._handed:
                 self._settle(CLOSED if error is None or isinstance(error, Exception) else CANCELLED)
             if self._own_scope:
                 if error is None:

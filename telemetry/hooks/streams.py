@@ -28,14 +28,6 @@ class _Tap:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__dict__["_inner"], name)  # `elapsed` and what other instrumentors left there
 
-    def _passed(self, chunk: bytes) -> None:
-        try:
-            self._live.moved()
-            if self._raw_feed:
-                self._live.feed(chunk)
-        except guard.OURS as error:
-            guard.failed("tap.passed", error)
-
     def _left(self) -> None:
         """Of an error that is closed unread, take what is there."""
         live = self._live
@@ -72,10 +64,15 @@ class _SyncTap(_Tap):
         return chunks, error
 
     def __iter__(self) -> Iterator[bytes]:
-        live = self._live
+        live, raw_feed = self._live, self._raw_feed
         try:
             for chunk in self._inner:
-                self._passed(chunk)
+                try:
+                    live.moved()
+                    if raw_feed:
+                        live.feed(chunk)
+                except guard.OURS as ours:
+                    guard.failed("tap.passed", ours)
                 yield chunk
         except GeneratorExit:
             quietly("tap.closed", live.closed)
@@ -83,7 +80,10 @@ class _SyncTap(_Tap):
         except BaseException as error:
             quietly("tap.broke", live.broke, error)
             raise
-        quietly("tap.finished", live.finished)
+        try:
+            live.finished()
+        except guard.OURS as ours:
+            guard.failed("tap.finished", ours)
 
     def close(self) -> None:
         going = self._live.going
@@ -112,11 +112,16 @@ class _AsyncTap(_Tap):
         return chunks, error
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        live = self._live
+        live, raw_feed = self._live, self._raw_feed
         inner = self._inner.__aiter__()
         try:
             async for chunk in inner:
-                self._passed(chunk)
+                try:
+                    live.moved()
+                    if raw_feed:
+                        live.feed(chunk)
+                except guard.OURS as ours:
+                    guard.failed("tap.passed", ours)
                 yield chunk
         except GeneratorExit:
             quietly("tap.closed", live.closed)

@@ -20,7 +20,7 @@ from penstock.telemetry.hooks import Engine, install, uninstall
 PLACES = [
     "penstock.telemetry.hooks.engine.Engine.landed",
     "penstock.telemetry.hooks.engine.Engine.open",
-    "penstock.telemetry.hooks.engine.Engine.pool_of",
+    "penstock.telemetry.pools.PoolNamer.name_of",
     "penstock.telemetry.hooks.engine.Engine.scope",
     "penstock.telemetry.hooks.engine.Engine.start",
     "penstock.telemetry.hooks.engine.Engine._reap",
@@ -49,7 +49,7 @@ PLACES = [
     "penstock.telemetry.hooks.sending.Sending.failed",
     "penstock.telemetry.hooks.sending.Sending.launch",
     "penstock.telemetry.hooks.sending.Sending.leave",
-    "penstock.telemetry.hooks.sending.scope_of",
+    "penstock.telemetry.hooks.sending.OperationScope",
     "penstock.telemetry.hooks.streams.StreamKinds.tap",
     "penstock.telemetry.hooks.streams._Tap._left",
     "penstock.telemetry.operations.OperationScope.attempt_ended",

@@ -3,11 +3,16 @@
 import random
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from penstock.providers import Usage
 from penstock.telemetry import metrics as m
+from penstock.telemetry import semconv as names
 from penstock.telemetry.burst_watch import BurstWatch
 from penstock.telemetry.bursts import BurstCause, BurstDetector, BurstKind, CacheCall
+from penstock.telemetry.spans import SpanWriter
 
 SECOND = 1_000_000_000
 
@@ -88,17 +93,26 @@ def test_a_burst_is_counted_logged_and_marked(stage, rate_limited, caplog):
             stage.clock.tick(1)
             cached = 0 if rng.random() < rate else 900
             stage.end(attempt, usage=Usage(input=1000, output=10, cache_read=cached))
-            watch.attempt_ended(attempt)
         for attempt in held:
             stage.end(attempt)
 
     calls(300, 0.05)
     assert stage.registry.value(m.CACHE_BURSTS, ("openai:gpt-5", "miss")) == 0
+    assert watch.burst("openai:gpt-5") is None
     calls(50, 1.0)
-    refused = stage.send()
-    stage.end(refused, rate_limited)
-    watch.attempt_ended(refused)
+    stage.end(stage.send(), rate_limited)
+    provider, exporter = TracerProvider(), InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    writer = SpanWriter(lambda: provider.get_tracer("t"), watch.burst)
+    inside = stage.send()
+    writer.attempt_started(inside, writer.operation_started(inside.operation))
+    writer.attempt_ended(inside)
+    stage.end(inside)
+    (marked,) = exporter.get_finished_spans()
+    assert marked.attributes[names.CACHE_BURST] == "miss"
+    assert marked.attributes[names.CACHE_BURST_CAUSE] == "eviction"
     calls(60, 0.0)
+    assert watch.burst("openai:gpt-5") is None
     assert stage.registry.value(m.CACHE_BURSTS, ("openai:gpt-5", "miss")) == 1
     assert stage.registry.value(m.CACHE_BURST_TOKENS, ("openai:gpt-5",)) > 30_000
     assert "cache burst began kind=miss pool=openai:gpt-5 cause=eviction" in caplog.text

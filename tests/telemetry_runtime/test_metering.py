@@ -112,9 +112,7 @@ def test_a_task_counts_what_its_parts_do(stage):
 
 
 def test_a_tool_failure_is_class_tool(stage, rate_limited):
-    from dataclasses import replace
-
-    verdict = replace(rate_limited, error_class=ErrorClass.TOOL)
+    verdict = rate_limited._replace(error_class=ErrorClass.TOOL)
     stage.metering.tool_ended(ToolCall(name="search", started_ns=stage.clock(), verdict=verdict))
     assert stage.registry.value(m.TOOLS, ("search", "tool")) == 1
     assert series(stage.registry, m.TOOLS)[("search", "ok")] == 0.0

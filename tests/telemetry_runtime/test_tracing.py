@@ -28,7 +28,9 @@ def provider(monkeypatch):
     made = TracerProvider(shutdown_on_exit=False)
     made.seen = Seen()
     made.add_span_processor(SimpleSpanProcessor(made.seen))
-    made.set = lambda: monkeypatch.setattr(trace, "get_tracer_provider", lambda: made)
+    made.set = lambda: monkeypatch.setattr(
+        trace, "_TRACER_PROVIDER", made
+    )  # as `set_tracer_provider`, but for once
     yield made
     made.shutdown()
 
