@@ -2,13 +2,14 @@
 
 An attempt is a part of an operation, whose span the app's own tracing often has opened already. So the
 arms with spans send inside an LLM span of the app's, which Penstock adopts: what is added is one attempt
-with its span and its metrics. Body parsing is what is saved where the provider's module reads neither
-request nor answer.
+with its span and its metrics, and what it says on the span above it. The bare arm writes just these: one
+span round the same send, and the same attributes on both. Body parsing is what is saved where the
+provider's module reads neither request nor answer.
 """
 
 import functools
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Final
 
 import orjson
 from opentelemetry import context, trace
@@ -18,7 +19,7 @@ from opentelemetry.trace import SpanKind, Tracer
 from benchmarks.overhead import app
 from benchmarks.overhead.arms import penstock, provider
 from benchmarks.overhead.paired import CONTROL, Call, Calls, Setup
-from penstock.providers import Outcome, RequestFacts, Usage
+from penstock.providers import REGISTRY, BodyReader, Endpoint, Outcome, RequestFacts, Usage
 from penstock.providers.openai import OpenAICompatible
 
 SEND: Final = "one send of the HTTP client"
@@ -58,6 +59,16 @@ _TAIL: Final = {
 }
 
 
+_ABOVE: Final = {
+    "penstock.span.kind": "operation",
+    "penstock.pool": "openai:gpt-5",
+    "penstock.attempts": 1,
+    "penstock.dedupe": "owner",
+    "penstock.trust": "primary",
+}
+"""What an attempt says on the span that it adopts."""
+
+
 def bare_span(tracer: Tracer, inside: Callable[[], object]) -> None:
     """Write one span as an attempt's is written: some attributes at its start, the others at its end."""
     with tracer.start_as_current_span("attempt gpt-5", kind=SpanKind.CLIENT, attributes=_HEAD) as span:
@@ -92,14 +103,16 @@ def _calls() -> Calls:
     return {SEND: lambda: client.send(request), CALL: app.calls(None)["small, plain"]}
 
 
-def _each_in_span(tracer: Tracer, calls: Calls) -> Calls:
-    """Make each call in an LLM span, all of them in one trace, as below a server's request."""
+def _each_in_span(tracer: Tracer, calls: Calls, above: Mapping[str, str | int] | None = None) -> Calls:
+    """Make each call in an LLM span, which is told `above`; all in one trace, as below a server's request."""
     context.attach(trace.set_span_in_context(tracer.start_span("POST /ask")))
 
     def inside(call: Call) -> Call:
         def made() -> None:
-            with tracer.start_as_current_span("chat gpt-5", kind=SpanKind.CLIENT, attributes=_LLM):
+            with tracer.start_as_current_span("chat gpt-5", kind=SpanKind.CLIENT, attributes=_LLM) as span:
                 call()
+                if above is not None:
+                    span.set_attributes(above)
 
         return made
 
@@ -113,7 +126,7 @@ def _in_app_spans() -> Calls:
 def _in_bare_spans() -> Calls:
     tracer = provider().get_tracer("app")
     spans = {name: functools.partial(bare_span, tracer, call) for name, call in _calls().items()}
-    return _each_in_span(tracer, spans)
+    return _each_in_span(tracer, spans, _ABOVE)
 
 
 def _sensed(sampler: Sampler | None, *, unread: bool = False) -> Calls:
@@ -136,8 +149,20 @@ class _Unread:
         return self._outcome
 
 
-def _read_nothing() -> None:
+class UnreadWire(OpenAICompatible):
+    """OpenAI's wire, whose bodies nobody reads."""
+
+    __slots__ = ()
     facts = RequestFacts(model="gpt-5")
-    patched: Any = OpenAICompatible
-    patched.request = lambda self, endpoint, body: facts
-    patched.reader = lambda self, endpoint, content_type: _Unread()
+
+    def request(self, endpoint: Endpoint, body: bytes) -> RequestFacts | None:
+        """Know already."""
+        return self.facts
+
+    def reader(self, endpoint: Endpoint, content_type: str) -> BodyReader:
+        """Know already."""
+        return _Unread()
+
+
+def _read_nothing() -> None:
+    REGISTRY.add_host("api.openai.com", UnreadWire())

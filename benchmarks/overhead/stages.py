@@ -4,8 +4,11 @@ Tight loops keep everything in the processor's caches: the same code costs about
 SDK's own work, and so does the span. The shares are what counts here.
 """
 
+import copy
 import gc
+import itertools
 import time
+from collections.abc import Mapping
 from typing import Final
 
 import httpx2
@@ -13,8 +16,9 @@ import orjson
 
 from benchmarks.overhead import app
 from benchmarks.overhead.arms import provider
-from benchmarks.overhead.attempts import bare_span
+from benchmarks.overhead.attempts import UnreadWire, bare_span
 from benchmarks.overhead.paired import Call
+from penstock.providers import Registry as Wires
 from penstock.providers import lookup
 from penstock.telemetry.burst_watch import BurstWatch
 from penstock.telemetry.hooks import Engine
@@ -27,7 +31,7 @@ from penstock.telemetry.registry import Registry
 from penstock.telemetry.spans import SpanWriter
 
 _PATH: Final = "/v1/chat/completions"
-_BLOCKS, _TIMES = 200, 25
+_BLOCKS, _TIMES = 100, 128  # as many as a batch of notes: each block writes some
 
 
 def run() -> dict[str, float]:
@@ -110,30 +114,66 @@ def _stages() -> dict[str, Call]:
         "open the operation": lambda: Sending.begin(engine, out),
         "launch: records, prompt mark": launched,
         "mark the send as ours": marked,
-        "head of the answer: status, request id, quota": lambda: live.head(200, head),
+        "head of the answer: status, request id": lambda: live.head(200, head),
         "  the answer's body": answered,
         "launch and end": ended,
         **_sinks(live.attempt),
+        "all of it, one after the other": _whole(url, sent, head),
+        "for a span: the quota headers": lambda: wire.quota(head),
         **_spans(live.attempt),
     }
+
+
+def _whole(url: httpx2.URL, sent: Mapping[str, str], head: Mapping[str, str]) -> Call:
+    """Make a whole attempt without a span, its bodies unread: all but the frames of an HTTP client's hook."""
+    registry = Registry()
+    metering = Metering(registry)
+    BurstWatch(registry, metering)
+    wires = Wires()
+    wires.add_host(url.host, UnreadWire())
+    engine = Engine(attempt_sinks=(metering,), work_sinks=(metering,), registry=wires)
+    answer = b"{}"
+
+    def whole() -> None:
+        found = engine.registry.lookup(url.host, url.path)
+        assert found is not None
+        out = describe(
+            engine.registry, found, host=url.host, port=url.port, path=url.path, headers=sent, body=answer,
+            timeout_seconds=None,
+        )  # fmt: skip
+        assert out is not None
+        sending = Sending.begin(engine, out)
+        assert sending is not None
+        live = sending.launch()
+        assert live is not None
+        with Sent(live):
+            pass
+        live.head(200, head)
+        live.moved()
+        live.feed(answer)
+        live.finished()
+        sending.leave(None)
+
+    return whole
 
 
 def _sinks(attempt: Attempt) -> dict[str, Call]:
     registry = Registry()
     metering = Metering(registry)
-    bursts = BurstWatch(registry, metering)
+    BurstWatch(registry, metering)
+    operation = attempt.operation
+
+    several = itertools.cycle([copy.copy(attempt) for _ in range(_TIMES)])
 
     def counted() -> None:
+        attempt = next(several)
         attempt.started_ns = time.time_ns()
         metering.attempt_started(attempt)
-        attempt.ended_ns = time.time_ns()
+        attempt.ended_ns = operation.ended_ns = time.time_ns()
         metering.attempt_ended(attempt)
+        metering.operation_ended(operation)
 
-    return {
-        "metrics and levels of the attempt": counted,
-        "metrics of the operation": lambda: metering.operation_ended(attempt.operation),
-        "cache bursts": lambda: bursts.attempt_ended(attempt),
-    }
+    return {"metrics, levels, bursts: notes, written in batches": counted}
 
 
 def _spans(attempt: Attempt) -> dict[str, Call]:
