@@ -36,8 +36,8 @@ def main(argv: list[str] | None = None) -> int:
                 draw(options.plots, row, result)
         results += rows
         show(scenario, rows)
-    if options.json:
-        options.json.write_text(json.dumps({"results": results}, indent=1) + "\n")
+        if options.json:  # after each: a run of many scenarios takes hours
+            options.json.write_text(json.dumps({"results": results}, indent=1) + "\n")
     weak = {row["scenario"] for row in results if row.get("oracle_over_bound", 1.0) < WEAK_ORACLE}
     if weak:
         print(f"weak oracle (below {WEAK_ORACLE} of the bound): {', '.join(sorted(weak))}", file=sys.stderr)
