@@ -55,7 +55,7 @@ def concurrency(spans: Spans, by: Sequence[str] = GROUPS) -> Answer:
         for row in _members(spans, by)
     ]
     groups.sort(key=lambda group: (-group["max"], [str(group[name]) for name in by]))
-    total = figures(_levels(spans, ()).get(0, {}))
+    total = figures((_levels(spans, ()) if by else held).get(0, {}))
     data = {"groups": groups, "total": total, "quality": spans.quality}
     lines = [
         f"live calls: p50 {total['p50']}, p95 {total['p95']}, p99 {total['p99']}, max {total['max']}; "

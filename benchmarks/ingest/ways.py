@@ -8,7 +8,7 @@ way, and all the cores there are.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 KEYS: Final = (
     "gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "gen_ai.response.model",
@@ -128,11 +128,24 @@ def pyarrow(path: Path, folder: Path) -> Path:
 
 
 def polars(path: Path, folder: Path) -> Path:
-    """Use polars' line reader; attributes are spread over rows and gathered by key."""
+    """Use polars' line reader with a schema; attributes are spread over rows and turned into columns."""
     import polars as pl
 
+    text = pl.String
+    value = pl.Struct({
+        "stringValue": text, "intValue": text, "doubleValue": pl.Float64, "boolValue": pl.Boolean,
+        "arrayValue": pl.Struct({"values": pl.List(pl.Struct({"stringValue": text}))}),
+    })  # fmt: skip
+    pairs = pl.List(pl.Struct({"key": text, "value": value}))
+    span = pl.Struct({
+        "traceId": text, "spanId": text, "parentSpanId": text, "name": text, "kind": pl.Int64,
+        "startTimeUnixNano": text, "endTimeUnixNano": text,
+        "status": pl.Struct({"code": pl.Int64, "message": text}), "attributes": pairs,
+        "events": pl.List(pl.Struct({"name": text, "timeUnixNano": text, "attributes": pairs})),
+    })  # fmt: skip
+    scopes = pl.List(pl.Struct({"spans": pl.List(span)}))
     spans = (
-        pl.read_ndjson(path, infer_schema_length=None)
+        pl.read_ndjson(path, schema={"resourceSpans": pl.List(pl.Struct({"scopeSpans": scopes}))})
         .select(
             pl.col("resourceSpans")
             .explode()
@@ -145,16 +158,13 @@ def polars(path: Path, folder: Path) -> Path:
         .unnest("s")
         .with_row_index("row")
     )
-    pairs = spans.select("row", "attributes").explode("attributes").unnest("attributes")
-    gathered: list[Any] = [
-        pl.col("value").filter(pl.col("key") == key).first().alias("input_tokens" if key == TOKENS else key)
-        for key in KEYS
-    ]
-    whole = spans.join(pairs.group_by("row").agg(gathered), on="row", how="left")
+    flat = spans.select("row", "attributes").explode("attributes").unnest("attributes")
+    columns = flat.filter(pl.col("key").is_in(list(KEYS))).pivot(
+        on="key", index="row", values="value", aggregate_function="first"
+    )
+    tokens = pl.col(TOKENS).struct.field("intValue").cast(pl.Int64).alias("input_tokens")
     target = folder / "spans.parquet"
-    whole.with_columns(
-        pl.col("input_tokens").struct.field("intValue").cast(pl.Int64).alias("input_tokens")
-    ).write_parquet(target, compression="zstd")
+    spans.join(columns, on="row", how="left").with_columns(tokens).write_parquet(target, compression="zstd")
     return target
 
 
