@@ -27,21 +27,21 @@ def lines(pieces: Iterable[bytes], start: int = 0) -> Iterator[Chunk]:
     """Yield chunks of whole lines. A line above `LARGEST_RECORD` is skipped in bounded memory."""
     rest, offset, skipped = b"", start, 0
     for block in _blocks(pieces):
-        data = rest + block
         if skipped:
-            cut = data.find(b"\n") + 1
-            skipped += cut or len(data)
-            rest = b""
+            cut = block.find(b"\n") + 1
+            skipped += cut or len(block)
             if not cut:
                 continue
             yield Chunk(b"", offset, oversized=skipped)
             offset += skipped
-            skipped, data = 0, data[cut:]
-        cut = data.rfind(b"\n") + 1
-        if cut:
-            yield Chunk(data[:cut], offset)
-            offset += cut
-        rest = data[cut:]
+            skipped, block = 0, block[cut:]
+        if cut := block.rfind(b"\n") + 1:
+            data = b"".join((rest, memoryview(block)[:cut]))
+            yield Chunk(data, offset)
+            offset += len(data)
+            rest = block[cut:]
+        else:
+            rest += block
         if len(rest) > LARGEST_RECORD:
             skipped, rest = len(rest), b""
     if skipped:
