@@ -150,10 +150,14 @@ class Meter:
         if mark.epoch == self._epoch or amount < 0:
             self.level = min(self.depth, self.level + amount)
 
-    def drawn_elsewhere(self, amount: float) -> None:
-        """Take off what others are known to have drawn: no header has to tell it."""
-        self.level -= amount
-        self._corrected -= amount
+    def drawn_elsewhere(self, amount: float, held: float) -> None:
+        """Take off what others are known to have drawn: no header has to tell it.
+
+        `held` is what all of them know to be left: who seldom sends, and so seldom hears, drifts no lower.
+        """
+        change = max(self.level - amount, min(held, self.depth)) - self.level
+        self.level += change
+        self._corrected += change
 
     def observe(self, mark: Mark | None, window: Window, now: float, *, refused: bool) -> None:
         """Learn from the headers of the answer to the call that carries `mark`."""

@@ -163,8 +163,8 @@ class Mirror:
             costs["output_tokens"] = declared if self.output.use_reserved else expected
         return costs
 
-    def sent_elsewhere(self, dimension: str, amount: float) -> None:
-        """Count what other processes of the fleet drew from one dimension."""
+    def sent_elsewhere(self, dimension: str, amount: float, held: float) -> None:
+        """Count what other processes of the fleet drew from one dimension, of which so much is left."""
         shadows: dict[str, list[Meter | None]] = {
             "requests": [self.requests],
             "tokens": [self.tokens.reserving, self.tokens.metered] if self.tokens else [],
@@ -173,7 +173,7 @@ class Mirror:
         }
         for meter in shadows.get(dimension, ()):
             if meter is not None:
-                meter.drawn_elsewhere(amount)
+                meter.drawn_elsewhere(amount, held)
 
     def charge(self, call: Charged, now: float) -> None:
         """Count a send, once anything is known."""

@@ -8,7 +8,7 @@ share goes on by itself at 0.9 of the rate that was last its own, behind the poo
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from math import ceil, inf
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -43,11 +43,12 @@ class Standing(IntEnum):
 
 @dataclass(slots=True)
 class Loan:
-    """What one live call was lent, per dimension, and what the fleet's bucket held then."""
+    """What one live call was lent, per dimension, and what the fleet's bucket, of this birth, held then."""
 
     costs: dict[str, float]
-    held: Mapping[str, float] | None = None
-    corrected: Mapping[str, float] = field(default_factory=dict)
+    born: str
+    held: Mapping[str, float] | None
+    corrected: Mapping[str, float]
 
 
 class Share:
@@ -74,6 +75,9 @@ class Share:
         self._elsewhere = 0
         self._held: Mapping[str, float] = {}
         self._corrected: Mapping[str, float] = {}
+        self._errors: Mapping[str, float] = {}
+        self._born = ""
+        """Names the bucket that the store keeps: another one after it has forgotten everything."""
         self._taken_at = -inf
         self._tight = False
         self._asked = 0
@@ -130,7 +134,7 @@ class Share:
         for name, cost in costs.items():
             self._spent[name] += cost
         fresh = now - self._taken_at <= _FRESH_SECONDS
-        entry.loan = Loan(costs, self._held if fresh else None, self._corrected)
+        entry.loan = Loan(costs, self._born, self._held if fresh else None, self._corrected)
         if self._lent > 0:
             self._lent -= 1
         if self._alone is not None:
@@ -141,7 +145,7 @@ class Share:
         loan = entry.loan
         if loan is None:
             return
-        if quota is not None and loan.held is not None:
+        if quota is not None and loan.held is not None and loan.born == self._born:
             for name, window in _windows(quota):
                 if name in loan.held and window.remaining is not None:
                     self._seen[name] = (window.remaining, loan.held[name], loan.corrected.get(name, 0.0))
@@ -208,6 +212,7 @@ class Share:
             "admitted": self._admitted,
             "spent": dict(self._spent),
             "facts": self._facts(now),
+            "born": self._born,
             "seen": seen,
             "cost": self._next_costs(),
             "demand": demand,
@@ -244,14 +249,18 @@ class Share:
         self._lent = int(reply["granted"])
         self._slots = reply["slots"] if reply["slots"] >= 0 else inf
         self._own_slots = reply["own_slots"] if reply["slots"] >= 0 else inf
+        if reply["born"] != self._born:
+            self._born = reply["born"]
+            self._seen.clear()
         self._held, self._corrected = _map(reply["held"]), _map(reply["corrected"])
+        self._errors = _map(reply["errors"])
         self._taken_at = now
         self._tight = bool(reply["tight"])
         self.members = int(reply["members"])
         self._elsewhere = max(0, int(reply["live"]) - len(pool.live))
         self.rate_per_second = float(reply["rate"])
         for name, amount in _map(reply["elsewhere"]).items():
-            pool.mirror.sent_elsewhere(name, amount)
+            pool.mirror.sent_elsewhere(name, amount, self._held[name])
         self._obey(reply, now)
         self.levels = (reply["levels"], reply["call_seconds"]) if "levels" in reply else None
         busy = self._asked or pool.live or now - self._sent_at < _IDLE_SECONDS
@@ -287,8 +296,8 @@ class Share:
                 probing = Probing(*reply["probing"]) if reply["probing"] else None
                 pool.cap.recall(float(reply["cap"]), now, probing)
 
-    def _facts(self, now: float) -> dict[str, tuple[float, float, float, float, float]]:
-        """Tell the dimensions, and of their levels what is left for sure, if the store has forgotten them."""
+    def _facts(self, now: float) -> dict[str, tuple[float, float, float, float, float, float]]:
+        """Tell the dimensions; to a store that forgot them, what is left for sure and how wrong it was."""
         facts = self.pool.quota_facts(now)
         seconds = now - self._taken_at
         earning = 1 - ALONE if self.standing is Standing.LOST else 1.0
@@ -298,7 +307,7 @@ class Share:
                 continue  # a new window has begun since
             earned = 0.0 if period else earning * rate * seconds
             facts[name] = (rate, depth, min(level, self._held[name] + earned), period, left)
-        return facts
+        return {name: (*fact, self._errors.get(name, 0.0)) for name, fact in facts.items()}
 
     def _demand(self) -> list[tuple[int, str, int]]:
         waiting = len(self.pool.queue)

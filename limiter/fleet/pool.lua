@@ -23,7 +23,7 @@ local report = cjson.decode(ARGV[1])
 
 local function fresh()
   return {
-    at = now, dims = {}, live = 0, busy = 0, slots = 0, cap = -1, cap_epoch = 0, probing = {}, short_at = 0, short = '',
+    at = now, born = clock[1] .. '.' .. clock[2], dims = {}, live = 0, busy = 0, slots = 0, cap = -1, cap_epoch = 0, probing = {}, short_at = 0, short = '',
     gate = 0, gate_open = true, probe_at = 0, parked = 0, refused_at = 0, demand = {}, queued = 0,
     expect = 0, expect_until = 0, ready = 0, calls = 0, publisher = '', levels = {}, level_seconds = 0, call_seconds = 0,
     pace = {rate = START, level = 1, w = 0, grown = 0, busy = now, cut = 0, anchor = 0, delivered = 0,
@@ -33,6 +33,7 @@ end
 
 local packed = redis.call('GET', KEYS[1])
 local S = packed and cmsgpack.unpack(packed) or fresh()
+S.born = S.born or ''          -- written by an earlier script
 local P = S.pace
 
 -- Demand: calls that wait, by rank and tenant; a member's part of it is taken out before it tells anew.
@@ -120,10 +121,10 @@ end
 -- What members learnt from headers or were told by their users: a dimension's rate, depth and kind. One who
 -- `returns` may have sent unheard, and knows how little may be left.
 local function learn(name, fact, returns)
-  local rate, depth, level, period, left = fact[1], fact[2], fact[3], fact[4], fact[5]
+  local rate, depth, level, period, left, err = fact[1], fact[2], fact[3], fact[4], fact[5], fact[6]
   local dim = S.dims[name]
   if not dim then
-    dim = {rate = rate, depth = depth, level = level, period = 0, reset = 0, err = 0, corrected = 0,
+    dim = {rate = rate, depth = depth, level = level, period = 0, reset = 0, err = err, corrected = 0,
            held = 0, total = 0}
     S.dims[name] = dim
   elseif abs(dim.rate - rate) > 0.001 * rate or dim.period ~= period or depth <= 1 then
@@ -136,7 +137,8 @@ local function learn(name, fact, returns)
   if period > 0 then dim.reset = now + left end
 end
 
--- A header tells what was left when its call was sent; the member told what this script held true then.
+-- A header tells what was left when its call was sent; the member told what this script held true then. What
+-- it held true of a bucket that was forgotten since says nothing of this one.
 local function correct(name, seen)
   local dim = S.dims[name]
   if not dim then return end
@@ -289,11 +291,11 @@ local function lend_slots(member, wanted, part)
 end
 
 local function estimates()
-  local held, corrected = {}, {}
+  local held, corrected, errors = {}, {}, {}
   for name, dim in pairs(S.dims) do
-    held[name], corrected[name] = dim.level + dim.held, dim.corrected
+    held[name], corrected[name], errors[name] = dim.level + dim.held, dim.corrected, dim.err
   end
-  return held, corrected
+  return held, corrected, errors
 end
 
 local function save()
@@ -363,7 +365,9 @@ end
 if not before and report.of > 1 then S.expect, S.expect_until = report.of, now + TTL end
 S.calls = S.calls + sent
 for name, dim in pairs(S.dims) do member.totals[name] = dim.total end
-for name, seen in pairs(report.seen) do correct(name, seen) end
+if report.born == S.born then
+  for name, seen in pairs(report.seen) do correct(name, seen) end
+end
 close_gate()
 if report.cap_epoch == S.cap_epoch and report.cap ~= S.cap then
   S.cap, S.cap_epoch, S.probing = report.cap, S.cap_epoch + 1, report.probing
@@ -441,14 +445,15 @@ if report.queued > grant then
   again = max(slots >= 0 and 0.1 or 0.05, min(again, turn_seconds(dues, stock, flow, member)))
 end
 again = max(again, min(1, members / ASKED))
-local held, corrected = estimates()
+local held, corrected, errors = estimates()
 save()
 local rate = min(fleet_rate(), flow)
 local reply = {
-  at = now, granted = grant + spare, slots = slots, held = held, corrected = corrected, elsewhere = elsewhere, again = again,
+  at = now, granted = grant + spare, slots = slots, held = held, corrected = corrected, errors = errors, elsewhere = elsewhere,
+  again = again,
   own_slots = slots >= 0 and 0.2 * S.cap / members + 0.8 * slots or -1,
   gate = max(0, S.gate - now), parked = max(0, S.parked - now), cap = S.cap, cap_epoch = S.cap_epoch, probing = S.probing or {},
-  members = members, live = S.busy, tight = S.queued > 0, new = not packed,
+  members = members, live = S.busy, tight = S.queued > 0, new = not packed, born = S.born,
   rate = rate * (0.2 / members + 0.8 * (S.queued > 0 and part or 1 / members)),
 }
 if S.publisher == report.id then

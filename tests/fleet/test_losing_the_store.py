@@ -7,7 +7,7 @@ import pytest
 
 from penstock.limiter import PoolSettings
 from penstock.limiter.fleet import Standing
-from penstock.simulator.scenario import Pool
+from penstock.simulator.scenario import Event, Neighbour, Pool
 from penstock.telemetry.interceptor import Granted
 
 RATE = 500 / 60
@@ -63,6 +63,20 @@ def test_a_store_that_forgot_everything_learns_it_again(world, redis_server):
     assert sent >= 0.95 * RATE * 60
     assert crowd.tally.refused - before <= 60 * sent / 1000
     assert crowd.look()["members"] == 20
+
+
+def test_what_headers_said_of_a_forgotten_bucket_is_forgotten(world, redis_server):
+    """Corrections add up while a neighbour takes half the quota: told to another bucket they are a debt."""
+    neighbour = Event(10.0, {}, neighbour=Neighbour(share=0.5, on_seconds=1000.0, off_seconds=0.0))
+    crowd = world([Pool(events=(neighbour,))], agents=60)
+    crowd.run(200.0)
+    before = crowd.tally.refused
+    redis_server.client.flushall()
+    crowd.run(30.0)
+    sends = [at for at in crowd.tally.sends if at >= 199.0]
+    assert max(later - at for at, later in pairwise(sends)) < 3.0
+    assert len(sends) >= 0.85 * RATE / 2 * 31
+    assert crowd.tally.refused - before <= 60 * len(sends) / 1000
 
 
 def test_a_failover_that_lost_writes_does_little(world, redis_server):
