@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import signal
+import sqlite3
 import sys
 import time
 from pathlib import Path
@@ -89,7 +90,7 @@ async def agent(names: "itertools.count[int]", name: str, books: Books, client: 
                 books.done.add(task)
             except penstock.OutcomeUnknown as unknown:  # a kill fell between the payment and its record
                 penstock.resolve(ledger, unknown.key, done=books.paid(task), result=task)
-            except openai.OpenAIError:
+            except (openai.OpenAIError, sqlite3.OperationalError):  # or a worker hangs that holds the ledger
                 await asyncio.sleep(0.2)
 
 
@@ -113,12 +114,17 @@ async def main() -> None:
     async with openai.AsyncOpenAI(timeout=30) as client:
         agents = [asyncio.create_task(agent(names, name, books, client)) for _ in range(AGENTS)]
         ended = asyncio.Event()
+        for one in agents:  # none may stop on its own unnoticed
+            one.add_done_callback(lambda done: None if done.cancelled() else ended.set())
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
         obeying = asyncio.create_task(obey(folder, name, clock, agents))
         await ended.wait()
         for one in [*agents, obeying]:
             one.cancel()
         await asyncio.wait([*agents, obeying])
+        for one in agents:
+            if not one.cancelled():
+                one.result()
 
 
 if __name__ == "__main__":
