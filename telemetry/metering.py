@@ -311,9 +311,10 @@ class Metering:
             if attempt.usage is not None:
                 _count_usage(names, attempt.usage)
         if registry.mirror is not None:
-            registry.mirror(m.ATTEMPT_SECONDS, (names.pool, outcome), seconds, attempt.span)
+            span = attempt.span.get_span_context() if attempt.span is not None else None
+            registry.mirror(m.ATTEMPT_SECONDS, (names.pool, outcome), seconds, span)
             if first is not None:
-                registry.mirror(m.FIRST_BYTE, (names.pool,), first, attempt.span)
+                registry.mirror(m.FIRST_BYTE, (names.pool,), first, span)
 
     def _count_operation(self, operation: Operation) -> None:
         names = self._names(operation.provider, operation.pool, operation.model)

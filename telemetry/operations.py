@@ -49,7 +49,7 @@ class OperationScope:
                 operation.task.operations += 1
             self.span = self._writer.operation_started(operation)
             if self.span is not None:
-                operation.span = self.span.span
+                operation.span = self.span.span.get_span_context()
         return self.operation
 
     def attempt_started(self, attempt: Attempt) -> None:

@@ -14,7 +14,7 @@ from penstock.providers import Quota, Usage
 from penstock.telemetry import guard
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import Span
+    from opentelemetry.trace import Span, SpanContext
 
 
 class Lineage(Protocol):
@@ -76,8 +76,8 @@ class Operation:
     trust: str | None = None
     trust_reason: str | None = None
     fallback_from: str | None = None
-    span: "Span | None" = field(default=None, repr=False)
-    """Its own span, or the one that describes it."""
+    span: "SpanContext | None" = field(default=None, repr=False)
+    """Names its own span, or the one that describes it: that one holds this record, and is not held by it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -121,7 +121,10 @@ class Attempt:
         read = self.unread_quota
         if read is not None:
             self.unread_quota = None
-            self._quota = guard.quietly("attempt.quota", read)
+            try:
+                self._quota = read()
+            except guard.OURS as error:
+                guard.failed("attempt.quota", error)
         return self._quota
 
     @quota.setter

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final
 
-from opentelemetry.trace import Span, get_current_span
+from opentelemetry.trace import SpanContext, get_current_span
 
 from penstock.telemetry.backlog import Backlog
 from penstock.telemetry.metrics import CATALOGUE, Metric, MetricType
@@ -65,7 +65,7 @@ Value = float | Histogram
 """A series as it is read."""
 Series = Cell | Histogram
 """A series as it is written."""
-Mirror = Callable[[Metric, Labels, float, Span | None], None]
+Mirror = Callable[[Metric, Labels, float, SpanContext | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class Registry:
         with self.lock:
             self.histogram(metric, labels).add(bisect_left(metric.buckets, value), value)
         if self.mirror is not None:
-            self.mirror(metric, labels, value, get_current_span())
+            self.mirror(metric, labels, value, get_current_span().get_span_context())
 
     def cell(self, metric: Metric, labels: Labels) -> Cell:
         """Find a counter's or gauge's series, or make it. Hold `lock`."""

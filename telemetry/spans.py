@@ -231,15 +231,13 @@ def _attempt_facts(attempt: Attempt) -> Attributes:
         attributes[names.FALLBACK_FROM] = attempt.fallback_from
     if attempt.retry_owner is not None:
         attributes[names.RETRY_OWNER] = attempt.retry_owner
+    if attempt.end is not None:
+        attributes[names.END] = attempt.end
     _answer_facts(attributes, attempt)
     return attributes
 
 
 def _answer_facts(attributes: Attributes, attempt: Attempt) -> None:
-    if attempt.end is not None:
-        attributes[names.END] = attempt.end
-    if attempt.verdict is None:
-        trust_tail(attributes, attempt)
     if attempt.status is not None:
         attributes[names.HTTP_STATUS] = attempt.status
     if attempt.first_byte_ns is not None:
@@ -251,7 +249,9 @@ def _answer_facts(attributes: Attributes, attempt: Attempt) -> None:
     quota = attempt.quota
     if quota is not None:
         _windows(attributes, quota)
-    if attempt.verdict is not None:
+    if attempt.verdict is None:
+        trust_tail(attributes, attempt)
+    else:
         verdict_tail(attributes, attempt.verdict)
         attributes[names.ERROR_TYPE] = _error_type(attempt.status, attempt.verdict)
 

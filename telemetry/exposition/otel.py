@@ -21,7 +21,7 @@ from opentelemetry.metrics import Histogram as OtelHistogram
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricExporter, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.trace import Span, set_span_in_context
+from opentelemetry.trace import NonRecordingSpan, SpanContext, set_span_in_context
 
 from penstock.telemetry import metrics as m
 from penstock.telemetry.metrics import CATALOGUE, Metric, MetricType
@@ -95,7 +95,7 @@ class _Instruments:
         if self._registry is registry:
             self._registry = None
 
-    def _record(self, metric: Metric, labels: Labels, value: float, span: Span | None) -> None:
+    def _record(self, metric: Metric, labels: Labels, value: float, span: SpanContext | None) -> None:
         histogram = self._histograms.get(metric.name)
         if histogram is not None and getattr(histogram, "_real_instrument", histogram) is not None:
             key = (metric.name, labels)
@@ -103,7 +103,7 @@ class _Instruments:
             if attributes is None:
                 attributes = self._labelled[key] = _attributes(metric, labels)
             # Not the current context: it is of whoever happens to write.
-            context = Context() if span is None else set_span_in_context(span, Context())
+            context = Context() if span is None else set_span_in_context(NonRecordingSpan(span), Context())
             histogram.record(value, attributes, context)
 
     def _add(self, meter: Meter, metric: Metric) -> OtelHistogram | None:
