@@ -170,7 +170,7 @@ def _decode(job: tuple[str, int, int, str]) -> Decoded:
 def _server() -> BaseContext:
     """Let one fresh process load what decodes, and fork the workers off it."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(["penstock.analysis._part"])
+    context.set_forkserver_preload(["penstock.analysis._warm"])
     return context
 
 

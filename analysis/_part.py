@@ -89,6 +89,3 @@ def _few_collections() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-pa.array([])  # makes pyarrow load pandas, where it is installed: here, once for all workers
