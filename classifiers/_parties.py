@@ -163,7 +163,7 @@ _SERVICES: Final = (
 _PROGRAMS: Final = (
     "is not recognized as (an internal or external command|(the|a) name of a cmdlet)|bin (ba|z|da)?sh \\d|no such file or directory|"
     "exit(ed)? (with )?(non ?zero )?(exit )?(code|status) (code )?[1-9]\\d*|segmentation fault|no terminal available|"
-    "read only file system|no space left on device|disk quota exceeded|(device or resource|text file) busy|"
+    "read only file system|disk i o error|failed to (execute|run) (the )?(command|script|code|query)|command could not be (run|executed)|failed to search|search failed|(serp|serper|serpapi|tavily|brave|exa|firecrawl)_(api_)?key|no space left on device|disk quota exceeded|(device or resource|text file) busy|"
     "file does not exist|(file|path|directory) ~(outside|not within|escapes) ~(workspace|directory|directories|sandbox|root)|"
     "sandbox ~(denied|failed|error|blocked)|"
     "(rsync|tar|scp|ssh|sed|awk|grep|rg|mkdir|chmod|pip|yarn|pnpm|npm|cargo|gcc|javac|mvn|gradle|dotnet|docker|kubectl|terraform|"
@@ -199,7 +199,7 @@ MODEL_WORDS: Final = Pattern(
 TOOL_WORDS: Final = Pattern(
     "mcp (error|server|tool|client|agent|transport)|error in (mcp|tool)|error executing function|"
     "toolexception|the tool use was rejected|tool ran into|"
-    "(during|in) tool call|(tool|function) call failed|tool (error|failure)|error (executing|calling|running|invoking) (the )?(mcp )?tool|"
+    "(during|in) tool (call|execution|use)|when (calling|executing|running|invoking|using) (the )?(mcp )?tool|(tool|function) call failed|tool (error|failure)|error (executing|calling|running|invoking) (the )?(mcp )?tool|"
     "error executing [a-z]+_[a-z_]+|"
     "(failed|unable) to (execute|call|run|invoke) (the )?(mcp )?tool|"
     "(failed|error) while (executing|calling|running|invoking|using) (the |a )?tool|"

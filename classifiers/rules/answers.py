@@ -67,7 +67,7 @@ ANSWERS: Final[tuple[Rule, ...]] = (
         "text.truncated", "model.truncated", source="https://platform.openai.com/docs/guides/structured-outputs",
         statuses="0 200 400", spans="agent llm unknown",
         text="exceeded before any response|(response|output|completion|generation|answer|json|message) (\\S+ ){0,5}?(truncated|cut off|incomplete|was incomplete|length limit|exceeded ~output token maximum|too long to)|finish ?_?reason ~(length|max_tokens)|"
-        "length limit was reached|(reached|hit|exceeded|due to) ~(max_tokens|max output tokens|output token (maximum|limit)|max_output_tokens|max_completion_tokens)|output token (maximum|limit)|(max_tokens|max_output_tokens|max_completion_tokens) (limit )?(was )?(reached|hit)|incomplete due to",
+        "length limit was reached|(reached|hit|exceeded) (its|the|max|maximum) (output|output token|completion|generation) limit|(reached|hit|exceeded|due to) ~(max_tokens|max output tokens|output token (maximum|limit)|max_output_tokens|max_completion_tokens)|output token (maximum|limit)|(max_tokens|max_output_tokens|max_completion_tokens) (limit )?(was )?(reached|hit)|incomplete due to",
         unless="context|chunked read|must be|at most|tokens per|stream (ended|closed)|terminal event",
         example="Could not parse response content as the length limit was reached", not_example="incomplete chunked read",
     ),

@@ -26,6 +26,13 @@ _WINDOW_WORDS = (
 
 MONEY: Final[tuple[Rule, ...]] = (
     _text(
+        "text.balance_empty", "quota.credit_balance", source="Zhipu, Moonshot, DeepSeek: whatever a client wraps around it",
+        text="insufficient (account |user |token )?balance|balance (is )?insufficient|no resource package|please (recharge|top up)",
+        limit_dimension="billing",
+        example="Rate limit exceeded: Insufficient balance. Please recharge. (rate limited, please retry later)",
+        not_example="Rate limit exceeded: balance your load and retry later",
+    ),
+    _text(
         "text.plan_window", "quota.subscription_window", source=f"{_CODE}; https://github.com/openai/codex/issues",
         text="usage limit ~(reached|exceeded|hit|resets?|for your plan|has been|will reset)|"
         "(hit|reached|exceeded|out of) (your|the|my) ~(usage|session|weekly|5 hour|five hour|opus|sonnet|plan|subscription|pro|max|team|fable) (limit|usage|plan limit|quota)|"
@@ -257,7 +264,7 @@ CAPACITY: Final[tuple[Rule, ...]] = (
     ),
     _text(
         "text.rate_wide", "rate_limit.rpm", source="Zhipu, ERNIE, Doubao, clients in other languages",
-        substrings=("レート制限", "利用制限", "リクエスト制限", "回数制限", "요청 한도", "한도 초과", "속도 제한", "превышен лимит", "лимит запросов", "слишком много запросов", "速率限制", "請求過於頻繁", "请求频率", "频率限制", "请求过于频繁", "限流", "请求过多", "并发", "请求次数", "调用频率", "达到上限"),
+        substrings=("レート制限", "利用制限", "リクエスト制限", "回数制限", "요청 한도", "한도 초과", "속도 제한", "превышен лимит", "лимит запросов", "слишком много запросов", "速率限制", "請求過於頻繁", "请求频率", "频率限制", "请求过于频繁", "限流", "请求过多", "并发", "请求次数", "调用频率", "达到上限", "已达上限", "次数超限", "次数已用"),
         limit_dimension="requests_per_minute",
         example="您的账户已达到速率限制，请您控制请求频率", not_example="您的账户已欠费，请充值后重试。",
     ),

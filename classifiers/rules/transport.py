@@ -38,7 +38,7 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
     _text(
         "text.memory", "server_error.out_of_memory", source=_SERVERS,
         statuses="0 200 400 500 502 503", retryable=False,
-        text="(out of|insufficient|not enough|more|enough|lack of|no) (available |system |gpu |device |video |graphics |host )?(memory|vram|ram)|memory (is )?(exhausted|insufficient)|oom( killed)?|"
+        text="(out of|insufficient|not enough|more|enough|lack of|no) (available |system |gpu |device |video |graphics |host )?(memory|vram|ram)|memory (is )?(exhausted|insufficient)|oom( killed)?|out_of_memory|out_of_resources|ur_result_error_out_of_resources|ur_result_error_out_of_device_memory|cl_out_of_resources|vk_error_out_of_device_memory|cuda_error_out_of_memory|allocation fail(ure|ed)|cannot allocate|"
         "(failed|unable|could not|cannot) (to )?alloc(ate)?|cudamalloc failed|cuda error out of memory|kv cache ~(full|insufficient|not enough)|unable to allocate",
         unless="tool|conversation memory|memory limit of the (sandbox|container)",
         example="model requires more system memory (42.8 GiB) than is available (12.9 GiB)",

@@ -81,6 +81,7 @@ CALLER: Final[tuple[Rule, ...]] = (
         "AI_InvalidPromptError InvalidPromptError unsupported_tool_use missing_parameter BIGMODEL_PARAM_INVALID "
         "parameter_error invalid_tool_schema",
         statuses="0 200 400 404 422 500",
+        unless="context (length|window)|max_seq\\w*|input length ~exceed\\w*|too many (input )?tokens|(prompt|input) ~too long",
         example={"status_code": 400, "body": {"error": {"type": "invalid_request_error", "code": "unsupported_parameter"}}},
         not_example={"status_code": 400, "body": {"error": {"type": "invalid_request_error"}}},
     ),
