@@ -9,7 +9,18 @@ import pytest
 
 from penstock.classifiers import Verdict, classify, evidence_of_row
 
-SETS = ["dev", "fresh", "fresh_2", "fresh_3", "fresh_4", "fresh_5", "fresh_6", "fresh_7", "fresh_8", "fresh_9"]
+SETS = [
+    "dev",
+    "fresh",
+    "fresh_2",
+    "fresh_3",
+    "fresh_4",
+    "fresh_5",
+    "fresh_6",
+    "fresh_7",
+    "fresh_8",
+    "fresh_9",
+]
 FAULTS = {"caller_config": "caller", "provider_or_network": "network"}
 Ask = Callable[..., Verdict]
 Labelled = Callable[[str], list[dict[str, Any]]]
