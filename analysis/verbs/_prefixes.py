@@ -38,6 +38,7 @@ WITH heads AS (
         _VERSION.format(part=part, place=place_of_part(part) + 1, length=MARK_LENGTH) for part in PARTS
     )
 )
+_MARKED: Final = "SELECT count(*) AS marked FROM spans WHERE is_attempt AND prefix LIKE 'tools:%'"
 _HELD: Final = """
 SELECT part, count(*) AS calls, count(DISTINCT version) AS versions FROM parts GROUP BY part
 """
@@ -49,6 +50,11 @@ SELECT p.part AS part, count(*) AS calls, count(*) FILTER (WHERE k.version IS NU
 FROM parts p LEFT JOIN known k ON k.part = p.part AND k.version = p.version
 WHERE p.began >= ? AND (SELECT count(*) FROM known) > 0 GROUP BY p.part
 """
+
+
+def are_marked(spans: Spans) -> bool:
+    """Say whether any attempt tells how its prompt began; only then are the other questions worth asking."""
+    return bool(spans.rows(_MARKED)[0]["marked"])
 
 
 def cause_of_burst(

@@ -8,6 +8,7 @@ from penstock.analysis.spans import Spans
 from penstock.analysis.verbs._prefixes import (
     WINDOW_NS,
     WINDOW_SECONDS,
+    are_marked,
     cause_of_burst,
     tell_burst,
     tell_versions,
@@ -45,7 +46,8 @@ def bursts(spans: Spans) -> Answer:
     pools: dict[str, list[dict[str, Any]]] = {}
     for window in spans.rows(_WINDOWS.format(width=WINDOW_NS)):
         pools.setdefault(window["pool"], []).append(window)
-    told = [_pool(spans, pool, windows) for pool, windows in pools.items()]
+    marked = are_marked(spans)
+    told = [_pool(spans, pool, windows, marked) for pool, windows in pools.items()]
     found = [burst for pool in told for burst in pool.pop("bursts")]
     silent = spans.rows(_SILENT)[0]["calls"]
     data = {
@@ -64,7 +66,7 @@ def bursts(spans: Spans) -> Answer:
     return Answer("bursts", data, lines, [table for table in tables if table.rows])
 
 
-def _pool(spans: Spans, pool: str, windows: list[dict[str, Any]]) -> dict[str, Any]:
+def _pool(spans: Spans, pool: str, windows: list[dict[str, Any]], marked: bool) -> dict[str, Any]:
     baseline = median(window["misses"] / window["calls"] for window in windows)
     uncached = median(window["uncached_tokens"] / window["calls"] for window in windows)
     merged: list[dict[str, Any]] = []
@@ -81,13 +83,22 @@ def _pool(spans: Spans, pool: str, windows: list[dict[str, Any]]) -> dict[str, A
         "pool": pool,
         "calls": sum(window["calls"] for window in windows),
         "baseline_miss_ratio": baseline,
-        "prompt_versions": versions(spans, pool, (windows[0]["slot"], windows[-1]["slot"] + 1)),
+        "prompt_versions": versions(spans, pool, (windows[0]["slot"], windows[-1]["slot"] + 1))
+        if marked
+        else {},
         "bursts": [
-            _describe(spans, pool, burst, baseline, uncached)
-            | cause_of_burst(spans, pool, windows, (burst["first"], burst["last"] + 1))
+            _describe(spans, pool, burst, baseline, uncached) | _cause(spans, pool, windows, burst, marked)
             for burst in merged
         ],
     }
+
+
+def _cause(
+    spans: Spans, pool: str, windows: list[dict[str, Any]], burst: dict[str, Any], marked: bool
+) -> dict[str, Any]:
+    if not marked:
+        return {"cause": None, "changed": []}
+    return cause_of_burst(spans, pool, windows, (burst["first"], burst["last"] + 1))
 
 
 def _describe(
