@@ -17,8 +17,8 @@ from penstock.analysis._engine import Engine
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_LARGEST: Final = 1 << 18
-"""Characters; a longer answer is quicker asked again than read."""
+_MOST_ROWS: Final = 1_000
+"""A longer answer is quicker asked again than read."""
 
 
 class Kept:
@@ -39,10 +39,8 @@ class Kept:
             known: list[dict[str, Any]] = json.loads(self._answers[asked])
             return known
         found = self._engine().rows(sql, values)
-        with suppress(TypeError, ValueError):  # what JSON cannot hold is asked again
-            text = json.dumps(found)
-            if len(text) <= _LARGEST and json.loads(text) == found:
-                self._answers[asked], self._new = text, True
+        if len(found) <= _MOST_ROWS:
+            self._keep(asked, found)
         return found
 
     def batches(self, sql: str, size: int) -> "pa.RecordBatchReader":
@@ -67,6 +65,12 @@ class Kept:
         with suppress(OSError):
             fresh.write_text(json.dumps({"of": self._of, "answers": self._answers}))
             fresh.replace(self._place)
+
+    def _keep(self, asked: str, found: list[dict[str, Any]]) -> None:
+        with suppress(TypeError, ValueError):  # what JSON cannot hold is asked again
+            text = json.dumps(found)
+            if json.loads(text) == found:
+                self._answers[asked], self._new = text, True
 
     def _engine(self) -> Engine:
         if self._opened is None:
