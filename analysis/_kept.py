@@ -17,7 +17,7 @@ from penstock.analysis._engine import Engine
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_MOST_ROWS: Final = 1_000
+_MOST_ROWS: Final = 2_000
 """A longer answer is quicker asked again than read."""
 
 
