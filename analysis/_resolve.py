@@ -172,8 +172,8 @@ DERIVED: Final = (
 )  # fmt: skip
 """What relating adds to the columns of a span, besides `row_id` and `duplicate`."""
 _CHANGED: Final = frozenset({"provider", "model", "pool", "error_class", "error_reason"})
-_GROUP: Final = 1 << 16
-_SLICE: Final = 1 << 18
+_GROUP: Final = 1 << 15
+_SLICE: Final = 1 << 17
 _DICTIONARY: Final = 1_000
 """Columns with more values in a group are written as they are: ids are found out soon."""
 
