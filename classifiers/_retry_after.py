@@ -44,6 +44,10 @@ _SECONDS_KEYS: Final = frozenset({
     "retry_delay", "estimated_time", "resets_in_seconds",
 })  # fmt: skip
 _MOMENT_KEYS: Final = frozenset({"resets_at", "reset_at", "x-ratelimit-reset"})
+_FIELDS: Final = _SECONDS_KEYS | _MILLISECONDS_KEYS | _MOMENT_KEYS
+# What JSON knows comes first: asking for a Mapping is slow.
+_NESTING: Final = (dict, list, Mapping)
+_LEAVES: Final = frozenset({str, int, float, bool, type(None)})
 _HEAD: Final = 4096
 _NODES: Final = 200
 _WINDOWS: Final = ("requests", "tokens", "input-tokens", "output-tokens", "input_tokens", "output_tokens")
@@ -116,17 +120,18 @@ def _from_empty_windows(headers: Mapping[str, str], now: float | None) -> float 
 
 def _from_body(body: object, now: float | None) -> float | None:
     """Search a decoded body for the fields that say how long; a bounded walk, never recursive."""
-    if not isinstance(body, dict | list | Mapping):
+    if not isinstance(body, _NESTING):
         return None
     longest, queue = None, [body]
     for node in queue:
-        items = node.items() if isinstance(node, Mapping) else enumerate(node)
+        items = node.items() if type(node) is dict or isinstance(node, Mapping) else enumerate(node)
         for key, value in items:
-            if not isinstance(value, str | int | float) and isinstance(value, Mapping | list):
+            if type(value) not in _LEAVES and isinstance(value, _NESTING):
                 if len(queue) < _NODES:
                     queue.append(value)
                 continue
-            wait = _field(str(key).lower(), value, now)
+            name = (key if type(key) is str else str(key)).lower()
+            wait = _field(name, value, now) if name in _FIELDS else None
             if wait is not None and (longest is None or wait > longest):
                 longest = wait
     return longest
