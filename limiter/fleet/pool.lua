@@ -118,6 +118,17 @@ local function refill(dt)
   P.level = min(max(1, P.rate / 4), P.level + P.rate * dt)
 end
 
+-- Whether a dimension is a window or none: two must say so, as one's own mirror may take the others' sends for the
+-- end of a window, and a window that ends is full.
+local function agreed(dim, windowed)
+  if (dim.period > 0) == windowed or redis.call('HLEN', KEYS[2]) < 2 then return true end
+  local by = dim.claimed
+  dim.claimed = report.id
+  if not by or by == report.id then return false end
+  dim.claimed = nil
+  return true
+end
+
 -- What members learnt from headers or were told by their users: a dimension's rate, depth and kind. One who
 -- `returns` may have sent unheard, and knows how little may be left.
 local function learn(name, fact, returns)
@@ -127,6 +138,8 @@ local function learn(name, fact, returns)
     dim = {rate = rate, depth = depth, level = level, period = 0, reset = 0, err = err, corrected = 0,
            held = 0, total = 0}
     S.dims[name] = dim
+  elseif not agreed(dim, period > 0) then
+    return
   elseif abs(dim.rate - rate) > 0.001 * rate or dim.period ~= period or depth <= 1 then
     dim.rate, dim.depth, dim.level = rate, depth, min(dim.level, depth)
   else

@@ -74,6 +74,21 @@ def test_a_thousand_that_wait_ask_no_more_than_two_thousand_times_a_second(world
     assert agains[-1] >= 0.5
 
 
+def test_one_mirror_that_takes_the_others_sends_for_a_window_moves_nobody(world):
+    crowd, told = world([Pool()], agents=60), []
+    ask = crowd.store._ask
+    crowd.store._ask = lambda pool, report: told.append(report) or ask(pool, report)
+    crowd.run(60.0)
+    rate, _, level, *_ = told[-1]["facts"]["requests"]
+    mistaken = {**told[-1], "facts": {"requests": [rate, 60 * rate, level, 60.0, 0.0, 0.0]}}
+    before = crowd.look()["quota"]["requests"]
+    for _ in range(3):
+        ask(crowd.home, mistaken)
+    after = crowd.look()["quota"]["requests"]
+    assert after[1] == before[1]
+    assert after[2] <= before[2] + 1.0
+
+
 def test_one_process_with_nearly_all_the_load_gets_nearly_all_the_quota(world):
     crowd = world([Pool()], agents=20)
     for agent in range(20, 80):
