@@ -63,6 +63,10 @@ local function take_out(member)
     local dim = S.dims[name]
     if dim then dim.held = max(0, dim.held - amount) end
   end
+  for name in pairs(member.windows or {}) do
+    local dim = S.dims[name]
+    if dim then dim.windows = max(0, (dim.windows or 0) - 1) end
+  end
 end
 
 -- Gone members give their slots back; what they had drawn counts as spent.
@@ -76,7 +80,7 @@ local function expire()
   end
   if redis.call('HLEN', KEYS[2]) == 0 then      -- nobody: shed what rounding left
     S.live, S.busy, S.slots, S.queued, S.ready, S.demand = 0, 0, 0, 0, 0, {}
-    for _, dim in pairs(S.dims) do dim.held = 0 end
+    for _, dim in pairs(S.dims) do dim.held, dim.windows = 0, 0 end
   end
 end
 
@@ -118,27 +122,24 @@ local function refill(dt)
   P.level = min(max(1, P.rate / 4), P.level + P.rate * dt)
 end
 
--- Whether a dimension is a window or none: two must say so, as one's own mirror may take the others' sends for the
--- end of a window, and a window that ends is full.
-local function agreed(dim, windowed)
-  if (dim.period > 0) == windowed or redis.call('HLEN', KEYS[2]) < 2 then return true end
-  local by = dim.claimed
-  dim.claimed = report.id
-  if not by or by == report.id then return false end
-  dim.claimed = nil
-  return true
+-- Whether a member is one of most, who take a dimension for a window or for none: one's own mirror may take the
+-- others' sends for the end of a window, and a window that ends is full.
+local function agreed(name, dim, windowed, member)
+  if windowed then dim.windows, member.windows[name] = (dim.windows or 0) + 1, 1 end
+  return windowed == (2 * (dim.windows or 0) > redis.call('HLEN', KEYS[2]))
 end
 
 -- What members learnt from headers or were told by their users: a dimension's rate, depth and kind. One who
 -- `returns` may have sent unheard, and knows how little may be left.
-local function learn(name, fact, returns)
+local function learn(name, fact, returns, member)
   local rate, depth, level, period, left, err = fact[1], fact[2], fact[3], fact[4], fact[5], fact[6]
   local dim = S.dims[name]
   if not dim then
     dim = {rate = rate, depth = depth, level = level, period = 0, reset = 0, err = err, corrected = 0,
            held = 0, total = 0}
     S.dims[name] = dim
-  elseif not agreed(dim, period > 0) then
+    if period > 0 then agreed(name, dim, true, member) end
+  elseif not agreed(name, dim, period > 0, member) then
     return
   elseif abs(dim.rate - rate) > 0.001 * rate or dim.period ~= period or depth <= 1 then
     dim.rate, dim.depth, dim.level = rate, depth, min(dim.level, depth)
@@ -355,11 +356,11 @@ if before then take_out(before) end
 -- the base is kept: what was sent unheard was earned unheard, and taken at once it would be a debt for all.
 local known = before and not report.alone and before
 local member = {
-  demand = {}, live = report.mean_live, busy = report.live, slots = 0, held = {}, credit = report.credit, at = now,
+  demand = {}, live = report.mean_live, busy = report.live, slots = 0, held = {}, windows = {}, credit = report.credit, at = now,
   spent = report.spent, lent = {}, calls = report.calls, totals = {}, refused = report.refused,
   admitted = report.admitted,
 }
-for name, fact in pairs(report.facts) do learn(name, fact, not known) end
+for name, fact in pairs(report.facts) do learn(name, fact, not known, member) end
 local elsewhere, admitted, sent = {}, 0, 0
 if known then
   member.credit = known.credit
