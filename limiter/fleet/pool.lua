@@ -355,6 +355,7 @@ if before then take_out(before) end
 -- the books are right also where the loan itself was forgotten. Of a member that is not known, or was alone, only
 -- the base is kept: what was sent unheard was earned unheard, and taken at once it would be a debt for all.
 local known = before and not report.alone and before
+if before and not known then P.level = min(max(1, P.rate / 4), P.level + (before.lent.calls or 0)) end
 local member = {
   demand = {}, live = report.mean_live, busy = report.live, slots = 0, held = {}, windows = {}, credit = report.credit, at = now,
   spent = report.spent, lent = {}, calls = report.calls, totals = {}, refused = report.refused,
