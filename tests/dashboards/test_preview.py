@@ -56,7 +56,7 @@ def run(*arguments):
 @pytest.fixture(scope="module")
 def page(prometheus, tmp_path_factory):
     path = tmp_path_factory.mktemp("preview") / "all.html"
-    options = ["--job", "full", "--scrape-interval", "1s", "--since", "30s"]
+    options = ["--job", "full", "--scrape-interval", "2s", "--since", "30s"]
     done = run(path, "--prometheus", prometheus.url, *options)
     assert done.returncode == 0, done.stderr
     return done.stdout, *rendered(path)
@@ -96,14 +96,15 @@ def test_nothing_is_remote_and_nothing_runs(page):
 
 def test_a_stat_says_the_newest_value(prometheus, tmp_path):
     api = dashboards.Prometheus(prometheus.url)
-    filling, end = dashboards.Filling("4s", "1s", "full"), api.now()
+    filling, end = dashboards.Filling("8s", "2s", "full"), api.now()
     board = next(board for board in dashboards.shipped() if board.uid == "penstock-overview")
     stat = next(view for view in preview.look(api, board.model, filling, 30, end) if view.kind == "stat")
     expr = next(panel for panel in board.model["panels"] if panel["title"] == stat.title)["targets"][0][
         "expr"
     ]
-    rows = api.query_range(filling.fill(expr), end, end + 0.001)
+    rows = api.query_range(filling.fill(expr), end - 30, end, POINTS)
     newest = {row["metric"]["pool"]: float(row["values"][-1][1]) for row in rows}
+    assert newest
     assert {series.name: series.last for series in stat.series} == pytest.approx(newest)
     text = preview.page([(board, [stat])])
     assert all(f"<b>{worded(value, stat.unit)}</b>{pool}" in text for pool, value in newest.items())
