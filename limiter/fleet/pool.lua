@@ -374,7 +374,7 @@ if known then
     if not known.totals[name] then elsewhere[name] = 0 end
     if dim.level > dim.depth then dim.level = dim.depth end
   end
-  P.level = P.level + (known.lent.calls or 0) - sent
+  P.level = P.level + max(0, (known.lent.calls or 0) - sent)     -- more than lent: a failover lost the loan
   if report.refused > known.refused then refused(report.refused - known.refused, report.refused_age) end
 end
 if not before and report.of > 1 then S.expect, S.expect_until = report.of, now + TTL end

@@ -115,6 +115,38 @@ def test_nobody_pays_for_what_was_sent_while_the_store_was_cut_off(world, bucket
     assert crowd.tally.refused - before <= 60 * RATE * 20.0 / 1000
 
 
+def test_a_call_with_room_does_not_wait_for_what_a_failover_lost(world, redis_server):
+    """The pacer holds a quarter of a second: two seconds of calls, counted at once, would be its debt."""
+    crowd = world([Pool(requests_per_minute=0)], agents=0, processes=1)
+    (limiter,) = crowd.limiters
+    waits = []
+
+    def call():
+        asked, ticket = crowd.time.now, limiter.admit(crowd.describe())
+
+        def sent():
+            waits.append(crowd.time.now - asked)
+            crowd.time.after(0.01, lambda: limiter.settle(ticket, crowd.given_up()))
+
+        if ticket.admission is None:
+            ticket.wake = sent
+        else:
+            sent()
+        crowd.time.after(0.2, call)
+
+    call()
+    crowd.run(28.0)
+    keys = redis_server.client.keys("*:state") + redis_server.client.keys("*:members")
+    old = {key: redis_server.client.dump(key) for key in keys}
+    crowd.run(2.0)
+    for key, value in old.items():
+        redis_server.client.restore(key, 0, value, replace=True)
+    before = len(waits)
+    crowd.run(12.0)
+    assert len(waits) - before >= 59
+    assert max(waits[before:]) < 0.05
+
+
 @pytest.mark.parametrize("since_report", [0.001, 0.5])
 def test_a_call_waits_for_a_silent_store_less_than_50_ms_whenever_it_comes(world, since_report):
     crowd = world([Pool()], agents=0, processes=1)
