@@ -56,7 +56,7 @@ _CALL: Final = "_penstock_call"
 _OPERATIONS: Final = "_penstock_operations"
 
 _OPEN: Final[ContextVar[tuple[Span, ...]]] = ContextVar("penstock_open_spans", default=())
-"""The spans that were started in this context and were open at its last start, oldest first."""
+"""The spans that were started in this context, oldest first; some may have ended in another."""
 _answers: Final[deque[str]] = deque(maxlen=256)
 """The ids of the newest answers: their calls are described."""
 _listeners: Final[list[Callable[[str], None]]] = []
@@ -71,9 +71,11 @@ def adopt(current: Span, operation: Operation) -> Span | None:
     opened = _OPEN.get()
     if not opened and not current.is_recording():
         return None  # the usual case: nobody else writes spans
-    line = _line(current)
-    found = _llm_ancestry(line)
-    loose = [span for span in reversed(opened) if span not in line and span.is_recording()]
+    line, found = _ancestry(current)
+    loose: list[Span] = []
+    for span in reversed(opened):  # most often all are in line
+        if span not in line and span.is_recording():
+            loose.append(span)  # noqa: PERF401 - a comprehension is a call of its own
     if loose:
         found = sorted((*found, *_describing(loose, line)), key=_started, reverse=True)
     if not found or not found[0].is_recording():
@@ -105,10 +107,13 @@ def tool_span(name: str) -> Span | None:
     return span if is_tool and (not told or name in told) else None
 
 
-def stamp(span: Span) -> None:
+def span_ending(span: Span) -> None:
     """Write what is known of an adopted span's operations, or the role of one that comes late."""
     if not span.is_recording():
         return
+    opened = _OPEN.get()
+    if opened and opened[-1] is span:
+        _OPEN.set(opened[:-1])
     operations = getattr(span, _OPERATIONS, None)
     if operations:
         put(span, operation_tail(operations))
@@ -166,9 +171,10 @@ def span_started(span: Span, parent_context: context_api.Context | None) -> None
     parent = trace.get_current_span(parent_context)
     if parent.is_recording():
         span.__dict__[_PARENT] = parent
-    still_open = [other for other in _OPEN.get() if other.is_recording()]
-    still_open.append(span)
-    _OPEN.set(tuple(still_open[-_MAX_OPEN:]))
+    opened = _OPEN.get()
+    if len(opened) >= _MAX_OPEN:
+        opened = tuple([other for other in opened if other.is_recording()][1 - _MAX_OPEN :])
+    _OPEN.set((*opened, span))
 
 
 def announce(spans: Iterable[Span], call: Hashable) -> None:
@@ -191,24 +197,21 @@ def listen(listener: Callable[[str], None]) -> Callable[[], None]:
     return stop
 
 
-def _line(span: Span | None) -> list[Span]:
-    """Give a span and those it is in, nearest first."""
+def _ancestry(span: Span | None) -> tuple[list[Span], list[Span]]:
+    """Give a span and those it is in, nearest first; and of these the LLM spans this side of a border."""
     line: list[Span] = []
+    found: list[Span] = []
+    beyond = False
     while span is not None and len(line) < _MAX_ANCESTORS:
         line.append(span)
+        if not beyond:
+            attributes = read(span)
+            if _is_llm(attributes):
+                found.append(span)
+            else:
+                beyond = _is_border(attributes)
         span = getattr(span, _PARENT, None)
-    return line
-
-
-def _llm_ancestry(line: Sequence[Span]) -> list[Span]:
-    found: list[Span] = []
-    for span in line:
-        attributes = read(span)
-        if _is_llm(attributes):
-            found.append(span)
-        elif _is_border(attributes):
-            break
-    return found
+    return line, found
 
 
 def _describing(loose: Iterable[Span], line: Sequence[Span]) -> Iterator[Span]:

@@ -18,7 +18,14 @@ from penstock.classifiers import ErrorClass, Verdict
 from penstock.providers import Quota, Usage
 from penstock.telemetry import guard
 from penstock.telemetry import semconv as names
-from penstock.telemetry.adoption import Attributes, adopt, operation_tail, stamp, trust_tail, verdict_tail
+from penstock.telemetry.adoption import (
+    Attributes,
+    adopt,
+    operation_tail,
+    span_ending,
+    trust_tail,
+    verdict_tail,
+)
 from penstock.telemetry.attributes import put
 from penstock.telemetry.bursts import Burst
 from penstock.telemetry.records import Attempt, Operation
@@ -97,7 +104,7 @@ class SpanWriter:
             span = handle.span
             if handle.adopted:
                 if not isinstance(span, ReadableSpan):
-                    stamp(span)  # a wrapper, such as Logfire's, whose end does not pass our hook
+                    span_ending(span)  # a wrapper, such as Logfire's, whose end does not pass our hook
                 return
             if span.is_recording():
                 attributes = operation_tail((operation,))

@@ -11,7 +11,7 @@ from typing import Any, Final
 from opentelemetry.trace import SpanKind
 
 from penstock.telemetry import guard
-from penstock.telemetry.adoption import span_started, stamp
+from penstock.telemetry.adoption import span_ending, span_started
 from penstock.telemetry.hooks.patching import active, replace
 from penstock.telemetry.tracing import SCOPE
 
@@ -40,7 +40,7 @@ def _end(original: Callable[..., None]) -> Callable[..., None]:
     def end(span: Any, end_time: int | None = None) -> None:
         if not _of_a_call(span) and active() is not None:
             try:
-                stamp(span)
+                span_ending(span)
             except guard.OURS as error:
                 guard.failed("otel.end", error)
         original(span, end_time)

@@ -9,7 +9,7 @@ from opentelemetry import context, trace
 from opentelemetry.sdk.trace import TracerProvider
 
 from penstock.telemetry import semconv as names
-from penstock.telemetry.adoption import adopt, announce, answered, span_started, stamp
+from penstock.telemetry.adoption import adopt, announce, answered, span_ending, span_started
 
 LLM = {names.OPERATION_NAME: "chat"}
 
@@ -113,7 +113,7 @@ def test_a_span_written_after_its_call_is_known_by_the_answer(alone, start):
             start("chat", {**LLM, names.RESPONSE_ID: f"chatcmpl-{id}"}) for id in ("mine", "other")
         )
         for span in (late, other):
-            stamp(span)
+            span_ending(span)
         assert (role(late), role(other)) == ("outer", None)
 
     alone(call)
@@ -125,7 +125,7 @@ def test_an_adopted_span_tells_how_its_last_operation_went(alone, start, stage, 
         context.attach(trace.set_span_in_context(span))
         first, second = stage.operation(attempts=1, verdict=rate_limited), stage.operation(attempts=1)
         assert adopt(span, first) is adopt(span, second) is span
-        stamp(span)
+        span_ending(span)
         assert span.attributes[names.ATTEMPTS] == 2
         assert names.ERROR_CLASS not in span.attributes
 
