@@ -32,23 +32,24 @@ class Desk:
     root_task: Callable[[], Task | None] = lambda: None
 
 
-_desks: Final[list[Desk]] = []
+DESKS: Final[list[Desk]] = []
+"""Those that are open; the last is told. None before a runtime is up and after its shutdown."""
 
 
 def open_desk(desk: Desk) -> None:
     """Report to `desk` from now on."""
-    _desks.append(desk)
+    DESKS.append(desk)
 
 
 def close_desk(desk: Desk) -> None:
     """Stop reporting to `desk`."""
-    if desk in _desks:
-        _desks.remove(desk)
+    if desk in DESKS:
+        DESKS.remove(desk)
 
 
 def current_desk() -> Desk | None:
     """Find who is told now; nobody before a runtime is up and after its shutdown."""
-    return _desks[-1] if _desks else None
+    return DESKS[-1] if DESKS else None
 
 
 def report(place: str, tell: Callable[[WorkSink], None]) -> None:

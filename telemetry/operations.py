@@ -71,30 +71,15 @@ class OperationScope:
                 operation.finish_reason = outcome.finish_reason
                 if self.span is not None and outcome.response_id is not None:
                     answered(outcome.response_id)
-        self._close_one(attempt.ended_ns)
+        self.close_one(attempt.ended_ns)
 
     def refused(self, verdict: Verdict) -> None:
         """The limiter said no; the loop will turn that into the SDK's error."""
         if self.operation is not None:
             self.operation.verdict = verdict
 
-    def returned(self) -> None:
-        """The loop gave the app an answer."""
-        self._close_one(None)
-
-    def raised(self, error: BaseException) -> None:
-        """The loop raised: the last attempt's verdict stands, else the exception is classified."""
-        operation = self.operation
-        try:
-            if operation is not None and (operation.verdict is None or isinstance(error, _CANCELS)):
-                operation.verdict = verdict_of_exception(
-                    error, provider=operation.provider, span_kind=SpanKind.LLM
-                )
-        except guard.OURS as ours:
-            guard.failed("operations.raised", ours)
-        self._close_one(None)
-
-    def _close_one(self, ended_ns: int | None) -> None:
+    def close_one(self, ended_ns: int | None = None) -> None:
+        """The loop gave the app an answer, or an attempt has ended: the last of them closes the operation."""
         self._open -= 1
         operation = self.operation
         if operation is None or self._open > 0:
@@ -111,6 +96,18 @@ class OperationScope:
                 sink.operation_ended(operation)
             except guard.OURS as ours:
                 guard.failed("sink.operation_ended", ours)
+
+    def raised(self, error: BaseException) -> None:
+        """The loop raised: the last attempt's verdict stands, else the exception is classified."""
+        operation = self.operation
+        try:
+            if operation is not None and (operation.verdict is None or isinstance(error, _CANCELS)):
+                operation.verdict = verdict_of_exception(
+                    error, provider=operation.provider, span_kind=SpanKind.LLM
+                )
+        except guard.OURS as ours:
+            guard.failed("operations.raised", ours)
+        self.close_one()
 
 
 def leave(token: Token[OperationScope | None]) -> None:

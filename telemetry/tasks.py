@@ -17,7 +17,7 @@ from penstock.classifiers import SpanKind as Kind
 from penstock.classifiers import Verdict
 from penstock.telemetry import guard
 from penstock.telemetry import semconv as names
-from penstock.telemetry.desk import WorkSpan, current_desk, failure, report
+from penstock.telemetry.desk import DESKS, WorkSpan, failure, report
 from penstock.telemetry.records import Task
 
 P = ParamSpec("P")
@@ -33,8 +33,7 @@ def current_task() -> Task | None:
     named = _CURRENT.get()
     if named is not None:
         return named
-    desk = current_desk()
-    return desk.root_task() if desk is not None else None
+    return DESKS[-1].root_task() if DESKS else None
 
 
 class TaskScope:

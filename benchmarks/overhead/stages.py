@@ -79,8 +79,7 @@ def _stages() -> dict[str, Call]:
         timeout_seconds=None,
     )  # fmt: skip
     assert out is not None
-    sending = Sending.begin(engine, out)
-    assert sending is not None
+    sending = Sending(engine, out)
 
     def launched() -> None:
         live = sending.launch()
@@ -111,7 +110,7 @@ def _stages() -> dict[str, Call]:
         "identify (URL, table)": lambda: engine.registry.lookup(url.host, url.path),
         "describe the request": described,
         "  the request's body": lambda: wire.request(endpoint, body),
-        "open the operation": lambda: Sending.begin(engine, out),
+        "open the operation": lambda: Sending(engine, out),
         "launch: records, prompt mark": launched,
         "mark the send as ours": marked,
         "head of the answer: status, request id": lambda: live.head(200, head),
@@ -142,8 +141,7 @@ def _whole(url: httpx2.URL, sent: Mapping[str, str], head: Mapping[str, str]) ->
             timeout_seconds=None,
         )  # fmt: skip
         assert out is not None
-        sending = Sending.begin(engine, out)
-        assert sending is not None
+        sending = Sending(engine, out)
         live = sending.launch()
         assert live is not None
         with Sent(live):

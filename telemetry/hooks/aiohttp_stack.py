@@ -181,7 +181,7 @@ def _begin(session: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sendi
             body=_body(kwargs),
             timeout_seconds=timeout.sock_read or timeout.total,
         )
-        return None if out is None else Sending.begin(engine, out)
+        return None if out is None else Sending(engine, out)
     except guard.OURS as error:
         guard.failed("aiohttp.begin", error)
         return None

@@ -103,7 +103,7 @@ def _begin(session: Any, request: Any) -> Sending | None:
             body=body.encode() if isinstance(body, str) else bytes(body) if isinstance(body, bytes) else None,
             timeout_seconds=read if isinstance(read, int | float) else None,
         )
-        return None if out is None else Sending.begin(engine, out)
+        return None if out is None else Sending(engine, out)
     except guard.OURS as error:
         guard.failed("botocore.begin", error)
         return None

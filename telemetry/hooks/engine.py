@@ -104,12 +104,19 @@ class Engine:
         )
 
     def start(self, out: Outgoing, scope: OperationScope, attempt: Attempt) -> LiveAttempt:
-        """Put an attempt in the air."""
+        """Put an attempt in the air, and tell that it is live."""
         if out.facts.head is not None:
             attempt.prefix = self._marks.mark(out.facts.head, out.credential)
         live = LiveAttempt(self, scope, attempt, out.provider, out.endpoint)
         self._live[id(live)] = live
-        live.start()
+        scope.attempt_started(attempt)
+        for sink in self.attempt_sinks:
+            try:
+                sink.attempt_started(attempt)
+            except guard.OURS as error:
+                guard.failed("sink.attempt_started", error)
+        if scope.span is not None:
+            live.context = self.writer.attempt_started(attempt, scope.span)
         if attempt.started_ns >= self._reap_due_ns:
             self._reap(attempt.started_ns)
         return live

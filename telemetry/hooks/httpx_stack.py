@@ -88,7 +88,9 @@ class _Both(Exchange):
 
     def tap(self, live: LiveAttempt, response: Any) -> bool:
         """Read the head; put a tap into the body."""
-        headers = {_header_name(sent): value.decode("latin-1") for sent, value in response.headers.raw}
+        headers = {}
+        for sent, value in response.headers.raw:  # a comprehension is a call of its own
+            headers[_header_name(sent)] = value.decode("latin-1")
         live.head(response.status_code, headers)
         self._streams.tap(response, live, self.asynchronous, headers.get("content-encoding", ""))
         return True
@@ -197,9 +199,12 @@ def _header_name(raw: bytes) -> str:
 
 def _read_headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
     """Copy what is read of a request's headers; most of an SDK's dozen are not."""
-    return {
-        name: value.decode("latin-1") for sent, value in raw if (name := _header_name(sent)) in READ_HEADERS
-    }
+    read = {}
+    for sent, value in raw:
+        name = _header_name(sent)
+        if name in READ_HEADERS:
+            read[name] = value.decode("latin-1")
+    return read
 
 
 def _begin(request: Any) -> Sending | None:
@@ -225,7 +230,7 @@ def _begin(request: Any) -> Sending | None:
             body=getattr(request, "_content", None),
             timeout_seconds=request.extensions.get("timeout", _EMPTY).get("read"),
         )
-        return None if out is None else Sending.begin(engine, out)
+        return None if out is None else Sending(engine, out)
     except guard.OURS as error:
         guard.failed("httpx.begin", error)
         return None

@@ -81,18 +81,6 @@ class LiveAttempt:
         self.going: list[None] = [None]
         """Empty once the attempt is over. A list, since taking its one element is atomic."""
 
-    def start(self) -> None:
-        """Tell that the attempt is live."""
-        attempt, scope = self.attempt, self._scope
-        scope.attempt_started(attempt)
-        for sink in self._engine.attempt_sinks:
-            try:
-                sink.attempt_started(attempt)
-            except guard.OURS as error:
-                guard.failed("sink.attempt_started", error)
-        if scope.span is not None:
-            self.context = self._engine.writer.attempt_started(attempt, scope.span)
-
     def head(self, status: int, headers: Mapping[str, str]) -> None:
         """Take the head of the answer (lower-case header names)."""
         attempt = self.attempt

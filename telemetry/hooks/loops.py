@@ -101,7 +101,7 @@ def _loop(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, 
         guard.quietly("operation.raised", scope.raised, error)
         raise
     else:
-        guard.quietly("operation.returned", scope.returned)
+        guard.quietly("operation.returned", scope.close_one)
         return result
     finally:
         leave(token)
@@ -118,7 +118,7 @@ async def _loop_async(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs
         guard.quietly("operation.raised", scope.raised, error)
         raise
     else:
-        guard.quietly("operation.returned", scope.returned)
+        guard.quietly("operation.returned", scope.close_one)
         return result
     finally:
         leave(token)

@@ -8,6 +8,7 @@ from typing import Final
 from penstock.providers import Endpoint, Provider, Registry, RequestFacts
 
 _CREDENTIALS: Final = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
+"""What identifies the caller."""
 _AWS_KEY: Final = re.compile(r"Credential=([^/,]+)")
 _AMZ_ATTEMPT: Final = re.compile(r"attempt=(\d{1,4})")
 READ_HEADERS: Final = frozenset(
@@ -56,6 +57,14 @@ def describe(
         facts = UNREAD
     if facts is None:
         return None
+    credential = ""
+    for name in _CREDENTIALS:
+        if name in headers:
+            credential = headers[name]
+            break
+    if credential.startswith("AWS4-"):
+        signed = _AWS_KEY.search(credential)  # of a signature only the key's id stays between requests
+        credential = signed[1] if signed else credential
     return Outgoing(
         provider=provider,
         endpoint=endpoint,
@@ -64,21 +73,11 @@ def describe(
         port=port,
         path=path,
         body=body or b"",
-        credential=_credential(headers),
+        credential=credential,
         timeout_seconds=timeout_seconds,
         attempt_header=_attempt(headers),
         idempotency_key=headers.get("idempotency-key"),
     )
-
-
-def _credential(headers: Mapping[str, str]) -> str:
-    """Find what identifies the caller; of an AWS signature only the key's id stays between requests."""
-    for name in _CREDENTIALS:
-        if name in headers:
-            found = headers[name]
-            signed = _AWS_KEY.search(found) if found.startswith("AWS4-") else None
-            return signed[1] if signed else found
-    return ""
 
 
 def _attempt(headers: Mapping[str, str]) -> int | None:

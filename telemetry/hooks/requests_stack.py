@@ -137,7 +137,7 @@ def _begin(request: Any, kwargs: dict[str, Any]) -> Sending | None:
             body=body.encode() if isinstance(body, str) else body if isinstance(body, bytes) else None,
             timeout_seconds=read if isinstance(read, int | float) else None,
         )
-        return None if out is None else Sending.begin(engine, out)
+        return None if out is None else Sending(engine, out)
     except guard.OURS as error:
         guard.failed("requests.begin", error)
         return None

@@ -2,14 +2,14 @@
 
 A transport drives it::
 
-    sending = Sending.begin(engine, outgoing)
+    sending = Sending(engine, outgoing)
     sending.granted(sending.ticket.wait())       # where there is an interceptor; else answer the app
     live = sending.launch()
     … the transport sends …
     sending.answered(live) or sending.failed(live, error): True asks to send again
     sending.leave(None or the exception)
 
-No method raises. Where our own code fails, the send goes on as if we were not there.
+Making one may raise, no method does. Where our own code fails, the send goes on as if we were not there.
 """
 
 import time
@@ -45,7 +45,7 @@ Ts = TypeVarTuple("Ts")
 
 
 class Sending:
-    """What the app sent once, and what came of it."""
+    """What the app sent once, and what came of it. Made, its operation is open and its call queued."""
 
     __slots__ = (
         "_again", "_engine", "_handed", "_interceptor", "_own_scope", "_sent_at", "_settled", "operation",
@@ -68,23 +68,16 @@ class Sending:
         self._settled = False
         self._again = False
         self._handed = False
+        if engine.interceptor is not None:
+            self._queue(engine, engine.interceptor)
 
-    @classmethod
-    def begin(cls, engine: Engine, out: Outgoing) -> "Sending | None":
-        """Open the operation and queue the call; None where that fails."""
+    def _queue(self, engine: Engine, interceptor: Interceptor) -> None:
+        """Hand the call to whoever decides; where that fails it is sent as if nobody did."""
         try:
-            sending = cls(engine, out)
+            self.ticket = self._under_span(interceptor.admit, engine.call(self.out, self.operation))
+            self._interceptor = interceptor
         except guard.OURS as error:
-            guard.failed("sending.begin", error)
-            return None
-        interceptor = engine.interceptor
-        if interceptor is not None:
-            try:
-                sending.ticket = sending._under_span(interceptor.admit, engine.call(out, sending.operation))
-                sending._interceptor = interceptor
-            except guard.OURS as error:
-                guard.failed("interceptor.admit", error)
-        return sending
+            guard.failed("interceptor.admit", error)
 
     def granted(self, admission: Admission) -> bool:
         """Note an admission; True to send."""
@@ -212,7 +205,7 @@ class Sending:
                 self._settle(CLOSED if error is None or isinstance(error, Exception) else CANCELLED)
             if self._own_scope:
                 if error is None:
-                    self.scope.returned()
+                    self.scope.close_one()
                 else:
                     self.scope.raised(error)
         except guard.OURS as ours:

@@ -35,7 +35,7 @@ PLACES = {
     "botocore": [f"{_HOOKS}.botocore_stack.describe", f"{_HOOKS}.botocore_stack._Exchange.tap"],
     "work": [
         f"{_HOOKS}.otel_spans.span_started",
-        f"{_HOOKS}.otel_spans.stamp",
+        f"{_HOOKS}.otel_spans.span_ending",
         "penstock.telemetry.tasks.TaskRun.resume",
         "penstock.telemetry.tasks.TaskRun.suspend",
         "penstock.telemetry.tasks.TaskRun.end",
@@ -58,11 +58,11 @@ EVERYWHERE = [
     f"{_HOOKS}.live.LiveAttempt.moved",
     f"{_HOOKS}.live.LiveAttempt._end",
     f"{_HOOKS}.live.LiveAttempt._release",
-    f"{_HOOKS}.sending.Sending.begin",
+    f"{_HOOKS}.sending.Sending.__init__",
     f"{_HOOKS}.sending.Sending.launch",
     f"{_HOOKS}.sending.Sending.leave",
     "penstock.telemetry.operations.OperationScope.attempt_ended",
-    "penstock.telemetry.operations.OperationScope.returned",
+    "penstock.telemetry.operations.OperationScope.close_one",
     "penstock.telemetry.spans.SpanWriter.attempt_started",
 ]
 CASES = [
