@@ -192,7 +192,7 @@ def _wrap_generator(
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> Generator[Any, Any, Any]:
         with ToolScope(name, current=False):
-            return (yield from function(*args, **kwargs))
+            return (yield from gated(name, function)(*args, **kwargs))
 
     return run
 
@@ -203,7 +203,7 @@ def _wrap_async_generator(
     @functools.wraps(function)
     async def run(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[Any, Any]:
         with ToolScope(name, current=False):
-            inner = function(*args, **kwargs)
+            inner = gated(name, function)(*args, **kwargs)
             try:
                 value = await anext(inner)
                 while True:

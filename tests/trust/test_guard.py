@@ -9,6 +9,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from penstock.errors import OutcomeUnknown, TrustError, TrustTooLow, UsageError
 from penstock.telemetry.desk import Desk, close_desk, open_desk
 from penstock.telemetry.interceptor import Refused
+from penstock.telemetry.tools import add_gate, tool
 from penstock.trust import (
     Level,
     Lineage,
@@ -401,6 +402,36 @@ def test_rules_by_tool_name_come_from_toml(outcomes):
         assert runs == ["i1"]
     finally:
         undo()
+
+
+def test_a_generator_that_a_rule_names_does_not_run_unguarded():
+    ran = []
+
+    @tool(name="send_money")
+    def send_money(invoice: str):
+        ran.append(invoice)
+        yield "sent"
+
+    @tool(name="send_money")
+    async def send_money_async(invoice: str):
+        ran.append(invoice)
+        yield "sent"
+
+    async def read() -> list[str]:
+        return [piece async for piece in send_money_async("i1")]
+
+    assert list(send_money("free")) == asyncio.run(read()) == ["sent"]
+    ran.clear()
+    undo = [activate(TrustSettings(tools=read_rules({"send_money": {}}))), add_gate(guard_tool)]
+    try:
+        with pytest.raises(UsageError, match="is a generator"):
+            list(send_money("i1"))
+        with pytest.raises(UsageError, match="is a generator"):
+            asyncio.run(read())
+        assert ran == []
+    finally:
+        for back in undo:
+            back()
 
 
 def approve_everything(question: Question) -> bool:
