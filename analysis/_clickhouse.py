@@ -16,7 +16,7 @@ from penstock.analysis import _otel_traces
 from penstock.analysis._address import Address, address_of, quoted
 from penstock.analysis._columns import COLUMNS
 from penstock.analysis._engine import first_line, too_slow
-from penstock.analysis._resolve import derive, resolved
+from penstock.analysis._resolve import RELATED, derive, related
 from penstock.analysis._verdicts import judge
 from penstock.errors import UsageError
 
@@ -36,7 +36,15 @@ _SETTINGS: Final = {
     "join_use_nulls": 1,
 }
 _READ_ONLY: Final = 2
-_FLAGS: Final = ("duplicate", "orphan", "skewed", "is_operation", "is_attempt", "is_tool", "owns_tokens")
+_FLAGS: Final = (
+    "duplicate", "orphan", "skewed", "is_operation", "is_attempt", "is_tool", "owns_tokens", "only_attempt",
+)  # fmt: skip
+_SPAN: Final = {
+    **{name: f"r.{name}" for name in COLUMNS},
+    **RELATED,
+    **{name: f"CAST({RELATED[name]} AS Bool)" for name in _FLAGS},
+    "task": "coalesce(r.task_id, k.task, r.trace_id)",
+}
 _TIMED_OUT: Final = 159
 _UNNAMED: Final = """
 SELECT row_id, role, name, status_message, unnamed_attributes, unnamed_events FROM normal WHERE unnamed
@@ -132,8 +140,8 @@ def open_table(name: str, since_ns: int | None, until_ns: int | None) -> Iterato
         _check(engine, address)
         _normalise(engine, address, _window(since_ns, until_ns))
         derive(engine.run)
-        _keep(engine, "every_span", _with_flags(resolved()))
-        for table in ("raw", "derived", "tasks"):
+        _keep(engine, "every_span", related(_SPAN))
+        for table in ("raw", "derived", "blamed", "dialled", "tasks"):
             engine.run(f"DROP TABLE {table}")
         yield engine
     except Exception as error:
@@ -230,11 +238,6 @@ def _keep(engine: ClickHouse, table: str, select: str) -> None:
 def select_spans(engine: ClickHouse, condition: str) -> None:
     """Make `spans` of the related ones that a question is about."""
     _keep(engine, "spans", f"SELECT * FROM every_span WHERE NOT duplicate AND {condition}")  # noqa: S608
-
-
-def _with_flags(select: str) -> str:
-    flags = ", ".join(f"CAST({name} AS Bool) AS {name}" for name in _FLAGS)
-    return f"SELECT * REPLACE ({flags}) FROM ({select})"  # noqa: S608 - of our own words
 
 
 def _window(since_ns: int | None, until_ns: int | None) -> str:

@@ -82,9 +82,10 @@ def too_slow(timeout_seconds: float) -> UsageError:
     return UsageError(f"the query took longer than {timeout_seconds:g} s; narrow it or raise --timeout")
 
 
-def parquet(paths: Iterable[Path]) -> str:
+def parquet(paths: Iterable[Path], *options: str) -> str:
     """Give what stands for Parquet files in FROM."""
-    return f"read_parquet([{', '.join(map(text, paths))}])"
+    listed = f"[{', '.join(map(text, paths))}]"
+    return f"read_parquet({', '.join((listed, *options))})"
 
 
 def text(value: object) -> str:

@@ -1,10 +1,9 @@
 """Read files into the store: decode in bounded chunks, a process a core for large files, then resolve."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from multiprocessing import get_context
 from multiprocessing.context import BaseContext
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from penstock.analysis import _engine, _store
+from penstock.analysis._held import Held
 from penstock.analysis._quality import measure
 from penstock.analysis._reading import Decoded
 from penstock.analysis._resolve import resolve
@@ -25,6 +25,7 @@ Progress = Callable[[int, int, int | None], None]
 """Told of bytes and spans read since the last call, and of the bytes there are."""
 
 RANGE: Final = 32 << 20
+_PART: Final = "part-{:05d}.parquet"
 PARALLEL_FROM: Final = 2 * RANGE
 
 
@@ -47,27 +48,18 @@ def ingest(path: Path, store: Path, progress: Progress) -> tuple[Path, _store.Ma
 
 def ingest_stream(stream: BinaryIO, name: str, folder: Path, progress: Progress) -> _store.Manifest:
     """Read a stream that cannot be read twice into a folder of its own."""
-    told = Decoded()
-    part = folder / "part-0.parquet"
-    _write(read_file(stream, name, None, 0, told), part, progress, told, None)
-    return _finish(folder, [part], _blank(Path(name)), told)
+    told, manifest = Decoded(), _blank(Path(name))
+    with _store.fresh(folder) as spans:
+        part = spans / _PART.format(0)
+        _write(read_file(stream, name, None, 0, told), part, progress, told, None)
+        return _finish(spans, [part], manifest, told)
 
 
-def relate(parts: list[Path], folder: Path, spill: Path) -> dict[str, object]:
-    """Write the spans of several files, or of one file's parts, into a folder as one, and measure them."""
-    fresh = folder / f"spans.{os.getpid()}.tmp"
-    fresh.mkdir()
-    con = _engine.connect(spill)
-    try:
-        resolve(con, parts, fresh)
-        counts = measure(_engine.DuckDB(con), _engine.parquet(sorted(fresh.iterdir())))
-    except BaseException:
-        shutil.rmtree(fresh)
-        raise
-    finally:
-        con.close()
-    _store.put(fresh, folder)
-    return counts
+def relate(parts: list[Path], folder: Path) -> dict[str, object]:
+    """Relate the spans of several files, or of one file's parts, to one another, and measure them."""
+    with _engine.spill_folder() as spill, closing(_engine.connect(Path(spill))) as con:
+        resolve(con, parts, folder)
+        return measure(_engine.DuckDB(con), Held.of(parts, folder).table())
 
 
 def _same(known: _store.Manifest, path: Path, size: int, mtime_ns: int, inode: int) -> bool:
@@ -83,47 +75,43 @@ def _grew(known: _store.Manifest, path: Path, size: int) -> bool:
 
 
 def _read_anew(folder: Path, path: Path, size: int, progress: Progress) -> _store.Manifest:
-    told = Decoded()
-    parts: list[Path] = []
-    manifest = _blank(path)
-    try:
-        with path.open("rb") as stream:
-            first = stream.read(4)
-            stream.seek(0)
-            if size >= PARALLEL_FROM and _is_lines(path):
-                parts = _in_processes(path, 0, size, folder, progress, told)
-            else:
-                part = folder / "part-0.parquet"
-                parts = [part]
-                _write(read_file(stream, str(path), size, 0, told), part, progress, told, size)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-    manifest.resumable = first[:1] == b"{" and told.consumed > 0
-    return _finish(folder, parts, manifest, told)
+    told, manifest = Decoded(), _blank(path)
+    with _store.fresh(folder) as spans:
+        try:
+            with path.open("rb") as stream:
+                first = stream.read(4)
+                stream.seek(0)
+                if size >= PARALLEL_FROM and _is_lines(path):
+                    parts = _in_processes(path, 0, size, spans, 0, progress, told)
+                else:
+                    parts = [spans / _PART.format(0)]
+                    _write(read_file(stream, str(path), size, 0, told), parts[0], progress, told, size)
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+        manifest.resumable = first[:1] == b"{" and told.consumed > 0
+        return _finish(spans, parts, manifest, told)
 
 
 def _read_on(
     folder: Path, path: Path, known: _store.Manifest, size: int, progress: Progress
 ) -> _store.Manifest:
-    told = Decoded(consumed=known.consumed)
-    manifest = _blank(path)
-    parts = _in_processes(path, known.consumed, size, folder, progress, told)
-    before = Decoded.of(known.reading)
-    before.truncated_at = None
-    before.merge(told)
-    manifest.resumable = True
-    return _finish(folder, [*_store.spans_in(folder), *parts], manifest, before)
+    told, manifest = Decoded(consumed=known.consumed), _blank(path)
+    with _store.fresh(folder) as spans:
+        older = _store.link(_store.parts_in(folder), spans)
+        parts = _in_processes(path, known.consumed, size, spans, len(older), progress, told)
+        before = Decoded.of(known.reading)
+        before.truncated_at = None
+        before.merge(told)
+        manifest.resumable = True
+        return _finish(spans, [*older, *parts], manifest, before)
 
 
-def _finish(folder: Path, parts: list[Path], manifest: _store.Manifest, told: Decoded) -> _store.Manifest:
-    """Relate the spans, measure their quality, and put the result in place in one step."""
-    with _engine.spill_folder() as spill:
-        manifest.quality = relate(parts, folder, Path(spill))
-    for part in folder.glob("part-*.parquet"):
-        part.unlink()
+def _finish(spans: Path, parts: list[Path], manifest: _store.Manifest, told: Decoded) -> _store.Manifest:
+    """Relate the spans, measure their quality, and say beside them what they are of."""
+    manifest.quality = relate(parts, spans)
     manifest.reading = asdict(told)
     manifest.consumed = told.consumed
-    _store.save(folder, manifest)
+    _store.save(spans, manifest)
     return manifest
 
 
@@ -139,12 +127,15 @@ def _write(sinks: "Iterator[Sink]", part: Path, progress: Progress, told: Decode
 
 
 def _in_processes(
-    path: Path, start: int, stop: int, folder: Path, progress: Progress, told: Decoded
+    path: Path, start: int, stop: int, spans: Path, number: int, progress: Progress, told: Decoded
 ) -> list[Path]:
-    """Decode byte ranges of a file of lines, in processes when there is enough of it."""
-    ranges = list(_ranges(path, start, stop))
+    """Decode byte ranges of a file of lines, in processes when there is enough of it.
+
+    `number` is the first part's.
+    """
     jobs = [
-        (str(path), begin, end, str(folder / f"part-{i}.parquet")) for i, (begin, end) in enumerate(ranges)
+        (str(path), begin, end, str(spans / _PART.format(i)))
+        for i, (begin, end) in enumerate(_ranges(path, start, stop), number)
     ]
     workers = min(len(jobs), len(os.sched_getaffinity(0)))
     with ExitStack() as stack:

@@ -21,6 +21,8 @@ _SELDOM_TWICE: Final = frozenset(
     {"trace_id", "span_id", "parent_id", "start_ns", "end_ns", "request_id", "attrs", "record"}
 )
 """No dictionary is worth its building for these."""
+_SOUGHT: Final = ["start_ns", "end_ns"]
+"""Readers skip groups by these."""
 _CODED: Final = [name for name in COLUMNS if name not in _SELDOM_TWICE]
 
 
@@ -59,8 +61,9 @@ def part_writer(path: Path) -> Iterator[PartWriter]:
     """Open a part, and finish it when all went well: one without spans too."""
     with (
         _few_collections(),
-        pq.ParquetWriter(  # parts live for seconds: quick beats small
-            path, arrow_schema(), compression="lz4", write_statistics=False, use_dictionary=_CODED
+        pq.ParquetWriter(
+            path, arrow_schema(), compression="zstd", compression_level=1, use_dictionary=_CODED,
+            write_statistics=_SOUGHT, store_schema=False,
         ) as file,
     ):
         writer = PartWriter(file)

@@ -8,7 +8,7 @@ The statements are written once for DuckDB and ClickHouse: `_engine.connect` tea
 function names that it lacks.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -123,69 +123,78 @@ FROM tries t JOIN raw r USING (row_id)
 WHERE t.via <> 'operation' AND r.failed AND r.error_class <> 'unknown' AND t.root IS NOT NULL
 GROUP BY t.root
 """
+_DIALLED: Final = """
+CREATE TEMPORARY TABLE dialled AS
+SELECT row_id, provider, model, pool FROM raw WHERE row_id IN (SELECT op FROM tries WHERE via = 'http')
+"""
 _TASKS: Final = """
 CREATE TEMPORARY TABLE tasks AS
-SELECT trace_id, min(task_id) AS task FROM raw
-WHERE task_id IS NOT NULL AND trace_id IS NOT NULL GROUP BY trace_id HAVING min(task_id) = max(task_id)
+SELECT cityHash64(trace_id) AS trace, min(task_id) AS task FROM raw
+WHERE task_id IS NOT NULL AND trace_id IS NOT NULL GROUP BY trace HAVING min(task_id) = max(task_id)
 """
 _DERIVED: Final = """
 CREATE TEMPORARY TABLE derived AS
-SELECT n.row_id AS row_id, t.via AS via,
+SELECT n.row_id AS row_id, t.via AS via, CASE WHEN t.via = 'http' THEN t.op END AS op, n.trace AS trace,
        coalesce(f.orphan, false) AS orphan, coalesce(f.skewed, false) AS skewed,
        coalesce(c.root = n.row_id AND NOT c.shadow, false) AS is_operation,
        n.role = 'tool' AND u.row_id IS NULL AS is_tool,
        coalesce(c.leaf AND NOT c.shadow, false) AS owns_tokens,
        coalesce(t.root, c.root) AS call_id,
-       o.provider AS provider, o.model AS model, o.pool AS pool,
-       b.error_class AS error_class, b.error_reason AS error_reason
+       t.root IS NOT NULL AND m.root IS NULL AS only_attempt
 FROM nodes n
 LEFT JOIN family f ON f.row_id = n.row_id
 LEFT JOIN calls c ON c.row_id = n.row_id
 LEFT JOIN tries t ON t.row_id = n.row_id
 LEFT JOIN (SELECT DISTINCT row_id FROM links WHERE role = 'tool') u ON u.row_id = n.row_id
-LEFT JOIN (SELECT row_id, provider, model, pool FROM raw
-           WHERE row_id IN (SELECT op FROM tries WHERE via = 'http')) o ON o.row_id = t.op AND t.via = 'http'
-LEFT JOIN blamed b ON b.root = n.row_id
+LEFT JOIN (SELECT root FROM tries WHERE root IS NOT NULL GROUP BY root HAVING count(*) > 1) m
+       ON m.root = t.root
 """
-_RESOLVED: Final = """
-SELECT {same},
-       CASE WHEN r.failed AND r.error_class = 'unknown' THEN coalesce(d.error_class, r.error_class)
-            ELSE r.error_class END AS error_class,
-       CASE WHEN r.failed AND r.error_class = 'unknown' THEN coalesce(d.error_reason, r.error_reason)
-            ELSE r.error_reason END AS error_reason,
-       CASE WHEN d.via = 'http' THEN d.provider ELSE r.provider END AS provider,
-       CASE WHEN d.via = 'http' THEN d.model ELSE r.model END AS model,
-       CASE WHEN d.via = 'http' THEN d.pool ELSE r.pool END AS pool,
-       d.row_id IS NULL AS duplicate,
-       coalesce(d.orphan, false) AS orphan, coalesce(d.skewed, false) AS skewed,
-       coalesce(d.is_operation, false) AS is_operation,
-       d.via IS NOT NULL AS is_attempt, d.via AS attempt_from,
-       coalesce(d.is_tool, false) AS is_tool, coalesce(d.owns_tokens, false) AS owns_tokens,
-       d.call_id AS call_id, coalesce(r.task_id, k.task, r.trace_id) AS task
-FROM (SELECT * FROM ({raw}) s WHERE row_id BETWEEN {low} AND {high}) r
+RELATED: Final = {
+    "provider": "CASE WHEN d.via = 'http' THEN o.provider ELSE r.provider END",
+    "model": "CASE WHEN d.via = 'http' THEN o.model ELSE r.model END",
+    "pool": "CASE WHEN d.via = 'http' THEN o.pool ELSE r.pool END",
+    **{
+        name: f"CASE WHEN r.failed AND r.error_class = 'unknown' THEN coalesce(b.{name}, r.{name}) "
+        f"ELSE r.{name} END"
+        for name in ("error_class", "error_reason")
+    },
+    "duplicate": "d.row_id IS NULL",
+    **{
+        name: f"coalesce(d.{name}, false)"
+        for name in ("orphan", "skewed", "is_operation", "is_tool", "owns_tokens", "only_attempt")
+    },
+    "is_attempt": "d.via IS NOT NULL",
+    "attempt_from": "d.via",
+    "call_id": "d.call_id",
+    "task": "coalesce(r.task_id, k.task)",
+}
+"""What relating finds for each span: the column, and what it is made of."""
+DERIVED: Final = tuple(name for name in RELATED if name not in COLUMNS and name != "duplicate")
+"""What relating adds to the columns that a span told."""
+_RELATED: Final = """
+SELECT {columns}
+FROM ({raw}) r
 LEFT JOIN (SELECT * FROM derived WHERE row_id BETWEEN {low} AND {high}) d ON d.row_id = r.row_id
-LEFT JOIN tasks k ON k.trace_id = r.trace_id
+LEFT JOIN blamed b ON b.root = r.row_id
+LEFT JOIN dialled o ON o.row_id = d.op
+LEFT JOIN tasks k ON k.trace = d.trace
 """
-DERIVED: Final = (
-    "orphan", "skewed", "is_operation", "is_attempt", "attempt_from", "is_tool", "owns_tokens", "call_id",
-    "task",
-)  # fmt: skip
-"""What relating adds to the columns of a span, besides `row_id` and `duplicate`."""
-_CHANGED: Final = frozenset({"provider", "model", "pool", "error_class", "error_reason"})
+FOUND_FILE: Final = "found-{part:05d}-{row:010d}.parquet"
+"""Names a file with what relating found, after the first row that it is about."""
 _GROUP: Final = 1 << 15
 _SLICE: Final = 1 << 17
-_DICTIONARY: Final = 1_000
-"""Columns with more values in a group are written as they are: ids are found out soon."""
 
 
-def resolved(raw: str = "SELECT * FROM raw", low: int = 0, high: int = 1 << 62) -> str:
-    """Give the SELECT of raw spans with the columns that `derive` found, for a range of row ids."""
-    same = ", ".join(f"r.{name} AS {name}" for name in (*COLUMNS, "row_id") if name not in _CHANGED)
-    return _RESOLVED.format(same=same, raw=raw, low=low, high=high)
+def related(
+    columns: Mapping[str, str], raw: str = "SELECT * FROM raw", low: int = 0, high: int = 1 << 62
+) -> str:
+    """Give the SELECT of columns made of raw spans and of what `derive` found, in a range of row ids."""
+    listed = ", ".join(f"{text} AS {name}" for name, text in columns.items())
+    return _RELATED.format(columns=listed, raw=raw, low=low, high=high)
 
 
 def derive(run: Run) -> None:
-    """Relate the spans in `raw` to one another; leaves the tables `derived` and `tasks`."""
+    """Relate the spans in `raw` to one another; `related` tells what was found."""
     for statement in (_SEEN, _DUPLICATES, _NODES, "DROP TABLE seen", _LINKS, _FRONTIER):
         run(statement)
     for _ in range(DEEPEST):
@@ -199,45 +208,50 @@ def derive(run: Run) -> None:
         run(_ROOTS)
         if run("SELECT sum(cityHash64(root)) FROM roots") == before:
             break
-    for statement in (_CALLS, _ATTEMPTS, _BLAMED, _FAMILY, _TASKS, _DERIVED):
+    for statement in (_CALLS, _ATTEMPTS, _BLAMED, _DIALLED, _FAMILY, _TASKS, _DERIVED):
         run(statement)
-    for table in ("copies", "nodes", "links", "frontier", "roots", "calls", "tries", "blamed", "family"):
+    for table in ("copies", "nodes", "links", "frontier", "roots", "calls", "tries", "family"):
         run(f"DROP TABLE {table}")
 
 
-def resolve(con: "duckdb.DuckDBPyConnection", parts: list[Path], target: Path) -> None:
-    """Write files into `target`: every span of `parts`, with the derived columns. No span is dropped."""
-    con.execute(f"CREATE TEMPORARY VIEW raw AS {_scan(parts, range(len(parts)))}")
+def resolve(con: "duckdb.DuckDBPyConnection", parts: list[Path], folder: Path) -> None:
+    """Write what relating finds for every span in `parts`, in their order, into `folder`."""
+    con.execute(f"CREATE TEMPORARY VIEW raw AS {_scan(parts, 0)}")
     derive(lambda statement: con.execute(statement).fetchall())
-    for number, (low, high) in enumerate(_slices(con)):
-        touched = range(low // PART_ROWS, min(len(parts), high // PART_ROWS + 1))
+    for low, high in _slices(_counts(con, parts)):
+        first, last = low // PART_ROWS, high // PART_ROWS
+        raw = f"SELECT * FROM ({_scan(parts[first : last + 1], first)}) WHERE row_id BETWEEN {low} AND {high}"
         con.execute(
-            f"COPY ({resolved(_scan(parts, touched), low, high)}) "
-            f"TO {_engine.text(target / f'{number:05d}.parquet')} "
-            f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {_GROUP}, "
-            f"DICTIONARY_SIZE_LIMIT {_DICTIONARY})"
+            f"COPY ({related(RELATED, raw, low, high)} ORDER BY r.row_id) "
+            f"TO {_engine.text(folder / FOUND_FILE.format(part=first, row=low % PART_ROWS))} "
+            f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {_GROUP})"
         )
 
 
-def _scan(parts: list[Path], numbers: Iterable[int]) -> str:
-    columns = ", ".join(COLUMNS)
-    return " UNION ALL ".join(
-        f"SELECT {columns}, file_row_number + {number * PART_ROWS} AS row_id "  # noqa: S608
-        f"FROM read_parquet({_engine.text(parts[number])}, file_row_number = true)"
-        for number in numbers
+def _scan(parts: list[Path], first: int) -> str:
+    return (
+        f"SELECT {', '.join(COLUMNS)}, "  # noqa: S608
+        f"CAST(file_row_number + (file_index + {first}) * {PART_ROWS} AS BIGINT) AS row_id "
+        f"FROM {_engine.parquet(parts, 'file_row_number = true')}"
     )
 
 
-def _slices(con: "duckdb.DuckDBPyConnection") -> Iterator[tuple[int, int]]:
-    """Cut the row ids, so that memory stays the same whatever the file."""
-    counts = con.execute(
-        f"SELECT row_id // {_GROUP} AS place, count(*) FROM raw GROUP BY place ORDER BY place"  # noqa: S608
-    ).fetchall()
-    low, held = 0, 0
-    for place, count in counts:
+def _counts(con: "duckdb.DuckDBPyConnection", parts: list[Path]) -> list[int]:
+    sql = f"SELECT file_name, num_rows FROM parquet_file_metadata([{', '.join(map(_engine.text, parts))}])"  # noqa: S608
+    counts = dict(con.execute(sql).fetchall())
+    return [counts[str(path)] for path in parts]
+
+
+def _slices(counts: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Cut the row ids of parts with so many rows, so that memory stays the same whatever the file."""
+    low = held = 0
+    for part, count in enumerate(counts):
+        if held and held + count > _SLICE:
+            yield low, part * PART_ROWS - 1
+            held = 0
+        low = low if held else part * PART_ROWS
+        while count > _SLICE:
+            yield low, low + _SLICE - 1
+            low, count = low + _SLICE, count - _SLICE
         held += count
-        if held >= _SLICE:
-            yield low, (place + 1) * _GROUP - 1
-            low, held = (place + 1) * _GROUP, 0
-    if held or not counts:
-        yield low, 1 << 62
+    yield low, len(counts) * PART_ROWS - 1

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,6 +22,8 @@ _UNUSED_SECONDS: Final = 7 * 86_400
 _CODE: Final = Path(__file__).parent
 _PROBE: Final = 64 << 10
 _KEPT_SETS: Final = 40
+SPANS: Final = "spans"
+"""Where a folder has its spans."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -109,32 +111,50 @@ def locked(folder: Path) -> Iterator[None]:
 def load(folder: Path) -> Manifest | None:
     """Read a manifest; None when there is none that can be used."""
     try:
-        found = json.loads((folder / "manifest.json").read_text())
+        found = json.loads((folder / SPANS / "manifest.json").read_text())
         manifest = Manifest(**found)
     except (OSError, ValueError, TypeError):
         return None
-    return manifest if spans_in(folder) else None
+    return manifest if parts_in(folder) else None
 
 
-def spans_in(folder: Path) -> list[Path]:
-    """List the files that hold a folder's spans."""
-    return sorted((folder / "spans").glob("*.parquet"))
+def parts_in(folder: Path) -> list[Path]:
+    """List the files with what a folder's spans told."""
+    return sorted((folder / SPANS).glob("part-*.parquet"))
 
 
-def put(fresh: Path, folder: Path) -> None:
-    """Put freshly written spans in the place of the older ones."""
-    place, old = folder / "spans", folder / f"old.{os.getpid()}.tmp"
+@contextmanager
+def fresh(folder: Path) -> Iterator[Path]:
+    """Give a folder to write spans into; when all went well it takes the place of the older ones."""
+    made, place, old = (folder / name for name in ("fresh.tmp", SPANS, "old.tmp"))
+    for left in (made, old):  # by a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    made.mkdir()
+    try:
+        yield made
+    except BaseException:
+        shutil.rmtree(made)
+        raise
     if place.exists():
         place.rename(old)
-    fresh.rename(place)
+    made.rename(place)
     shutil.rmtree(old, ignore_errors=True)
 
 
-def save(folder: Path, manifest: Manifest) -> None:
-    """Write a manifest in one step."""
-    temporary = folder / f"manifest.{os.getpid()}.tmp"
-    temporary.write_text(json.dumps(asdict(manifest)))
-    temporary.replace(folder / "manifest.json")
+def link(parts: Sequence[Path], folder: Path) -> list[Path]:
+    """Put files that stay as they are into another folder too."""
+    placed = [folder / path.name for path in parts]
+    for path, place in zip(parts, placed, strict=True):
+        try:
+            place.hardlink_to(path)
+        except OSError:  # a file system without links
+            shutil.copyfile(path, place)
+    return placed
+
+
+def save(spans: Path, manifest: Manifest) -> None:
+    """Write a manifest beside freshly written spans."""
+    (spans / "manifest.json").write_text(json.dumps(asdict(manifest)))
 
 
 def probe(path: Path, end: int) -> tuple[str, str]:

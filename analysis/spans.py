@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from penstock.analysis import _engine, _store
 from penstock.analysis._address import address_of, is_address
 from penstock.analysis._engine import Engine
+from penstock.analysis._held import Held
 from penstock.analysis._kept import kept
 from penstock.analysis._quality import box, measure
 from penstock.analysis._reading import Decoded
@@ -88,17 +89,17 @@ def open_spans(
         else:
             files = _from_files(names, _store.root(store), spill, progress)
         readings = [(manifest.path, Decoded.of(manifest.reading)) for _, manifest in files]
-        resolved, counts = _together(files, store, spill)
+        held, counts = _together(files, store)
 
         def opened() -> Engine:
             con = _engine.connect(spill)
             stack.callback(con.close)
-            _engine.lock(con, resolved)
-            _view(con, resolved, selection)
+            _engine.lock(con, held.files)
+            _view(con, held, selection)
             return _engine.DuckDB(con)
 
         yield Spans(
-            stack.enter_context(kept(resolved, opened)) if selection == Selection() else opened(),
+            stack.enter_context(kept(held.files, opened)) if selection == Selection() else opened(),
             box(counts, readings),
             [said for name, told in readings if (said := _truncation(name, told))],
         )
@@ -204,30 +205,31 @@ def _from_stream(spill: Path, progress: "Progress") -> tuple[Path, _store.Manife
 
 
 def _together(
-    files: list[tuple[Path, _store.Manifest]], store: Path | None, spill: Path
-) -> tuple[list[Path], dict[str, Any]]:
-    """Relate the spans of several files to one another; the result is kept like a file's."""
+    files: list[tuple[Path, _store.Manifest]], store: Path | None
+) -> tuple[Held, dict[str, Any]]:
+    """Relate the spans of several files to one another; what that finds is kept like a file's."""
+    parts = [part for folder, _ in files for part in _store.parts_in(folder)]
     if len(files) == 1:
-        return _store.spans_in(files[0][0]), files[0][1].quality
-    stamps = [
-        f"{manifest.path}:{manifest.inode}:{manifest.size}:{manifest.mtime_ns}:{manifest.head}:{manifest.tail}"
-        for _, manifest in files
-    ]
-    folder = _store.set_folder(_store.root(store), stamps)
+        return Held.of(parts, files[0][0] / _store.SPANS), files[0][1].quality
+    folder = _store.set_folder(_store.root(store), [_stamp(part) for part in parts])
+    place = folder / _store.SPANS
+    quality = place / "quality.json"
     with _store.locked(folder):
-        kept = folder / "quality.json"
-        if (found := _store.spans_in(folder)) and kept.exists():
-            return found, json.loads(kept.read_text())
-        from penstock.analysis._ingest import relate
+        if not quality.exists():
+            from penstock.analysis._ingest import relate
 
-        counts = relate([part for held, _ in files for part in _store.spans_in(held)], folder, spill)
-        kept.write_text(json.dumps(counts))
-        return _store.spans_in(folder), counts
+            with _store.fresh(folder) as spans:
+                (spans / quality.name).write_text(json.dumps(relate(parts, spans)))
+    return Held.of(parts, place), json.loads(quality.read_text())
 
 
-def _view(con: "duckdb.DuckDBPyConnection", resolved: Sequence[Path], selection: Selection) -> None:
-    kept = f"SELECT * FROM {_engine.parquet(resolved)} WHERE NOT duplicate"  # noqa: S608
-    con.execute(f"CREATE VIEW every_span AS {kept}")
+def _stamp(part: Path) -> str:
+    held = part.stat()
+    return f"{part}:{held.st_ino}:{held.st_size}:{held.st_mtime_ns}"
+
+
+def _view(con: "duckdb.DuckDBPyConnection", held: Held, selection: Selection) -> None:
+    con.execute(f"CREATE VIEW every_span AS SELECT * FROM {held.table()} WHERE NOT duplicate")  # noqa: S608
     if selection.where:
         _probe(_engine.DuckDB(con), selection.where)
     con.execute(f"CREATE VIEW spans AS SELECT * FROM every_span WHERE {_condition(selection)}")  # noqa: S608

@@ -32,12 +32,12 @@ def one(way: str, path: Path) -> None:
         began = time.perf_counter()
         target = WAYS[way](path, Path(folder))
         seconds = time.perf_counter() - began
-        files = sorted(target.iterdir()) if target.is_dir() else [target]
+        files = sorted(target.glob("*.parquet")) if target.is_dir() else [target]
         import duckdb
 
         found = duckdb.execute(
             "SELECT count(*), sum(input_tokens::BIGINT)::BIGINT FROM read_parquet(?)",
-            [[str(file) for file in files]],
+            [[str(file) for file in files if not file.name.startswith("found-")]],
         ).fetchone()
         assert found is not None
         print(json.dumps({
