@@ -107,7 +107,7 @@ def connect(spill: Path) -> "duckdb.DuckDBPyConnection":
             "preserve_insertion_order": False,
         }
     )
-    con.execute(_MACROS)
+    con.execute(f"SET parquet_metadata_cache = true;{_MACROS}")
     return con
 
 

@@ -16,11 +16,9 @@ from penstock.analysis._resolve import RELATED
 
 _MOST_SCANS: Final = 4
 """Rows that lie side by side are read by one thread; each scan of its own takes milliseconds to plan."""
-_SPAN: Final = {
-    **{name: f"f.{name}" if name in RELATED else f"t.{name}" for name in COLUMNS},
-    **{name: f"f.{name}" for name in RELATED},
-    "task": "coalesce(f.task, t.trace_id)",
-}
+_FIRST: Final = "duplicate"
+"""Where no column is needed, the first one is read: a small one."""
+_COLUMNS: Final = [_FIRST, *COLUMNS, *(name for name in RELATED if name not in COLUMNS and name != _FIRST)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,8 @@ class Held:
 
     def table(self) -> str:
         """Give what stands in FROM for the spans: duplicates too."""
-        columns = ", ".join(f"{text} AS {name}" for name, text in _SPAN.items())
+        found = {name: f"f.{name}" for name in RELATED} | {"task": "coalesce(f.task, t.trace_id)"}
+        columns = ", ".join(f"{found.get(name, f't.{name}')} AS {name}" for name in _COLUMNS)
         scans = (
             f"SELECT {columns} FROM {parquet(parts)} t POSITIONAL JOIN {parquet(found)} f"  # noqa: S608
             for parts, found in self._runs()

@@ -25,6 +25,7 @@ Progress = Callable[[int, int, int | None], None]
 """Told of bytes and spans read since the last call, and of the bytes there are."""
 
 RANGE: Final = 32 << 20
+LARGEST_RANGE: Final = 8 * RANGE
 _PART: Final = "part-{:05d}.parquet"
 PARALLEL_FROM: Final = 2 * RANGE
 
@@ -133,11 +134,12 @@ def _in_processes(
 
     `number` is the first part's.
     """
+    workers = len(os.sched_getaffinity(0))
     jobs = [
         (str(path), begin, end, str(spans / _PART.format(i)))
-        for i, (begin, end) in enumerate(_ranges(path, start, stop), number)
+        for i, (begin, end) in enumerate(_ranges(path, start, stop, workers), number)
     ]
-    workers = min(len(jobs), len(os.sched_getaffinity(0)))
+    workers = min(len(jobs), workers)
     with ExitStack() as stack:
         if stop - start < PARALLEL_FROM or workers < 2:
             results: Iterable[Decoded] = map(_decode, jobs)
@@ -165,11 +167,15 @@ def _server() -> BaseContext:
     return context
 
 
-def _ranges(path: Path, start: int, stop: int) -> Iterator[tuple[int, int]]:
-    """Cut at line ends, so that no record is split."""
+def _ranges(path: Path, start: int, stop: int, workers: int) -> Iterator[tuple[int, int]]:
+    """Cut at line ends, so that no record is split.
+
+    Few ranges make few files; smaller ones towards the end let the workers end together.
+    """
     with path.open("rb") as stream:
         while start < stop:
-            stream.seek(min(stop, start + RANGE))
+            length = min(max((stop - start) // (2 * workers), RANGE), LARGEST_RANGE)
+            stream.seek(min(stop, start + length))
             end = stop
             position = stream.tell()
             while position < stop and (piece := stream.read(min(1 << 20, stop - position))):

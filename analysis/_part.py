@@ -14,8 +14,8 @@ from penstock.analysis._reading import Decoded
 from penstock.analysis.formats import decode_range
 from penstock.analysis.formats._sink import Sink
 
-_FEW: Final = 2_000
-"""So many spans are laid out together: few enough for a processor's cache."""
+_FEW: Final = 1_000
+"""Fewer spans than this are not worth laying out: they wait for the next chunk's."""
 _GROUP: Final = 20_000
 _SELDOM_TWICE: Final = frozenset(
     {"trace_id", "span_id", "parent_id", "start_ns", "end_ns", "request_id", "attrs", "record"}
@@ -62,8 +62,13 @@ def part_writer(path: Path) -> Iterator[PartWriter]:
     with (
         _few_collections(),
         pq.ParquetWriter(
-            path, arrow_schema(), compression="zstd", compression_level=1, use_dictionary=_CODED,
-            write_statistics=_SOUGHT, store_schema=False,
+            path,
+            arrow_schema(),
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=_CODED,
+            write_statistics=_SOUGHT,
+            store_schema=False,
         ) as file,
     ):
         writer = PartWriter(file)

@@ -182,7 +182,7 @@ LEFT JOIN tasks k ON k.trace = d.trace
 FOUND_FILE: Final = "found-{part:05d}-{row:010d}.parquet"
 """Names a file with what relating found, after the first row that it is about."""
 _GROUP: Final = 1 << 15
-_SLICE: Final = 1 << 17
+_SLICE: Final = 1 << 18
 
 
 def related(
@@ -220,7 +220,7 @@ def resolve(con: "duckdb.DuckDBPyConnection", parts: list[Path], folder: Path) -
     derive(lambda statement: con.execute(statement).fetchall())
     for low, high in _slices(_counts(con, parts)):
         first, last = low // PART_ROWS, high // PART_ROWS
-        raw = f"SELECT * FROM ({_scan(parts[first : last + 1], first)}) WHERE row_id BETWEEN {low} AND {high}"
+        raw = f"{_scan(parts[first : last + 1], first)} WHERE row_id BETWEEN {low} AND {high}"
         con.execute(
             f"COPY ({related(RELATED, raw, low, high)} ORDER BY r.row_id) "
             f"TO {_engine.text(folder / FOUND_FILE.format(part=first, row=low % PART_ROWS))} "

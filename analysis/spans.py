@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from penstock.analysis import _engine, _store
 from penstock.analysis._address import address_of, is_address
+from penstock.analysis._columns import COLUMNS
 from penstock.analysis._engine import Engine
 from penstock.analysis._held import Held
 from penstock.analysis._kept import kept
 from penstock.analysis._quality import box, measure
 from penstock.analysis._reading import Decoded
+from penstock.analysis._resolve import DERIVED
 from penstock.errors import UsageError
 
 if TYPE_CHECKING:
@@ -204,9 +206,7 @@ def _from_stream(spill: Path, progress: "Progress") -> tuple[Path, _store.Manife
     return folder, ingest_stream(sys.stdin.buffer, "stdin", folder, progress)
 
 
-def _together(
-    files: list[tuple[Path, _store.Manifest]], store: Path | None
-) -> tuple[Held, dict[str, Any]]:
+def _together(files: list[tuple[Path, _store.Manifest]], store: Path | None) -> tuple[Held, dict[str, Any]]:
     """Relate the spans of several files to one another; what that finds is kept like a file's."""
     parts = [part for folder, _ in files for part in _store.parts_in(folder)]
     if len(files) == 1:
@@ -229,7 +229,8 @@ def _stamp(part: Path) -> str:
 
 
 def _view(con: "duckdb.DuckDBPyConnection", held: Held, selection: Selection) -> None:
-    con.execute(f"CREATE VIEW every_span AS SELECT * FROM {held.table()} WHERE NOT duplicate")  # noqa: S608
+    columns = ", ".join((*COLUMNS, *DERIVED))
+    con.execute(f"CREATE VIEW every_span AS SELECT {columns} FROM {held.table()} WHERE NOT duplicate")  # noqa: S608
     if selection.where:
         _probe(_engine.DuckDB(con), selection.where)
     con.execute(f"CREATE VIEW spans AS SELECT * FROM every_span WHERE {_condition(selection)}")  # noqa: S608

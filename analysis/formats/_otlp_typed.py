@@ -68,7 +68,7 @@ class _Traces(msgspec.Struct, gc=False):
 
 
 _DECODER: Final = msgspec.json.Decoder(_Traces, strict=False)  # lax: 64-bit integers travel as text
-_ENOUGH: Final = 2_048
+_ENOUGH: Final = 4_096
 _PARTS: Final = tuple(
     map(
         attrgetter,

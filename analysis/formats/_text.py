@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-BLOCK: Final = 1 << 20
+BLOCK: Final = 3 << 20
 LARGEST_RECORD: Final = 64 << 20
 
 

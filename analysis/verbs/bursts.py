@@ -15,7 +15,7 @@ from penstock.analysis.verbs._prefixes import (
     versions,
 )
 from penstock.analysis.verbs._proportion import stands_out
-from penstock.analysis.verbs.concurrency import figures, levels_between
+from penstock.analysis.verbs.concurrency import NS, figures, levels_inside, windows_of
 
 _WINDOWS: Final = """
 SELECT pool, intDiv(start_ns, {width}) AS slot, count(*) AS calls,
@@ -27,13 +27,16 @@ WHERE owns_tokens AND cache_read_tokens IS NOT NULL AND input_tokens IS NOT NULL
 GROUP BY ALL ORDER BY pool, slot
 """
 _REFUSED: Final = """
-SELECT count(*) AS refused FROM spans
-WHERE is_attempt AND failed AND error_class = 'rate_limit' AND pool = ? AND start_ns >= ? AND start_ns < ?
+SELECT w.g AS g, count(*) AS refused FROM spans JOIN ({windows}) w ON w.pool = spans.pool
+WHERE is_attempt AND failed AND error_class = 'rate_limit' AND start_ns >= w.since AND start_ns < w.until
+GROUP BY w.g
 """
 _SILENT: Final = """
 SELECT count(*) AS calls FROM spans WHERE owns_tokens AND NOT failed AND cache_read_tokens IS NULL
 """
 
+_ASKED_TOGETHER: Final = 50
+"""A question about more bursts than that is asked in several."""
 _BASELINE: Final = ("pool", "calls", "baseline_miss_ratio")
 _SHOWN: Final = (
     "pool", "start_ns", "seconds", "calls", "miss_ratio", "baseline_miss_ratio", "extra_uncached_tokens",
@@ -49,6 +52,7 @@ def bursts(spans: Spans) -> Answer:
     marked = are_marked(spans)
     told = [_pool(spans, pool, windows, marked) for pool, windows in pools.items()]
     found = [burst for pool in told for burst in pool.pop("bursts")]
+    _add_load(spans, found)
     silent = spans.rows(_SILENT)[0]["calls"]
     data = {
         "pools": told,
@@ -87,7 +91,7 @@ def _pool(spans: Spans, pool: str, windows: list[dict[str, Any]], marked: bool) 
         if marked
         else {},
         "bursts": [
-            _describe(spans, pool, burst, baseline, uncached) | _cause(spans, pool, windows, burst, marked)
+            _describe(pool, burst, baseline, uncached) | _cause(spans, pool, windows, burst, marked)
             for burst in merged
         ],
     }
@@ -101,20 +105,29 @@ def _cause(
     return cause_of_burst(spans, pool, windows, (burst["first"], burst["last"] + 1))
 
 
-def _describe(
-    spans: Spans, pool: str, burst: dict[str, Any], baseline: float, uncached: float
-) -> dict[str, Any]:
+def _describe(pool: str, burst: dict[str, Any], baseline: float, uncached: float) -> dict[str, Any]:
     begin, end = burst["first"] * WINDOW_NS, (burst["last"] + 1) * WINDOW_NS
-    live = figures(levels_between(spans, pool, begin, end))
     return {
         "pool": pool,
         "start_ns": begin,
-        "seconds": (end - begin) // 1_000_000_000,
+        "seconds": (end - begin) // NS,
         "calls": burst["calls"],
         "miss_ratio": burst["misses"] / burst["calls"],
         "baseline_miss_ratio": baseline,
         "extra_uncached_tokens": max(0, round(burst["uncached_tokens"] - uncached * burst["calls"])),
-        "p99_live": live["p99"],
-        "max_live": live["max"],
-        "rate_limited": spans.rows(_REFUSED, [pool, begin, end])[0]["refused"],
     }
+
+
+def _add_load(spans: Spans, bursts: list[dict[str, Any]]) -> None:
+    """Say how full the pool was in each burst, and how much it refused."""
+    for first in range(0, len(bursts), _ASKED_TOGETHER):
+        some = bursts[first : first + _ASKED_TOGETHER]
+        asked = [(one["pool"], one["start_ns"], one["start_ns"] + one["seconds"] * NS) for one in some]
+        windows, values = windows_of(asked)
+        rows = spans.rows(_REFUSED.format(windows=windows), values)
+        refused = {row["g"]: row["refused"] for row in rows}
+        for number, (burst, time_at) in enumerate(zip(some, levels_inside(spans, asked), strict=True)):
+            live = figures(time_at)
+            burst |= {
+                "p99_live": live["p99"], "max_live": live["max"], "rate_limited": refused.get(number, 0)
+            }  # fmt: skip

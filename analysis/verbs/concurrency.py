@@ -17,13 +17,12 @@ from penstock.analysis.verbs._grouping import grouped, hashed
 GROUPS: Final = ("pool", "provider")
 PERCENTS: Final = (50, 95, 99)
 NS: Final = 1_000_000_000
+Window = tuple[str, int, int]
+"""A pool, and from when until when (nanoseconds, half open)."""
 _KEPT: Final = ("attempts", "first_start_ns", "last_end_ns")
 
 _LEVELS: Final = """
-WITH live AS (
-  SELECT {key} AS g, start_ns AS s, greatest(end_ns, start_ns) AS e
-  FROM spans WHERE is_attempt AND start_ns IS NOT NULL AND end_ns IS NOT NULL
-), levels AS (
+WITH live AS ({live}), levels AS (
   SELECT g, t,
          sum(d) OVER ({order} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS level,
          lead(t) OVER ({order}) AS until {following}
@@ -37,6 +36,16 @@ FROM levels WHERE until > t {same} GROUP BY g, level
 Groups lie one behind the other in one order, which is quicker than a window for each: a group's steps
 add up to nothing, so that the next one begins at level 0.
 """
+_LIVE: Final = """
+SELECT {key} AS g, start_ns AS s, greatest(end_ns, start_ns) AS e
+FROM spans WHERE is_attempt AND start_ns IS NOT NULL AND end_ns IS NOT NULL
+"""
+_INSIDE: Final = """
+SELECT w.g AS g, greatest(start_ns, w.since) AS s, least(end_ns, w.until) AS e
+FROM spans JOIN ({windows}) w ON w.pool = spans.pool
+WHERE is_attempt AND start_ns < w.until AND end_ns > w.since
+"""
+_WINDOW: Final = "SELECT {g} AS g, ? AS pool, {since} AS since, {until} AS until"
 _PEAKS: Final = """
 SELECT {select} {key} AS g, count(*) AS attempts, min(start_ns) AS first_start_ns, max(end_ns) AS last_end_ns
 FROM spans WHERE is_attempt AND start_ns IS NOT NULL AND end_ns IS NOT NULL {group}
@@ -97,41 +106,43 @@ def percentile(time_at: Mapping[int, int], percent: int) -> int:
     return 0
 
 
-def levels_between(spans: Spans, pool: str, begin: int, end: int) -> dict[int, int]:
-    """Give nanoseconds at each level of one pool, inside a window."""
-    rows = spans.rows(
-        "WITH live AS (SELECT greatest(start_ns, ?) AS s, least(end_ns, ?) AS e FROM spans "
-        "WHERE is_attempt AND pool = ? AND start_ns < ? AND end_ns > ?), "
-        "steps AS (SELECT t, sum(d) AS d "
-        "FROM (SELECT s AS t, 1 AS d FROM live UNION ALL SELECT e, -1 FROM live) AS changes GROUP BY t), "
-        "levels AS (SELECT t, "
-        "sum(d) OVER (ORDER BY t ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS level, "
-        "lead(t) OVER (ORDER BY t) AS until FROM steps) "
-        "SELECT CAST(level AS BIGINT) AS level, CAST(sum(until - t) AS BIGINT) AS ns "
-        "FROM levels WHERE until > t GROUP BY level",
-        [begin, end, pool, end, begin],
-    )
-    found = {row["level"]: row["ns"] for row in rows}
-    if (idle := end - begin - sum(found.values())) > 0:
-        found[0] = found.get(0, 0) + idle
+def windows_of(asked: Sequence[Window]) -> tuple[str, list[object]]:
+    """Give a SELECT of windows, numbered (`g`) as they come, and what stands for its `?`."""
+    selects = [
+        _WINDOW.format(g=number, since=int(since), until=int(until))
+        for number, (_, since, until) in enumerate(asked)
+    ]
+    return " UNION ALL ".join(selects), [pool for pool, _, _ in asked]
+
+
+def levels_inside(spans: Spans, asked: Sequence[Window]) -> list[dict[int, int]]:
+    """Give nanoseconds at each level of one pool, inside of each window."""
+    if not asked:
+        return []
+    windows, values = windows_of(asked)
+    held = levels(spans, _INSIDE.format(windows=windows), values, grouped=True)
+    found = [held.get(number, {}) for number in range(len(asked))]
+    for time_at, (_, since, until) in zip(found, asked, strict=True):
+        if (idle := until - since - sum(time_at.values())) > 0:
+            time_at[0] = time_at.get(0, 0) + idle
+    return found
+
+
+def levels(
+    spans: Spans, live: str, values: Sequence[object] = (), *, grouped: bool = False
+) -> dict[int, dict[int, int]]:
+    """Give nanoseconds at each level, by group: `live` selects groups (`g`), starts (`s`) and ends (`e`)."""
+    order = "ORDER BY g, t" if grouped else "ORDER BY t"
+    following = f", lead(g) OVER ({order}) AS next" if grouped else ""
+    sql = _LEVELS.format(live=live, order=order, following=following, same="AND next = g" if grouped else "")
+    found: dict[int, dict[int, int]] = defaultdict(dict)
+    for row in spans.rows(sql, values):
+        found[row["g"]][row["level"]] = row["ns"]
     return found
 
 
 def _levels(spans: Spans, by: Sequence[str]) -> dict[int, dict[int, int]]:
-    grouping = (
-        {
-            "order": "ORDER BY g, t",
-            "following": ", lead(g) OVER (ORDER BY g, t) AS next",
-            "same": "AND next = g",
-        }
-        if by
-        else {"order": "ORDER BY t", "following": "", "same": ""}
-    )
-    sql = _LEVELS.format(key=hashed(by), **grouping)
-    found: dict[int, dict[int, int]] = defaultdict(dict)
-    for row in spans.rows(sql):
-        found[row["g"]][row["level"]] = row["ns"]
-    return found
+    return levels(spans, _LIVE.format(key=hashed(by)), grouped=bool(by))
 
 
 def _members(spans: Spans, by: Sequence[str]) -> list[dict[str, Any]]:

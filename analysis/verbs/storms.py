@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from penstock.analysis.answer import Answer, table_of
 from penstock.analysis.spans import Spans
+from penstock.analysis.verbs._calls import CALLS
 from penstock.analysis.verbs._grouping import grouped
 
 WINDOW_SECONDS: Final = 10
@@ -16,16 +17,7 @@ STORM_ATTEMPTS: Final = 10
 attempts for each call that was busy in it."""
 
 _POOLS: Final = """
-WITH calls AS (
-  SELECT {columns}, call_id, count(*) AS attempts,
-         count(*) FILTER (WHERE failed) AS failed,
-         count(*) FILTER (WHERE failed AND error_class = 'rate_limit') AS refused,
-         coalesce(sum(greatest(end_ns - start_ns, 0)) FILTER (WHERE failed), 0) AS wasted_ns,
-         coalesce(sum(input_tokens) FILTER (WHERE failed AND attempt_from = 'attempt'), 0) AS wasted_tokens,
-         max(end_ns) - min(start_ns) AS span_ns,
-         coalesce(sum(greatest(end_ns - start_ns, 0)), 0) AS working_ns
-  FROM spans WHERE is_attempt AND call_id IS NOT NULL GROUP BY ALL
-)
+WITH {calls}
 SELECT {names}, count(*) AS calls, CAST(sum(attempts) AS BIGINT) AS attempts,
        sum(attempts) / count(*) AS attempts_per_call, max(attempts) AS most_attempts,
        count(*) FILTER (WHERE attempts > 1) AS retried_calls,
@@ -37,16 +29,16 @@ FROM calls GROUP BY {names} ORDER BY {most} DESC, {places}
 """
 _WINDOWS: Final = """
 SELECT {columns}, intDiv(start_ns, {width}) AS slot, count(*) AS attempts,
-       count(DISTINCT call_id) AS calls,
+       count(*) FILTER (WHERE only_attempt)
+         + count(DISTINCT CASE WHEN NOT only_attempt THEN call_id END) AS calls,
        count(*) FILTER (WHERE failed AND error_class IN ('rate_limit', 'overloaded')) AS refused
 FROM spans WHERE is_attempt AND start_ns IS NOT NULL AND call_id IS NOT NULL
 GROUP BY ALL ORDER BY {places}, {slot}
 """
-_SPREAD: Final = """
-SELECT attempts, count(*) AS calls FROM (
-  SELECT call_id, count(*) AS attempts FROM spans WHERE is_attempt AND call_id IS NOT NULL GROUP BY call_id)
-GROUP BY attempts ORDER BY attempts
-"""
+_SPREAD: Final = f"""
+WITH {CALLS.format(columns="")}
+SELECT attempts, count(*) AS calls FROM calls GROUP BY attempts ORDER BY attempts
+"""  # noqa: S608 - of our own words
 
 
 def storms(spans: Spans, by: Sequence[str] = ("pool",)) -> Answer:
@@ -58,14 +50,15 @@ def storms(spans: Spans, by: Sequence[str] = ("pool",)) -> Answer:
     columns, quoted = grouped(by)
     places = ", ".join(str(place + 1) for place in range(len(by)))  # a name may be another column's, too
     words = {"columns": columns, "names": ", ".join(quoted), "places": places}
-    pools = spans.rows(_POOLS.format(**words, most=len(by) + 2))
+    calls = CALLS.format(columns=f"{columns},")
+    pools = spans.rows(_POOLS.format(**words, calls=calls, most=len(by) + 2))
     found = _merge(spans.rows(_WINDOWS.format(**words, slot=len(by) + 1, width=WINDOW_NS)), by)
-    calls = sum(pool["calls"] for pool in pools)
+    count = sum(pool["calls"] for pool in pools)
     attempts = sum(pool["attempts"] for pool in pools)
     data = {
-        "calls": calls,
+        "calls": count,
         "attempts": attempts,
-        "attempts_per_call": attempts / calls if calls else 0.0,
+        "attempts_per_call": attempts / count if count else 0.0,
         "wasted_seconds": sum(pool["wasted_seconds"] for pool in pools),
         "pools": pools,
         "attempts_spread": spans.rows(_SPREAD),
@@ -74,7 +67,7 @@ def storms(spans: Spans, by: Sequence[str] = ("pool",)) -> Answer:
         "quality": spans.quality,
     }
     lines = [
-        f"{attempts:,} attempts for {calls:,} calls: {data['attempts_per_call']:.2f} each; "
+        f"{attempts:,} attempts for {count:,} calls: {data['attempts_per_call']:.2f} each; "
         f"{data['wasted_seconds']:,.1f} s in attempts that failed",
         f"{len(found)} storm{'s' * (len(found) != 1)}"
         + (f"; the longest took {max(s['seconds'] for s in found):,} s" if found else ""),

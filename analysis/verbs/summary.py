@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from penstock.analysis.answer import Answer, Table, table_of
 from penstock.analysis.spans import Spans
+from penstock.analysis.verbs._calls import CALLS
 from penstock.analysis.verbs.concurrency import concurrency
 from penstock.analysis.verbs.errors import LEVELS, counts, errors
 from penstock.classifiers import CLASSES, ErrorClass, Layer
@@ -16,18 +17,14 @@ ADVICE: Final = {
 }
 _STORM_ATTEMPTS: Final = 3
 
-_CALLS: Final = """
-WITH calls AS (
-  SELECT call_id, count(*) AS attempts, count(*) FILTER (WHERE failed) AS failed,
-         sum(greatest(end_ns - start_ns, 0)) FILTER (WHERE failed) AS wasted_ns
-  FROM spans WHERE is_attempt AND call_id IS NOT NULL GROUP BY call_id
-)
+_CALLS: Final = f"""
+WITH {CALLS.format(columns="")}
 SELECT count(*) AS calls, CAST(coalesce(sum(attempts), 0) AS BIGINT) AS attempts,
        coalesce(max(attempts), 0) AS most_attempts,
        count(*) FILTER (WHERE attempts >= ?) AS stormy_calls,
        coalesce(sum(wasted_ns), 0) / 1e9 AS wasted_seconds
 FROM calls
-"""
+"""  # noqa: S608 - of our own words
 _TOKENS: Final = """
 SELECT CAST(sum(input_tokens) AS BIGINT) AS input, CAST(sum(output_tokens) AS BIGINT) AS output,
        CAST(sum(cache_read_tokens) AS BIGINT) AS cache_read,
