@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MEMORY_LIMIT: Final = "500MB"
+RELATING_LIMIT: Final = "300MB"
+"""Relating spills what does not fit: it stays as small as the workers that decoded, whatever the file."""
 _MACROS: Final = """
 CREATE MACRO intDiv(a, b) AS a // b;
 CREATE MACRO cityHash64(a) AS hash(a), (a, b) AS hash(a, b);
@@ -93,7 +95,7 @@ def text(value: object) -> str:
     return "'" + str(value).replace("'", "''") + "'"
 
 
-def connect(spill: Path) -> "duckdb.DuckDBPyConnection":
+def connect(spill: Path, memory_limit: str = MEMORY_LIMIT) -> "duckdb.DuckDBPyConnection":
     """Open an in-memory database that spills into `spill` and never fetches an extension."""
     import duckdb
 
@@ -101,7 +103,7 @@ def connect(spill: Path) -> "duckdb.DuckDBPyConnection":
         config={
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
-            "memory_limit": MEMORY_LIMIT,
+            "memory_limit": memory_limit,
             "temp_directory": str(spill),
             "python_enable_replacements": False,
             "preserve_insertion_order": False,

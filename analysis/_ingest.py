@@ -58,7 +58,10 @@ def ingest_stream(stream: BinaryIO, name: str, folder: Path, progress: Progress)
 
 def relate(parts: list[Path], folder: Path) -> dict[str, object]:
     """Relate the spans of several files, or of one file's parts, to one another, and measure them."""
-    with _engine.spill_folder() as spill, closing(_engine.connect(Path(spill))) as con:
+    with (
+        _engine.spill_folder() as spill,
+        closing(_engine.connect(Path(spill), _engine.RELATING_LIMIT)) as con,
+    ):
         resolve(con, parts, folder)
         return measure(_engine.DuckDB(con), Held.of(parts, folder).table())
 

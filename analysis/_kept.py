@@ -34,11 +34,15 @@ class Kept:
 
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[dict[str, Any]]:
         """Run one of our queries, or tell what it gave."""
-        asked = hashlib.sha256(repr((sql, *values)).encode()).hexdigest()
+        return self.kept(repr((sql, *values)), lambda: self._engine().rows(sql, values))
+
+    def kept(self, name: str, find: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+        """Tell what was found under a name, or find and keep it."""
+        asked = hashlib.sha256(name.encode()).hexdigest()
         if asked in self._answers:
             known: list[dict[str, Any]] = json.loads(self._answers[asked])
             return known
-        found = self._engine().rows(sql, values)
+        found = find()
         if len(found) <= _MOST_ROWS:
             self._keep(asked, found)
         return found

@@ -4,7 +4,7 @@ import glob
 import json
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ from penstock.analysis._address import address_of, is_address
 from penstock.analysis._columns import COLUMNS
 from penstock.analysis._engine import Engine
 from penstock.analysis._held import Held
-from penstock.analysis._kept import kept
+from penstock.analysis._kept import Kept, kept
 from penstock.analysis._quality import box, measure
 from penstock.analysis._reading import Decoded
 from penstock.analysis._resolve import DERIVED
@@ -53,6 +53,10 @@ class Spans:
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[dict[str, Any]]:
         """Run one of our queries and return rows as dicts."""
         return self.engine.rows(sql, values)
+
+    def kept(self, name: str, find: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+        """Find something that follows from the spans and nothing else; found before, it is told again."""
+        return self.engine.kept(name, find) if isinstance(self.engine, Kept) else find()
 
 
 def _silent(_bytes: int, _spans: int, _total: int | None) -> None:

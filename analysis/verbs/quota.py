@@ -1,6 +1,6 @@
 """What the quota seems to be: what headers said, else where refusals began; and the room that was left."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -22,8 +22,8 @@ _DIMENSIONS: Final = {
 }
 
 _HEADERS: Final = """
-SELECT {column} AS value, count(*) AS answers, max(start_ns) AS last_ns FROM spans
-WHERE is_attempt AND coalesce(pool, 'unknown') = ? AND {column} IS NOT NULL
+SELECT coalesce(pool, 'unknown') AS pool, {column} AS value, count(*) AS answers, max(start_ns) AS last_ns
+FROM spans WHERE is_attempt AND {column} IS NOT NULL
 GROUP BY ALL ORDER BY last_ns DESC, value
 """
 _POOLS: Final = """
@@ -40,15 +40,17 @@ FROM spans WHERE is_attempt AND coalesce(pool, 'unknown') = ? AND start_ns IS NO
 ORDER BY start_ns
 """
 _TOKENS: Final = """
-SELECT intDiv(start_ns, 60000000000) AS minute,
-       CAST(sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)) AS BIGINT) AS tokens
-FROM spans WHERE owns_tokens AND coalesce(pool, 'unknown') = ? AND start_ns IS NOT NULL GROUP BY minute
+SELECT pool, max(tokens) AS peak FROM (
+  SELECT coalesce(pool, 'unknown') AS pool, intDiv(start_ns, 60000000000) AS minute,
+         CAST(sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)) AS BIGINT) AS tokens
+  FROM spans WHERE owns_tokens AND start_ns IS NOT NULL GROUP BY ALL) AS minutes
+GROUP BY pool
 """
 
 
 def quota(spans: Spans) -> Answer:
     """Answer `traces quota`: per pool a list of limits, each with its source and confidence."""
-    pools = [_pool(spans, row) for row in spans.rows(_POOLS)]
+    pools = spans.kept("quota by pool", lambda: _pools(spans))
     data = {"pools": pools, "quality": spans.quality}
     limits = [
         {
@@ -70,20 +72,24 @@ def quota(spans: Spans) -> Answer:
     return Answer("quota", data, lines, [table_of("limits", limits), table_of("use", pools, shown)])
 
 
-def _pool(spans: Spans, row: dict[str, Any]) -> dict[str, Any]:
+def _pools(spans: Spans) -> list[dict[str, Any]]:
+    told = _from_headers(spans)
+    tokens = {row["pool"]: row["peak"] for row in spans.rows(_TOKENS)}
+    return [
+        _pool(spans, row, told.get(row["pool"], []), tokens.get(row["pool"], 0)) for row in spans.rows(_POOLS)
+    ]
+
+
+def _pool(spans: Spans, row: dict[str, Any], told: list[Estimate], tokens: int) -> dict[str, Any]:
     pool = row["pool"]
     tries = [
         Try(held["start_ns"], held["end_ns"], held["refused"], _DIMENSIONS.get(held["limit_dimension"] or ""))
         for held in spans.rows(_TRIES, [pool])
     ]
-    told = [
-        found for kind in ("requests", "tokens") if (found := _from_headers(spans, pool, kind)) is not None
-    ]
     known = {estimate.kind for estimate in told}
     inferred, unknown = _from_refusals(tries)
     limits = told + [estimate for estimate in inferred if estimate.kind not in known]
     peak = _peak(tries)
-    tokens = max((held["tokens"] for held in spans.rows(_TOKENS, [pool])), default=0)
     used = {"requests": peak, "tokens": tokens}
     shares = [used[limit.kind] / limit.value for limit in limits if limit.kind in used and limit.value]
     return {
@@ -96,13 +102,20 @@ def _pool(spans: Spans, row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _from_headers(spans: Spans, pool: str, kind: str) -> Estimate | None:
-    rows = spans.rows(_HEADERS.format(column=f"quota_{kind}_limit"), [pool])
-    if not rows:
-        return None
-    newest, answers = rows[0], sum(row["answers"] for row in rows)
-    confidence = _SURE if len(rows) == 1 else max(0.7, newest["answers"] / answers)
-    return Estimate(kind, newest["value"], confidence, "headers", "per minute, as headers tell it", 60.0)
+def _from_headers(spans: Spans) -> dict[str, list[Estimate]]:
+    """Take the newest limits that answers told, by pool."""
+    found: dict[str, list[Estimate]] = defaultdict(list)
+    for kind in ("requests", "tokens"):
+        by_pool: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for row in spans.rows(_HEADERS.format(column=f"quota_{kind}_limit")):
+            by_pool[row["pool"]].append(row)
+        for pool, (newest, *older) in by_pool.items():
+            answers = newest["answers"] + sum(row["answers"] for row in older)
+            confidence = max(0.7, newest["answers"] / answers) if older else _SURE
+            found[pool].append(
+                Estimate(kind, newest["value"], confidence, "headers", "per minute, as headers tell it", 60.0)
+            )
+    return found
 
 
 def _from_refusals(tries: list[Try]) -> tuple[list[Estimate], list[str]]:

@@ -11,7 +11,7 @@ from penstock.analysis import Selection, _engine, errors, open_spans, summary
 def opened(monkeypatch):
     counted = []
     real = _engine.connect
-    monkeypatch.setattr(_engine, "connect", lambda spill: (counted.append(spill), real(spill))[1])
+    monkeypatch.setattr(_engine, "connect", lambda *words: (counted.append(words), real(*words))[1])
     return counted
 
 
