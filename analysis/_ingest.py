@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from penstock.analysis import _engine, _store
 from penstock.analysis._held import Held
+from penstock.analysis._kept import kept
 from penstock.analysis._quality import measure
 from penstock.analysis._reading import Decoded
 from penstock.analysis._resolve import resolve
@@ -26,6 +27,8 @@ Progress = Callable[[int, int, int | None], None]
 
 RANGE: Final = 32 << 20
 LARGEST_RANGE: Final = 8 * RANGE
+WORTH_ASKING: Final = 100_000
+"""Fewer spans answer at once whenever they are asked."""
 _PART: Final = "part-{:05d}.parquet"
 PARALLEL_FROM: Final = 2 * RANGE
 
@@ -63,7 +66,25 @@ def relate(parts: list[Path], folder: Path) -> dict[str, object]:
         closing(_engine.connect(Path(spill), _engine.RELATING_LIMIT)) as con,
     ):
         resolve(con, parts, folder)
-        return measure(_engine.DuckDB(con), Held.of(parts, folder).table())
+        held, engine = Held.of(parts, folder), _engine.DuckDB(con)
+        counts = measure(engine, held.table())
+        if counts["spans"] >= WORTH_ASKING:
+            _ask(engine, held)
+        return counts
+
+
+def _ask(engine: _engine.DuckDB, held: Held) -> None:
+    """Ask what is likely to be asked next: the answers are kept beside the spans."""
+    from penstock.analysis.spans import Selection, Spans, make_views
+    from penstock.analysis.verbs.bursts import bursts
+    from penstock.analysis.verbs.storms import storms
+    from penstock.analysis.verbs.trust import trust
+
+    make_views(engine.con, held, Selection())
+    with kept(held.files, lambda: engine) as answering:
+        spans = Spans(answering, {})
+        for verb in (storms, bursts, trust):
+            verb(spans)
 
 
 def _same(known: _store.Manifest, path: Path, size: int, mtime_ns: int, inode: int) -> bool:

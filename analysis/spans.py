@@ -101,7 +101,7 @@ def open_spans(
             con = _engine.connect(spill)
             stack.callback(con.close)
             _engine.lock(con, held.files)
-            _view(con, held, selection)
+            make_views(con, held, selection)
             return _engine.DuckDB(con)
 
         yield Spans(
@@ -232,7 +232,8 @@ def _stamp(part: Path) -> str:
     return f"{part}:{held.st_ino}:{held.st_size}:{held.st_mtime_ns}"
 
 
-def _view(con: "duckdb.DuckDBPyConnection", held: Held, selection: Selection) -> None:
+def make_views(con: "duckdb.DuckDBPyConnection", held: Held, selection: Selection) -> None:
+    """Make `spans`, of which the verbs ask, of what is held."""
     columns = ", ".join((*COLUMNS, *DERIVED))
     con.execute(f"CREATE VIEW every_span AS SELECT {columns} FROM {held.table()} WHERE NOT duplicate")  # noqa: S608
     if selection.where:

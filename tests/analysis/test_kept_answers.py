@@ -4,7 +4,19 @@ import json
 
 import pytest
 
-from penstock.analysis import Selection, _engine, errors, open_spans, summary
+from penstock.analysis import (
+    Selection,
+    _engine,
+    _ingest,
+    _store,
+    bursts,
+    errors,
+    open_spans,
+    quota,
+    storms,
+    summary,
+    trust,
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -61,6 +73,23 @@ def test_answers_about_older_spans_are_not_told_of_newer_ones(ask, path, tmp_pat
     truth = ask(path)
     kept.write_text(older)  # as a program that had the older ones open would
     assert ask(path) == truth
+
+
+def test_of_many_spans_the_next_questions_are_asked_when_they_are_read(ask, path, opened, monkeypatch):
+    truth = [ask(path, verb) for verb in (storms, bursts, trust)]
+    monkeypatch.setattr(_store, "_version", lambda: "newer")
+    monkeypatch.setattr(_ingest, "WORTH_ASKING", 1)
+    ask(path)
+    before = len(opened)
+    assert [ask(path, verb) for verb in (storms, bursts, trust)] == truth
+    assert len(opened) == before
+
+
+def test_a_quota_asked_again_opens_no_database(ask, path, opened):
+    first = ask(path, quota)
+    before = len(opened)
+    assert ask(path, quota) == first
+    assert len(opened) == before
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"of": 1}'])

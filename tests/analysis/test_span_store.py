@@ -4,7 +4,9 @@ import os
 
 import pytest
 
-from penstock.analysis import _ingest, _store, errors, open_spans
+from penstock.analysis import _ingest, _resolve, _store, errors, open_spans
+from penstock.analysis._columns import COLUMNS
+from penstock.analysis._resolve import DERIVED
 
 
 @pytest.fixture
@@ -97,6 +99,30 @@ def test_a_large_file_is_read_in_parts_and_gives_the_same(monkeypatch, total, tm
     monkeypatch.setattr(_ingest, "PARALLEL_FROM", 40_000)
     assert path.stat().st_size > 100_000
     assert total(path) == truth.attempts
+
+
+@pytest.mark.parametrize("rows", [1, 7, 100])
+def test_every_span_is_the_same_however_files_are_cut(rows, monkeypatch, tmp_path, recorded, formats):
+    spans = recorded(11, calls=60).spans
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(formats.lines([*spans, *spans[:9]], 2))
+    whole = every_span(path, tmp_path / "whole")
+    monkeypatch.setattr(_ingest, "RANGE", 8_000)
+    monkeypatch.setattr(_ingest, "PARALLEL_FROM", 10_000)
+    monkeypatch.setattr(_resolve, "_SLICE", rows)
+    assert every_span(path, tmp_path / "cut") == whole
+    assert len(list((tmp_path / "cut").rglob("part-*.parquet"))) > 3
+    assert len(list((tmp_path / "cut").rglob("found-*.parquet"))) > 1
+
+
+def every_span(path, store):
+    columns = ", ".join(name for name in (*COLUMNS, *DERIVED) if name != "call_id")
+    with open_spans([str(path)], store=store) as view:
+        rows = view.rows(f"SELECT {columns} FROM spans ORDER BY trace_id, span_id")
+        calls = view.rows(
+            "SELECT list(span_id ORDER BY span_id) AS ids FROM spans GROUP BY call_id ORDER BY ids"
+        )
+    return rows, calls
 
 
 def test_what_other_code_read_is_read_anew(monkeypatch, total, reads, tmp_path, recorded, formats):
