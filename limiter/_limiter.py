@@ -185,6 +185,8 @@ class Limiter:
         """Set a pool's knobs, from its next decision on; what was learnt stays."""
         now = self.clock()
         with self.lock:
+            if name in self._pools and self._pools[name].settings == settings:
+                return
             pools = {**self.settings.pools, name: settings}
             self.settings = LimiterSettings(defaults=self.settings.defaults, pools=pools)
             if name in self._pools:

@@ -21,7 +21,7 @@ from penstock.limiter._queue import Queue
 from penstock.limiter._ramp import Ramp
 from penstock.limiter._reactions import DOUBT_SECONDS, Reactions
 from penstock.limiter._settings import PoolSettings
-from penstock.limiter._stated import Stated
+from penstock.limiter._stated import Stated, same_quota
 from penstock.providers import Quota, Usage
 
 if TYPE_CHECKING:
@@ -233,9 +233,10 @@ class Pool:
 
     def reconfigure(self, settings: PoolSettings, now: float) -> None:
         """Take other knobs; what was learnt stays."""
-        self.settings = settings
+        before, self.settings = self.settings, settings
         self.cap.bind(settings.max_concurrency)
-        self._state(settings, now)
+        if not same_quota(before, settings):
+            self._state(settings, now)
 
     def _state(self, settings: PoolSettings, now: float) -> None:
         """Hold to the stated quotas from the next call on; a rate that is known needs no slow start."""

@@ -71,6 +71,13 @@ class Stated:
         return {what: bucket for what, bucket in found.items() if bucket is not None}
 
 
+def same_quota(one: PoolSettings, other: PoolSettings) -> bool:
+    """Whether both state the same quotas: a bucket made anew would be full."""
+    return (one.requests_per_minute, one.tokens_per_minute, one.headroom_ratio) == (
+        other.requests_per_minute, other.tokens_per_minute, other.headroom_ratio,
+    )  # fmt: skip
+
+
 def _bucket(per_minute: float | None, headroom: float, now: float) -> Bucket | None:
     if per_minute is None:
         return None

@@ -1,5 +1,6 @@
 """What seldom happens to a limiter, and must be right when it does."""
 
+import contextlib
 import math
 
 import pytest
@@ -281,3 +282,14 @@ def test_code_without_a_limit_to_wait_for_is_refused_at_once_when_the_queue_is_f
         with pytest.raises(Backpressure):
             pool.permit().__enter__()
         lim.abandon(waiting)
+
+
+@pytest.mark.parametrize("others", [{}, {"queue_limit": 7}])
+def test_saying_a_stated_quota_again_gives_no_new_one(limiter, time, others):
+    lim = limiter()
+    for number in range(40):
+        knobs = {"requests_per_minute": 60, "max_wait_seconds": 0, **(others if number % 2 else {})}
+        with contextlib.suppress(Backpressure):
+            lim.pool("tool", **knobs).permit().__enter__()
+        time.pass_(0.1)
+    assert lim.snapshot()["tool"].in_flight <= 6 + 4  # a burst of a tenth, and what four seconds earn
