@@ -57,15 +57,17 @@ class Retries:
         repeatable = may_repeat(kind, verdict, idempotent=ticket.call.idempotency_key is not None)
         if not repeatable and not _movable(ticket, kind):
             return False
-        if kind is Kind.FAULT:
-            if not self.budget.spend():
-                return False
-            ticket.pool.settle(ticket, None, now, finished=False)
         ticket.not_before = now
         if kind in _PAUSED:
             ticket.paused = pause(ticket.paused, self._rng)
             ticket.not_before = now + ticket.paused
-        return ticket.not_before < ticket.give_up_at and not _shut_out(ticket)
+        if ticket.not_before >= ticket.give_up_at or _shut_out(ticket):
+            return False
+        if kind is Kind.FAULT:
+            if not self.budget.spend():
+                return False
+            ticket.pool.settle(ticket, None, now, finished=False)
+        return True
 
 
 _PAUSED: Final = frozenset({Kind.OVERLOAD, Kind.FAULT})

@@ -293,3 +293,11 @@ def test_saying_a_stated_quota_again_gives_no_new_one(limiter, time, others):
             lim.pool("tool", **knobs).permit().__enter__()
         time.pass_(0.1)
     assert lim.snapshot()["tool"].in_flight <= 6 + 4  # a burst of a tenth, and what four seconds earn
+
+
+def test_the_budget_for_repeats_is_not_spent_on_a_repeat_that_is_not_made(limiter, call, time, say):
+    lim = limiter(p={"max_wait_seconds": 0.1})
+    ticket = lim.admit(call(idempotency_key="k"))
+    assert refused(lim, ticket, time.now, say("timeout")) is Next.PASS
+    for _ in range(10):
+        assert lim._retries.budget.spend()
