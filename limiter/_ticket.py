@@ -5,10 +5,12 @@ import contextlib
 import threading
 from collections.abc import Callable
 from enum import IntEnum
+from math import inf
 from typing import Protocol
 
 from penstock.limiter._entry import Entry
 from penstock.limiter._pool import Pool
+from penstock.limiter._queue import patience
 from penstock.limiter._settings import PoolSettings
 from penstock.telemetry.interceptor import Admission, Call
 
@@ -70,6 +72,8 @@ class Ticket(Entry):
         """Go back to the place in the queue that this call had."""
         self.stage = Stage.QUEUED
         self.admission = None
+        if self.promote_at == inf:  # it went at once the first time
+            self.promote_at = self.queued_at + patience(self)
         self.home.queue.add(self, now)
 
     def wait(self) -> Admission:

@@ -301,3 +301,14 @@ def test_the_budget_for_repeats_is_not_spent_on_a_repeat_that_is_not_made(limite
     assert refused(lim, ticket, time.now, say("timeout")) is Next.PASS
     for _ in range(10):
         assert lim._retries.budget.spend()
+
+
+def test_a_call_that_was_refused_is_promoted_as_it_would_have_been(limiter, call, time, say):
+    lim = limiter(p={"max_concurrency": 1, "max_wait_seconds": math.inf})
+    old = lim.admit(call(priority="batch"))
+    time.pass_(100.0)
+    younger = lim.admit(call(priority="normal"))
+    assert refused(lim, old, time.now, say("rate_limit", retry_after=0.5)) is Next.RETRY
+    while old.admission is None and younger.admission is None:
+        time.pass_(0.1)
+    assert old.admission is not None
