@@ -170,8 +170,6 @@ class Reactions:
         pool.refusals += 1
         if seconds is None and pool.settings.fallback:
             seconds = _PARK_SECONDS  # no reset is told: route away, look again in a minute
-            pool.parked_until = now + seconds
-        elif seconds is not None:
-            pool.parked_until = max(pool.parked_until, now + seconds)
         if seconds is not None:
+            pool.parked_until = max(pool.parked_until, now + seconds)
             self._changes.tell("gate", "down", "exhausted", seconds, now)

@@ -312,3 +312,11 @@ def test_a_call_that_was_refused_is_promoted_as_it_would_have_been(limiter, call
     while old.admission is None and younger.admission is None:
         time.pass_(0.1)
     assert old.admission is not None
+
+
+def test_a_parking_is_not_cut_short_by_who_names_no_end(limiter, call, time, say):
+    lim = limiter(p={"fallback": (Fallback(pool="q"),)})
+    first, second = lim.admit(call()), lim.admit(call())
+    refused(lim, first, time.now, say("quota", retry_after=3600.0))
+    refused(lim, second, time.now, say("quota"))
+    assert lim.snapshot()["p"].parked_seconds > 3500
