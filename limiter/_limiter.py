@@ -232,6 +232,8 @@ class Limiter:
         kind = ticket.pool.heard(ticket, quota, verdict, now)
         if kind is None:
             self._retries.budget.earn()
+        elif kind is Kind.EXHAUSTED and ticket.pool is not ticket.home:
+            self._router.spent(ticket.pool, now)
         return kind
 
     def _close(self, ticket: Ticket, usage: Usage | None, now: float, *, finished: bool) -> bool:

@@ -16,6 +16,7 @@ from penstock.telemetry.interceptor import Call, Route
 _RETURN_SECONDS: Final = 10.0
 _TAKE_OVER_SECONDS: Final = 0.25
 _FIRST_CALLS: Final = 1
+_SPENT_SECONDS: Final = 60.0
 _SCAN: Final = 64
 _STICKY: Final = 10_000
 
@@ -38,6 +39,7 @@ class Router:
         self._pool_of = pool_of
         self._away: dict[tuple[str, str], _Away] = {}
         self._homes: dict[str, str] = {}
+        self._spent: dict[str, float] = {}
 
     def candidates(self, home: Pool, call: Call) -> list[Pool]:
         """List the fallbacks that may serve this call, in order; those that can't are closed to it."""
@@ -66,7 +68,9 @@ class Router:
 
     def _admits(self, home: Pool, pool: Pool, entry: Entry, now: float) -> bool:
         """Ramp a take-over up: one call at first, one more every quarter of a second."""
-        if len(pool.queue) or pool.outgrown(entry, now) or pool.when(entry, now) > now:
+        if self._spent.get(pool.name, now) > now or len(pool.queue):
+            return False
+        if pool.outgrown(entry, now) or pool.when(entry, now) > now:
             return False
         away = self._away.get((home.name, pool.name))
         seconds = now - away.since if away is not None else 0.0
@@ -99,6 +103,10 @@ class Router:
     def moved(self, home: Pool, pool: Pool, now: float) -> None:
         """Note that a call went away: the take-over's ramp starts with the first."""
         self._away.setdefault((home.name, pool.name), _Away(now))
+
+    def spent(self, pool: Pool, now: float) -> None:
+        """Move nothing more to a fallback for a minute: its money or plan is gone, and it may name no end."""
+        self._spent[pool.name] = now + _SPENT_SECONDS
 
     def settle(self, home: Pool, wait: float, now: float) -> None:
         """Let a spill end once the home pool has been calm for a while."""

@@ -320,3 +320,17 @@ def test_a_parking_is_not_cut_short_by_who_names_no_end(limiter, call, time, say
     refused(lim, first, time.now, say("quota", retry_after=3600.0))
     refused(lim, second, time.now, say("quota"))
     assert lim.snapshot()["p"].parked_seconds > 3500
+
+
+def test_a_fallback_without_money_is_not_asked_again_and_again(limiter, call, time, say):
+    lim = limiter(p={"max_concurrency": 1, "wait_up_to_seconds": 0.0, "fallback": (Fallback(pool="q"),)})
+    lim.admit(call())
+    ticket = lim.admit(call())
+    asked = 0
+    for _ in range(300):
+        time.pass_(0.1)
+        if ticket.admission is not None:
+            assert ticket.admission.route.pool == "q"
+            asked += 1
+            assert refused(lim, ticket, time.now, say("quota", reason="insufficient_quota")) is Next.RETRY
+    assert asked == 1
