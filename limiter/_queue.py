@@ -16,6 +16,7 @@ _CLASSES: Final = 4
 _PROMOTE_SECONDS: Final = 60.0
 _GOLDEN: Final = 0.618034
 _TENANTS: Final = 1024
+"""Of more, those are forgotten of whom nobody waits."""
 _SAMPLE: Final = 256
 """So many waiters of a class are looked at to place a call; of more, every n-th."""
 
@@ -42,6 +43,13 @@ class _Tenant:
         self.heap: list[tuple[float, int, Waiter]] = []
         self.served = served
 
+    def first(self, rank: int) -> Waiter | None:
+        """Find its next call, dropping those that left or moved up."""
+        heap = self.heap
+        while heap and not (heap[0][2].queued and heap[0][2].rank == rank):
+            heappop(heap)
+        return heap[0][2] if heap else None
+
 
 class _Class:
     """One priority class: tenants share by what they were served (start-time fair queueing)."""
@@ -55,21 +63,21 @@ class _Class:
     def add(self, waiter: Waiter, age: float) -> None:
         tenant = self._tenants.get(waiter.tenant)
         if tenant is None:
+            if len(self._tenants) >= _TENANTS:
+                self._tenants = {name: one for name, one in self._tenants.items() if one.first(waiter.rank)}
             tenant = self._tenants[waiter.tenant] = _Tenant(self._virtual)
         elif not tenant.heap:
             tenant.served = max(tenant.served, self._virtual)
         heappush(tenant.heap, (age, waiter.number, waiter))
 
     def head(self, rank: int) -> Waiter | None:
-        """Find the next call, dropping those that left or moved up."""
-        best: _Tenant | None = None
+        """Find the next call: of the tenant that was served least."""
+        least, found = inf, None
         for tenant in self._tenants.values():
-            heap = tenant.heap
-            while heap and not (heap[0][2].queued and heap[0][2].rank == rank):
-                heappop(heap)
-            if heap and (best is None or tenant.served < best.served):
-                best = tenant
-        return best.heap[0][2] if best is not None else None
+            first = tenant.first(rank)
+            if first is not None and tenant.served < least:
+                least, found = tenant.served, first
+        return found
 
     def served(self, waiter: Waiter) -> None:
         tenant = self._tenants.get(waiter.tenant)
@@ -77,8 +85,11 @@ class _Class:
             return
         self._virtual = max(self._virtual, tenant.served)
         tenant.served += max(1.0, waiter.cost)
-        if not tenant.heap and len(self._tenants) > _TENANTS:
-            del self._tenants[waiter.tenant]
+
+    def clear(self) -> None:
+        """Let go of those that left, when nobody waits. What tenants were served stays."""
+        for tenant in self._tenants.values():
+            tenant.heap.clear()
 
     def ahead_of(self, age: float, number: int, rank: int) -> int:
         """Count those that are older, from a sample if they are many."""
@@ -140,6 +151,8 @@ class Queue:
             self._head = None
             if served:
                 self._classes[waiter.rank].served(waiter)
+            if not self.waiting:
+                self._clear()
 
     def head(self, now: float) -> Waiter | None:
         """Say who goes next."""
@@ -194,6 +207,13 @@ class Queue:
         for waiter in everyone:
             self.remove(waiter, served=False)
         return everyone
+
+    def _clear(self) -> None:
+        """Let go of those that left: they hold requests of megabytes, and nobody looks for them now."""
+        for heap in (self._expiry, self._promote, self._delayed):
+            heap.clear()
+        for members in self._classes:
+            members.clear()
 
     def _place(self, waiter: Waiter) -> None:
         self._head = None

@@ -1,6 +1,8 @@
 """The queue's own answers: who is where, and what asking costs however many wait."""
 
+import gc
 import random
+import weakref
 
 import pytest
 
@@ -22,6 +24,12 @@ class Watched(Entry):
     @queued.setter
     def queued(self, value: bool) -> None:
         self._queued = value
+
+
+class Weak(Entry):
+    """Can be watched while it goes."""
+
+    __slots__ = ("__weakref__",)
 
 
 @pytest.fixture
@@ -83,3 +91,24 @@ def test_the_oldest_are_listed_in_order_once_each(fill):
         queue.remove(entry, served=False)
     left = sorted((e for e in entries if e.queued), key=lambda e: e.age)
     assert queue.waiters(64) == left[:64]
+
+
+def test_who_was_served_is_let_go_when_nobody_waits():
+    queue, kept = Queue(), []
+    for number in range(50):
+        entry = Weak(number, 0.0, tenant=f"t{number % 7}", give_up_at=60.0)
+        queue.add(entry, 0.0)
+        kept.append(weakref.ref(entry))
+    while (entry := queue.head(0.0)) is not None:
+        queue.remove(entry, served=True)
+    gc.collect()
+    assert {one() for one in kept} == {None}
+
+
+def test_tenants_who_left_are_forgotten_beyond_a_thousand(fill):
+    queue, _ = fill(1)
+    for number in range(1, 5000):
+        entry = Entry(number, 0.0, tenant=f"t{number}")
+        queue.add(entry, 0.0)
+        queue.remove(entry, served=number % 2 == 0)
+    assert max(len(members._tenants) for members in queue._classes) <= 1024
