@@ -1,6 +1,7 @@
 """Which pool a call goes to when its own makes it wait."""
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from penstock.limiter._settings import Fallback, PoolSettings
 from penstock.limiter._ticket import Ticket
 from penstock.telemetry.interceptor import Call, Route
 
+_log: Final = logging.getLogger("penstock")
 _RETURN_SECONDS: Final = 10.0
 _TAKE_OVER_SECONDS: Final = 0.25
 _FIRST_CALLS: Final = 1
@@ -40,6 +42,7 @@ class Router:
         self._away: dict[tuple[str, str], _Away] = {}
         self._homes: dict[str, str] = {}
         self._spent: dict[str, float] = {}
+        self._keyless: set[str] = set()
 
     def candidates(self, home: Pool, call: Call) -> list[Pool]:
         """List the fallbacks that may serve this call, in order; those that can't are closed to it."""
@@ -48,8 +51,20 @@ class Router:
         return [
             pool
             for fallback in home.settings.fallback
-            if (pool := self._pool_of(fallback.pool)) is not home and _fits(fallback, pool.settings, call)
+            if (pool := self._pool_of(fallback.pool)) is not home
+            and _fits(fallback, pool.settings, call)
+            and self._has_key(pool)
         ]
+
+    def _has_key(self, pool: Pool) -> bool:
+        """Whether the fallback's own key is there: without it the call would take the home's key there."""
+        variable = pool.settings.api_key_env
+        if variable is None or os.environ.get(variable):
+            return True
+        if pool.name not in self._keyless:
+            self._keyless.add(pool.name)
+            _log.warning("penstock: fallback %s stays closed: %s is not set", pool.name, variable)
+        return False
 
     def room(self, home: Pool, now: float) -> bool:
         """Whether any fallback could take a small call now."""

@@ -334,3 +334,21 @@ def test_a_fallback_without_money_is_not_asked_again_and_again(limiter, call, ti
             asked += 1
             assert refused(lim, ticket, time.now, say("quota", reason="insufficient_quota")) is Next.RETRY
     assert asked == 1
+
+
+def test_a_fallback_whose_key_is_not_there_is_not_given_the_primarys(
+    limiter, call, time, monkeypatch, caplog
+):
+    lim = limiter(
+        p={"max_concurrency": 1, "wait_up_to_seconds": 0.0, "fallback": (Fallback(pool="q"),)},
+        q={"base_url": "https://elsewhere.test/v1", "api_key_env": "ELSEWHERE_KEY"},
+    )
+    monkeypatch.delenv("ELSEWHERE_KEY", raising=False)
+    lim.admit(call())
+    ticket = lim.admit(call())
+    time.pass_(2.0)
+    assert ticket.admission is None
+    assert caplog.text.count("ELSEWHERE_KEY") == 1
+    monkeypatch.setenv("ELSEWHERE_KEY", "elsewhere's")
+    time.pass_(2.0)
+    assert ticket.admission.route.api_key == "elsewhere's"
