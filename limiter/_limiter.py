@@ -356,7 +356,7 @@ class Limiter:
             action = "waited"
             if wait > ticket.give_up_at - now:
                 action = "refused"
-            if wait > pool.settings.wait_up_to_seconds and self._router.candidates(pool, ticket.call):
+            if wait > pool.settings.wait_up_to_seconds and self._router.candidates(pool, ticket):
                 action = "moved"
             self._events.note(Would(pool.name, action, wait, now))
             if pool.reason() == "pacer":

@@ -35,4 +35,4 @@ def hopeless(ticket: Ticket, now: float) -> bool:
 def outgrown(ticket: Ticket, router: Router, now: float) -> bool:
     """Whether a call is known to be larger than its window, and no fallback can take it."""
     home = ticket.home
-    return home.outgrown(ticket, now) and not router.candidates(home, ticket.call)
+    return home.outgrown(ticket, now) and not router.candidates(home, ticket)

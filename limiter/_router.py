@@ -1,6 +1,5 @@
 """Which pool a call goes to when its own makes it wait."""
 
-import json
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from penstock.limiter._entry import Entry
 from penstock.limiter._pool import Pool
 from penstock.limiter._settings import Fallback, PoolSettings
 from penstock.limiter._ticket import Ticket
-from penstock.telemetry.interceptor import Call, Route
+from penstock.telemetry.interceptor import Route
 
 _log: Final = logging.getLogger("penstock")
 _RETURN_SECONDS: Final = 10.0
@@ -44,15 +43,15 @@ class Router:
         self._spent: dict[str, float] = {}
         self._keyless: set[str] = set()
 
-    def candidates(self, home: Pool, call: Call) -> list[Pool]:
+    def candidates(self, home: Pool, ticket: Ticket) -> list[Pool]:
         """List the fallbacks that may serve this call, in order; those that can't are closed to it."""
-        if call.primary_only:
+        if ticket.call.primary_only:
             return []
         return [
             pool
             for fallback in home.settings.fallback
             if (pool := self._pool_of(fallback.pool)) is not home
-            and _fits(fallback, pool.settings, call)
+            and _fits(fallback, pool.settings, ticket)
             and self._has_key(pool)
         ]
 
@@ -75,10 +74,10 @@ class Router:
             if (pool := self._pool_of(fallback.pool)) is not home
         )
 
-    def choose(self, home: Pool, call: Call, entry: Entry, now: float) -> Pool | None:
+    def choose(self, home: Pool, ticket: Ticket, now: float) -> Pool | None:
         """Pick where a call goes now: where its conversation went last, else the first with room."""
-        ready = [pool for pool in self.candidates(home, call) if self._admits(home, pool, entry, now)]
-        stuck = self.stuck_to(call.conversation)
+        ready = [pool for pool in self.candidates(home, ticket) if self._admits(home, pool, ticket, now)]
+        stuck = self.stuck_to(ticket.call.conversation)
         return next((pool for pool in ready if pool.name == stuck), ready[0] if ready else None)
 
     def _admits(self, home: Pool, pool: Pool, entry: Entry, now: float) -> bool:
@@ -108,7 +107,7 @@ class Router:
             whole = now - ticket.queued_at + wait(ahead)
             if whole <= allowed:
                 continue
-            pool = self.choose(home, ticket.call, ticket, now)
+            pool = self.choose(home, ticket, now)
             if pool is not None:
                 if whole > allowed + price(ticket, pool):
                     yield ticket, pool
@@ -168,8 +167,9 @@ def route_to(home: Pool, pool: Pool, reason: str) -> Route:
     )
 
 
-def _fits(fallback: Fallback, target: PoolSettings, call: Call) -> bool:
+def _fits(fallback: Fallback, target: PoolSettings, ticket: Ticket) -> bool:
     """Close to a call every pool that does not declare what the scope, or the call, demands."""
+    call = ticket.call
     if target.wire is not None and call.wire and target.wire != call.wire:
         return False
     if fallback.regions and target.region not in fallback.regions:
@@ -178,26 +178,8 @@ def _fits(fallback: Fallback, target: PoolSettings, call: Call) -> bool:
         return False
     if not set(fallback.capabilities) <= set(target.capabilities):
         return False
-    if target.capabilities and not needs_of(call.body) <= set(target.capabilities):
+    if target.capabilities and not ticket.needs <= set(target.capabilities):
         return False
     if target.context_tokens is not None:
         return call.input_tokens + (call.max_output_tokens or 0) <= target.context_tokens
     return True
-
-
-def needs_of(body: bytes) -> frozenset[str]:
-    """Tell which capabilities a request body asks for: tools, images, json."""
-    try:
-        data = json.loads(body)
-    except ValueError:
-        return frozenset()
-    if not isinstance(data, dict):
-        return frozenset()
-    found = set()
-    if data.get("tools"):
-        found.add("tools")
-    if data.get("response_format"):
-        found.add("json")
-    if b'"image_url"' in body or b'"type": "image"' in body or b'"type":"image"' in body:
-        found.add("images")
-    return frozenset(found)

@@ -12,6 +12,7 @@ from penstock.limiter._entry import Entry
 from penstock.limiter._pool import Pool
 from penstock.limiter._queue import patience
 from penstock.limiter._settings import PoolSettings
+from penstock.providers.bodies import decode
 from penstock.telemetry.interceptor import Admission, Call
 
 
@@ -36,7 +37,18 @@ class Owner(Protocol):
 class Ticket(Entry):
     """Waits by thread or by event loop. `decide` may be called from any thread, under the owner's lock."""
 
-    __slots__ = ("admission", "call", "foretold", "home", "owner", "paused", "pool", "stage", "wake")
+    __slots__ = (
+        "_needs",
+        "admission",
+        "call",
+        "foretold",
+        "home",
+        "owner",
+        "paused",
+        "pool",
+        "stage",
+        "wake",
+    )
 
     def __init__(
         self, number: int, now: float, call: Call, home: Pool, owner: Owner, give_up_at: float
@@ -60,6 +72,14 @@ class Ticket(Entry):
         self.wake: Callable[[], None] | None = None
         self.paused = 0.0
         self.foretold: tuple[int, int, float] | None = None
+        self._needs: frozenset[str] | None = None
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Which capabilities its request asks for; read once: while it waits it is asked often."""
+        if self._needs is None:
+            self._needs = _needs_of(self.call.body)
+        return self._needs
 
     def decide(self, admission: Admission) -> Callable[[], None] | None:
         """Fix the outcome; what is returned must be called once the lock is free."""
@@ -131,6 +151,21 @@ def why(ticket: Ticket) -> str:
     if call.timeout_seconds is not None and ticket.give_up_at == ticket.queued_at + call.timeout_seconds:
         return "timeout"
     return "max_wait"
+
+
+def _needs_of(body: bytes) -> frozenset[str]:
+    """Tell which capabilities a request body asks for: tools, images, json."""
+    data = decode(body)
+    if data is None:
+        return frozenset()
+    found = set()
+    if data.get("tools"):
+        found.add("tools")
+    if data.get("response_format"):
+        found.add("json")
+    if b'"image_url"' in body or b'"type": "image"' in body or b'"type":"image"' in body:
+        found.add("images")
+    return frozenset(found)
 
 
 def _waker(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[None]") -> Callable[[], None]:

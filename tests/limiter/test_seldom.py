@@ -352,3 +352,35 @@ def test_a_fallback_whose_key_is_not_there_is_not_given_the_primarys(
     monkeypatch.setenv("ELSEWHERE_KEY", "elsewhere's")
     time.pass_(2.0)
     assert ticket.admission.route.api_key == "elsewhere's"
+
+
+class Counted(bytes):
+    """A request body that counts how often it is read."""
+
+    read = 0
+
+    def decode(self, *how):
+        Counted.read += 1
+        return super().decode(*how)
+
+
+def test_what_a_waiting_call_asks_for_is_read_at_most_once(limiter, call, time):
+    lim = limiter(
+        p={"max_concurrency": 1, "wait_up_to_seconds": 0.0, "fallback": (Fallback(pool="q"),)},
+        q={"capabilities": ("tools",)},
+    )
+    lim.admit(call())
+    lim.admit(call(body=Counted(b'{"response_format": {"type": "json_object"}}')))
+    time.pass_(5.0)
+    assert Counted.read <= 1
+
+
+def test_a_body_nested_beyond_measure_stops_no_queue(limiter, call, time):
+    lim = limiter(
+        p={"max_concurrency": 1, "wait_up_to_seconds": 0.0, "fallback": (Fallback(pool="q"),)},
+        q={"capabilities": ("tools",)},
+    )
+    lim.admit(call())
+    deep = lim.admit(call(body=b'{"tools":' + 100_000 * b"[" + 100_000 * b"]" + b"}"))
+    time.pass_(5.0)
+    assert deep.admission is not None
