@@ -145,9 +145,9 @@ class Limiter:
         if wakes or self._events.waiting:
             self._finish(wakes)
 
-    def abandon(self, ticket: Ticket) -> None:
-        """Give back the place or the permit of a ticket whose waiter was cancelled."""
-        self.settle(ticket, Settlement(at=self.clock(), end="cancelled"))
+    def abandon(self, ticket: Ticket, usage: Usage | None = None) -> None:
+        """Give back the place or the permit of a ticket that was cancelled while it waited or ran."""
+        self.settle(ticket, Settlement(at=self.clock(), end="cancelled", usage=usage))
 
     # What others ask
 

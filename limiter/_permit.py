@@ -1,8 +1,9 @@
 """The limiter for any callable: permits in code, sync and async, for models, tools and MCP hosts."""
 
+import logging
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from penstock.classifiers import Verdict
 from penstock.errors import Backpressure, LimiterError, WouldExceedDeadline
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from penstock.limiter._limiter import Limiter
 
 Judge = Callable[[BaseException], Verdict | None]
+_log: Final = logging.getLogger("penstock")
 
 
 class PoolHandle:
@@ -78,7 +80,7 @@ class Permit:
     """One call's permit; leaving the block gives it back. `route` says where to send, if not home.
 
     An exception that leaves the block is classified, so that a 429 slows the pool down; it is then
-    raised to the caller as it is.
+    raised to the caller as it is. A cancel teaches nothing.
     """
 
     def __init__(self, limiter: "Limiter", call: Call, judge: Judge) -> None:
@@ -126,8 +128,19 @@ class Permit:
 
     def _end(self, error: BaseException | None) -> None:
         assert self._ticket is not None
-        verdict = self._judge(error) if error is not None else None
+        if error is not None and not isinstance(error, Exception):
+            self._limiter.abandon(self._ticket, self._usage)  # a cancel says nothing of the provider
+            return
+        verdict = self._judged(error) if error is not None else None
         self._limiter.end(self._ticket, self._quota, verdict, self._usage, finished=error is None)
+
+    def _judged(self, error: BaseException) -> Verdict | None:
+        """Classify what left the block; what a judge of the app's own raises is not raised instead."""
+        try:
+            return self._judge(error)
+        except Exception:  # noqa: BLE001 - the app comes first
+            _log.exception("penstock: a judge of errors failed")
+            return None
 
     def _error(self, refused: Refused) -> LimiterError:
         pool, eta = self._call.pool, refused.eta_seconds

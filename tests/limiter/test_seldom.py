@@ -1,12 +1,13 @@
 """What seldom happens to a limiter, and must be right when it does."""
 
+import asyncio
 import contextlib
 import math
 
 import pytest
 
 from penstock.errors import Backpressure, UsageError
-from penstock.limiter import Fallback, Would, parse_settings
+from penstock.limiter import Fallback, Limiter, Would, parse_settings
 from penstock.limiter._gate import Gate, GateState
 from penstock.providers import Quota, Usage, Window
 from penstock.telemetry.interceptor import Answer, Granted, Next, Refused, Settlement
@@ -384,3 +385,26 @@ def test_a_body_nested_beyond_measure_stops_no_queue(limiter, call, time):
     deep = lim.admit(call(body=b'{"tools":' + 100_000 * b"[" + 100_000 * b"]" + b"}"))
     time.pass_(5.0)
     assert deep.admission is not None
+
+
+def test_who_gave_up_inside_a_permit_says_nothing_of_the_provider(limiter, call, time, say):
+    lim = limiter()
+    first = lim.admit(call())
+    refused(lim, first, time.now, say("rate_limit", retry_after=5.0))
+    lim.abandon(first)
+    time.pass_(5.0)
+    with pytest.raises(asyncio.CancelledError), lim.pool("p").permit():
+        raise asyncio.CancelledError
+    assert lim.snapshot()["p"].gate is GateState.CLOSED
+    assert lim.snapshot()["p"].in_flight == 0
+
+
+def test_a_judge_that_raises_costs_no_permit_and_not_the_apps_error(time, caplog):
+    def judge(error):
+        raise RuntimeError("of ours")
+
+    lim = Limiter(clock=time, scheduler=time, judge=judge)
+    with pytest.raises(KeyError), lim.pool("p").permit():
+        raise KeyError
+    assert lim.snapshot()["p"].in_flight == 0
+    assert "judge" in caplog.text
