@@ -61,6 +61,7 @@ class LimiterSettings:
         return self.pools.get(pool, self.defaults)
 
 
+_DEFAULTS: Final = PoolSettings()
 _POSITIVE: Final = frozenset({"requests_per_minute", "tokens_per_minute", "max_concurrency", "queue_limit"})
 _SECONDS: Final = frozenset({"wait_up_to_seconds", "max_wait_seconds"})
 _WHOLE: Final = frozenset({"max_concurrency", "queue_limit", "context_tokens"})
@@ -104,7 +105,7 @@ def parse_pool(name: str, data: object, base: PoolSettings | None = None) -> Poo
 
 def _value(pool: str, key: str, value: object) -> object:
     if value is None:
-        return None
+        return getattr(_DEFAULTS, key)
     if key == "fallback":
         return tuple(_fallback(pool, entry) for entry in _list(pool, key, value))
     if key in _LISTS:

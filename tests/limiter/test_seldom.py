@@ -408,3 +408,10 @@ def test_a_judge_that_raises_costs_no_permit_and_not_the_apps_error(time, caplog
         raise KeyError
     assert lim.snapshot()["p"].in_flight == 0
     assert "judge" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "knob", ["headroom_ratio", "queue_limit", "max_wait_seconds", "fallback", "capabilities"]
+)
+def test_an_option_of_nothing_is_the_default_also_where_nothing_is_no_value(knob):
+    assert getattr(parse_settings({"pools": {"a": {knob: None}}}).of("a"), knob) is not None
