@@ -6,7 +6,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 from penstock.classifiers import Verdict
-from penstock.errors import Backpressure, LimiterError, WouldExceedDeadline
+from penstock.errors import Backpressure, LimiterError, UsageError, WouldExceedDeadline
+from penstock.limiter._queue import RANKS
 from penstock.limiter._ticket import Ticket
 from penstock.providers import Quota, Usage
 from penstock.telemetry.interceptor import (
@@ -47,13 +48,20 @@ class PoolHandle:
     ) -> "Permit":
         """Ask for one call of about `tokens` input tokens; `deadline_seconds` from now.
 
-        `task_started` is monotonic seconds: older tasks go first.
+        `priority` is interactive, normal or batch. `task_started` is monotonic seconds: older tasks go first.
 
-        Raises (on entering):
-            Backpressure: the queue is full, or the wait would exceed `max_wait_seconds`.
-            WouldExceedDeadline: the call cannot start within `deadline_seconds`.
+        Raises:
+            UsageError: a negative number of tokens, or an unknown priority.
+            Backpressure: (on entering) the queue is full, or the wait would exceed `max_wait_seconds`.
+            WouldExceedDeadline: (on entering) the call cannot start within `deadline_seconds`.
 
         """
+        if tokens < 0 or (max_output_tokens or 0) < 0:
+            raise UsageError(
+                f"pool {self.name!r}: a call has 0 or more tokens, not {min(tokens, max_output_tokens or 0)}"
+            )
+        if priority not in RANKS:
+            raise UsageError(f"pool {self.name!r}: priority={priority!r} is not one of {', '.join(RANKS)}")
         call = Call(
             provider=self._provider,
             host="",

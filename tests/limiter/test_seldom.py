@@ -415,3 +415,9 @@ def test_a_judge_that_raises_costs_no_permit_and_not_the_apps_error(time, caplog
 )
 def test_an_option_of_nothing_is_the_default_also_where_nothing_is_no_value(knob):
     assert getattr(parse_settings({"pools": {"a": {knob: None}}}).of("a"), knob) is not None
+
+
+@pytest.mark.parametrize("facts", [{"tokens": -1}, {"max_output_tokens": -5}, {"priority": "urgent"}])
+def test_a_permit_that_makes_no_sense_is_named(limiter, facts):
+    with pytest.raises(UsageError, match=str(next(iter(facts.values())))):
+        limiter().pool("p").permit(**facts)
