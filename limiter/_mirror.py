@@ -40,12 +40,12 @@ class Marks:
 class Estimator:
     """Turns what a request declares into what it will cost: learnt from the usage of answers."""
 
-    __slots__ = ("_input_ratio", "_output", "_seen")
+    __slots__ = ("_fed", "_input_ratio", "_output", "_said")
 
     def __init__(self) -> None:
         self._input_ratio = 1.0
         self._output = 0.0
-        self._seen = 0
+        self._fed = self._said = 0
 
     def input(self, declared: int) -> float:
         """Estimate input tokens from a character count."""
@@ -53,19 +53,19 @@ class Estimator:
 
     def output(self, declared: int | None) -> float:
         """Estimate the tokens that will be produced."""
-        if not self._seen:
+        if not self._said:
             return float(declared or 0)
         return min(self._output, declared) if declared else self._output
 
     def learn(self, declared_input: int, usage: Usage) -> None:
-        """Calibrate by one answer."""
-        self._seen += 1
-        step = max(1 - _MEMORY, 1 / self._seen)
+        """Calibrate by one answer, as far as it tells."""
         if usage.input and declared_input > 0:
+            self._fed += 1
             ratio = min(10.0, max(0.1, usage.input / declared_input))
-            self._input_ratio += step * (ratio - self._input_ratio)
+            self._input_ratio += max(1 - _MEMORY, 1 / self._fed) * (ratio - self._input_ratio)
         if usage.output is not None:
-            self._output += step * (usage.output - self._output)
+            self._said += 1
+            self._output += max(1 - _MEMORY, 1 / self._said) * (usage.output - self._output)
 
 
 class _Pair:

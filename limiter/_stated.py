@@ -42,9 +42,12 @@ class Stated:
             self._tokens.level -= entry.static_tokens
 
     def settle(self, entry: Entry, usage: Usage) -> None:
-        """Give back what a call was charged and did not use."""
+        """Give back what a call was charged and did not use; output that is not known stays as estimated."""
         if self._tokens is not None and usage.input is not None:
-            self._tokens.give(entry.static_tokens - usage.input - (usage.output or 0))
+            output = usage.output
+            if output is None:
+                output = self._mirror.estimator.output(entry.max_output)
+            self._tokens.give(entry.static_tokens - usage.input - output)
 
     def deepen(self) -> None:
         """Let bursts be as large as headers say that the provider's bucket is."""

@@ -421,3 +421,9 @@ def test_an_option_of_nothing_is_the_default_also_where_nothing_is_no_value(knob
 def test_a_permit_that_makes_no_sense_is_named(limiter, facts):
     with pytest.raises(UsageError, match=str(next(iter(facts.values())))):
         limiter().pool("p").permit(**facts)
+
+
+def test_tokens_that_nobody_counted_are_not_given_back(limiter, call, time):
+    lim = limiter(p={"tokens_per_minute": 1000, "headroom_ratio": 0.5, "max_wait_seconds": 0.0})
+    answered(lim, lim.admit(call(max_output_tokens=400)), time.now, Usage(input=0))
+    assert isinstance(lim.admit(call(max_output_tokens=400)).admission, Refused)
