@@ -59,8 +59,8 @@ class Alarms:
     def _earlier(self, at: float) -> None:
         if at >= self._timer_at:
             return
-        self._timer_at = at
         if self._scheduler is None:
             self._scheduler = ThreadScheduler()
         generation = self._generation
         self._scheduler.call_at(max(at, self._clock() + _LEAST_PAUSE), lambda: self._ring(generation, at))
+        self._timer_at = at

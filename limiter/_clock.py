@@ -3,10 +3,13 @@
 import asyncio
 import heapq
 import itertools
+import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
+
+_log: Final = logging.getLogger("penstock")
 
 
 class Scheduler(Protocol):
@@ -27,14 +30,19 @@ class ThreadScheduler:
         self._thread: threading.Thread | None = None
 
     def call_at(self, when: float, run: Callable[[], None]) -> None:
-        """Run `run` on the timer thread at `when` of `time.monotonic()`."""
+        """Run `run` on the timer thread at `when` of `time.monotonic()`.
+
+        Raises:
+            RuntimeError: the thread cannot be started: the interpreter ends, or no more threads may be.
+        """
         with self._changed:
+            if self._thread is None:
+                thread = threading.Thread(target=self._loop, name="penstock-timer", daemon=True)
+                thread.start()
+                self._thread = thread
             first = not self._timers or when < self._timers[0][0]
             heapq.heappush(self._timers, (when, next(self._numbers), run))
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._loop, name="penstock-timer", daemon=True)
-                self._thread.start()
-            elif first:
+            if first:
                 self._changed.notify()
 
     def _loop(self) -> None:
@@ -47,7 +55,10 @@ class ThreadScheduler:
                     self._changed.wait(seconds)
                     continue
                 run = heapq.heappop(self._timers)[2]
-            run()
+            try:
+                run()
+            except Exception:  # noqa: BLE001 - without this thread nobody's wait would end
+                _log.exception("penstock: a timer of the limiter failed")
 
 
 class LoopScheduler:

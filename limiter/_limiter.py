@@ -96,7 +96,11 @@ class Limiter:
                 self._let_pass(ticket, now)
                 wakes: Wakes = []
             else:
-                wakes = self._enter(ticket, now)
+                try:
+                    wakes = self._enter(ticket, now)
+                except BaseException:  # it goes on without us, and must not stay in the queue
+                    self._close(ticket, None, now, finished=False)
+                    raise
         if wakes or self._events.waiting:
             self._finish(wakes)
         return ticket

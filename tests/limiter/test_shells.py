@@ -6,7 +6,9 @@ import random
 import threading
 import time as real_time
 
-from penstock.limiter import Limiter, LimiterSettings, LoopScheduler, PoolSettings
+import pytest
+
+from penstock.limiter import Limiter, LimiterSettings, LoopScheduler, PoolSettings, ThreadScheduler
 from penstock.telemetry.interceptor import Answer, Call, Granted, Settlement
 
 CALL = Call(provider="o", host="h", pool="p", model="m", operation="chat")
@@ -180,3 +182,30 @@ def test_ten_thousand_waiters_are_served_in_order():
             real_time.sleep(0.001)
         running = ticket
     assert limiter.snapshot()["p"].queued == 0
+
+
+def test_a_timer_that_fails_is_logged_and_the_next_one_rings(caplog):
+    rung = threading.Event()
+    scheduler = ThreadScheduler()
+    scheduler.call_at(0.0, lambda: 1 / 0)
+    scheduler.call_at(0.0, rung.set)
+    assert rung.wait(10)
+    assert "timer" in caplog.text
+
+
+def test_where_no_thread_can_start_the_call_is_told_and_nothing_stays(monkeypatch):
+    limiter = capped(1, max_wait_seconds=30.0)
+    first = limiter.admit(CALL)
+    with monkeypatch.context() as at_the_end:
+        at_the_end.setattr(threading.Thread, "start", _no_thread)
+        for _ in range(2):
+            with pytest.raises(RuntimeError):
+                limiter.admit(CALL)
+    assert limiter.snapshot()["p"].queued == 0
+    second = limiter.admit(CALL)
+    serve(limiter, first)
+    assert isinstance(second.wait(), Granted)
+
+
+def _no_thread(thread: threading.Thread) -> None:
+    raise RuntimeError("can't create new thread at interpreter shutdown")
