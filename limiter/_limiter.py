@@ -3,9 +3,9 @@
 import itertools
 import os
 import random
-import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable
 from math import inf
 from typing import Final, Literal, cast
@@ -15,6 +15,7 @@ from penstock.limiter._alarms import Alarms
 from penstock.limiter._clock import Scheduler
 from penstock.limiter._events import Event, Events, Would
 from penstock.limiter._kinds import Kind
+from penstock.limiter._lock import Lock
 from penstock.limiter._memory import recall, remember
 from penstock.limiter._outlook import PoolSnapshot
 from penstock.limiter._permit import Judge, PoolHandle
@@ -65,7 +66,7 @@ class Limiter:
     ) -> None:
         self.settings = settings or LimiterSettings()
         self.mode: Mode = mode
-        self.lock = threading.Lock()
+        self.lock = Lock()
         self.clock = clock
         self._wall = wall
         self._events = Events(on_event)
@@ -78,6 +79,7 @@ class Limiter:
         self._router = Router(self._pool)
         self.move_cost: MoveCost | None = None
         self._spilling: list[Pool] = []
+        self._dropped: deque[tuple[Ticket, Settlement]] = deque()
         self._alarms = Alarms(clock, scheduler, self._tick)
         self.fleet = fleet if mode == "enforce" else None
         if self.fleet is not None:
@@ -101,7 +103,7 @@ class Limiter:
                 except BaseException:  # it goes on without us, and must not stay in the queue
                     self._close(ticket, None, now, finished=False)
                     raise
-        if wakes or self._events.waiting:
+        if wakes or self._events.waiting or self._dropped:
             self._finish(wakes)
         return ticket
 
@@ -123,17 +125,12 @@ class Limiter:
         return Next.RETRY if again else Next.PASS
 
     def settle(self, ticket: AnyTicket, settlement: Settlement) -> None:
-        """Close a call. Idempotent."""
+        """Close a call. Idempotent; a finalizer may do it anywhere."""
         mine = cast("Ticket", ticket)
-        now = self.clock()
-        with self.lock:
-            if mine.stage is Stage.OVER:
-                return
-            if settlement.verdict is not None and mine.number in mine.pool.live and mine.attempts:
-                mine.pool.broke(mine, settlement.verdict, now)
-            room = self._close(mine, settlement.usage, now, finished=settlement.end == "eof")
-            wakes = self._pump_after(mine, now) if room else []
-        self._finish(wakes)
+        if self.lock.mine:
+            self._dropped.append((mine, settlement))
+        else:
+            self._finish(self._settled(mine, settlement))
 
     def end(
         self, ticket: Ticket, quota: Quota | None, verdict: Verdict | None, usage: Usage | None,
@@ -146,7 +143,7 @@ class Limiter:
                 self._hear(ticket, quota, verdict, now)
             self._close(ticket, usage, now, finished=finished)
             wakes = self._pump_after(ticket, now)
-        if wakes or self._events.waiting:
+        if wakes or self._events.waiting or self._dropped:
             self._finish(wakes)
 
     def abandon(self, ticket: Ticket, usage: Usage | None = None) -> None:
@@ -217,6 +214,7 @@ class Limiter:
             wakes = self._pump(self._pools[pool], now)
         for wake in wakes:
             wake()  # events are told by the next call of the app's, so that its span notes them
+        self._end_dropped()
 
     def close(self) -> None:
         """Refuse everyone who still waits, and leave the fleet."""
@@ -390,19 +388,42 @@ class Limiter:
                 wakes += self._pump(self._pools[name], now)
         for wake in wakes:
             wake()  # as in `exchanged`
+        self._end_dropped()
 
     # Outside the lock
+
+    def _settled(self, ticket: Ticket, settlement: Settlement) -> Wakes:
+        now = self.clock()
+        with self.lock:
+            if ticket.stage is Stage.OVER:
+                return []
+            if settlement.verdict is not None and ticket.number in ticket.pool.live and ticket.attempts:
+                ticket.pool.broke(ticket, settlement.verdict, now)
+            room = self._close(ticket, settlement.usage, now, finished=settlement.end == "eof")
+            return self._pump_after(ticket, now) if room else []
 
     def _finish(self, wakes: Iterable[Callable[[], None]]) -> None:
         for wake in wakes:
             wake()
         self._events.tell()
+        self._end_dropped()
+
+    def _end_dropped(self) -> None:
+        """End the calls that a finalizer found while this thread or another was inside of the lock."""
+        while self._dropped:
+            try:
+                ticket, settlement = self._dropped.popleft()
+            except IndexError:  # another thread ends it
+                return
+            for wake in self._settled(ticket, settlement):
+                wake()
 
     def after_fork(self) -> None:
         """Start over in a child: the parent's waiters and live calls are not ours; what was learnt is."""
-        self.lock = threading.Lock()
+        self.lock = Lock()
         self._alarms.forget()
         self._events.waiting.clear()
+        self._dropped.clear()
         if self.fleet is not None:
             self.fleet.after_fork()
         for pool in self._pools.values():

@@ -44,9 +44,8 @@ class Stated:
     def settle(self, entry: Entry, usage: Usage) -> None:
         """Give back what a call was charged and did not use; output that is not known stays as estimated."""
         if self._tokens is not None and usage.input is not None:
-            output = usage.output
-            if output is None:
-                output = self._mirror.estimator.output(entry.max_output)
+            expected = self._mirror.estimator.output(entry.max_output)
+            output = expected if usage.output is None else usage.output
             self._tokens.give(entry.static_tokens - usage.input - output)
 
     def deepen(self) -> None:

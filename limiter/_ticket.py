@@ -9,6 +9,7 @@ from math import inf
 from typing import Protocol
 
 from penstock.limiter._entry import Entry
+from penstock.limiter._lock import Lock
 from penstock.limiter._pool import Pool
 from penstock.limiter._queue import patience
 from penstock.limiter._settings import PoolSettings
@@ -27,7 +28,7 @@ class Stage(IntEnum):
 class Owner(Protocol):
     """Whom a ticket asks when it waits or is given up."""
 
-    lock: threading.Lock
+    lock: Lock
 
     def abandon(self, ticket: "Ticket") -> None:
         """Give back the ticket's place or permit."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Final, Protocol
 
+from penstock.limiter._lock import Lock
 from penstock.limiter.fleet._share import PATIENCE_SECONDS, Share, Standing
 from penstock.limiter.fleet._store import Store, StoreError
 
@@ -25,7 +26,7 @@ _QUICK: Final = 0.8
 class Host(Protocol):
     """The limiter, as far as its fleet needs it."""
 
-    lock: threading.Lock
+    lock: Lock
     clock: Callable[[], float]
 
     def exchanged(self, pool: str) -> None:

@@ -209,3 +209,22 @@ def test_where_no_thread_can_start_the_call_is_told_and_nothing_stays(monkeypatc
 
 def _no_thread(thread: threading.Thread) -> None:
     raise RuntimeError("can't create new thread at interpreter shutdown")
+
+
+def test_a_finalizer_may_end_a_call_inside_of_the_limiters_own_lock():
+    """The collector runs wherever memory is asked for; a response that was dropped unread ends its call."""
+    limiter = capped(1)
+    dropped, waiting = limiter.admit(CALL), limiter.admit(CALL)
+
+    def collected() -> None:
+        with limiter.lock:
+            limiter.settle(dropped, Settlement(at=0.0, end="collected"))
+            assert waiting.admission is None
+
+    thread = threading.Thread(target=collected, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
+    limiter.snapshot()
+    assert isinstance(waiting.admission, Granted)
+    assert limiter.snapshot()["p"].in_flight == 1
