@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger("penstock")
 _REJOIN_SECONDS: Final = (0.3, 2.2)
 """Two tries fit into five seconds; the first few come sooner."""
+_PATIENT: Final = 4
+"""From this try on, the pauses are whole; each before is half of the next."""
 _PAUSE_SECONDS: Final = 1.0
 _QUICK: Final = 0.8
 
@@ -213,8 +215,8 @@ class Fleet:
         with host.lock:
             self._lost = True
             now = host.clock()
-            self._misses += 1
-            self._try_at = now + self._rng.uniform(*_REJOIN_SECONDS) * min(1.0, 2.0 ** (self._misses - 4))
+            self._misses = min(self._misses + 1, _PATIENT)
+            self._try_at = now + self._rng.uniform(*_REJOIN_SECONDS) * 2.0 ** (self._misses - _PATIENT)
             changed = [share for share in self._shares.values() if share.standing is not Standing.LOST]
             for share in changed:
                 share.lose(now)

@@ -212,3 +212,15 @@ def test_the_cap_holds_when_the_store_forgets_who_has_slots(world, redis_server,
     crowd.run(20.0)
     assert sum(live) / len(live) >= 18
     assert max(live) <= 20
+
+
+def test_a_store_that_is_away_for_an_hour_is_looked_for_as_calmly_as_one_that_is_away_for_a_minute(
+    world, caplog
+):
+    crowd = world([Pool()], agents=0, processes=1)
+    crowd.limiters[0].headroom("primary")
+    crowd.store.down = True
+    crowd.run(3600.0)
+    assert 3600 / 2.2 - 1 <= crowd.store.asked <= 3600 / 0.3
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+    assert standings(crowd) == {Standing.LOST}
