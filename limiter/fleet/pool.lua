@@ -33,6 +33,7 @@ end
 
 local packed = redis.call('GET', KEYS[1])
 local S = packed and cmsgpack.unpack(packed) or fresh()
+if not packed then redis.call('DEL', KEYS[2], KEYS[3]) end     -- evicted alone: what members had is not in its sums
 S.born = S.born or ''          -- written by an earlier script
 local P = S.pace
 

@@ -224,3 +224,23 @@ def test_a_store_that_is_away_for_an_hour_is_looked_for_as_calmly_as_one_that_is
     assert 3600 / 2.2 - 1 <= crowd.store.asked <= 3600 / 0.3
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
     assert standings(crowd) == {Standing.LOST}
+
+
+@pytest.mark.parametrize("lost", ["state", "members", "seen"])
+def test_a_store_that_evicts_one_of_its_keys_counts_no_less_than_nothing(world, redis_server, lost):
+    stated = {"primary": PoolSettings(max_concurrency=20, max_wait_seconds=math.inf)}
+    crowd = world([Pool(name="primary", requests_per_minute=0)], agents=60, settings=stated)
+    crowd.run(20.0)
+    (key,) = redis_server.client.keys(f"*:{lost}")
+    redis_server.client.delete(key)
+    live, counts = crowd.watch(), []
+    for _ in range(40):
+        crowd.run(0.25)
+        told = crowd.look()
+        counts.append(min(told["slots"], told["live"], told["queued"]))
+    assert min(counts) >= 0
+    assert max(live) <= 20 + 20
+    live.clear()
+    crowd.run(10.0)
+    assert max(live) <= 20
+    assert crowd.look()["members"] == 20
