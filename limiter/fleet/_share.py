@@ -81,6 +81,8 @@ class Share:
         self._taken_at = -inf
         self._tight = False
         self._asked = 0
+        self._told_live: int | None = None
+        """The live calls that a report told, while it is under way: so many slots it keeps for sure."""
         self._alone: Alone | None = None
         self._calls = self._refused = self._admitted = 0
         self._refused_sent_at = -inf
@@ -198,6 +200,7 @@ class Share:
         self._lent = 0
         demand = self._demand()
         self._asked = len(pool.queue)
+        self._told_live = len(pool.live)
         idle = now - self._sent_at > _IDLE_SECONDS and not pool.live
         seen, self._seen = self._seen, {}
         told = {
@@ -246,6 +249,7 @@ class Share:
         if self.standing is Standing.LOST:
             pool.rejoined(now)
         self.standing, self._alone, self._answer_by = Standing.HELD, None, inf
+        self._told_live = None
         self._lent = int(reply["granted"])
         self._slots = reply["slots"] if reply["slots"] >= 0 else inf
         self._own_slots = reply["own_slots"] if reply["slots"] >= 0 else inf
@@ -274,7 +278,10 @@ class Share:
         if self.standing is Standing.HELD:
             # Where others wait too they have the other slots for now, and the provider's bucket is as good as
             # empty: what is earned goes out as it comes, and not from all who are alone now at one moment.
-            self._alone = Alone(now, held=self._slots if self._tight else inf, slots=self._own_slots)
+            # What a report without an answer gave back may be lent to others by now: one call of it goes.
+            sure = inf if self._told_live is None else self._told_live + 1
+            held = min(self._slots, sure) if self._tight else inf
+            self._alone = Alone(now, held=held, slots=self._own_slots)
             self._alone.bound(self.rate_per_second, self._rng.random() if self._tight else None, now)
         else:
             self._alone = Alone(now)

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from penstock.limiter import PoolSettings
-from penstock.limiter.fleet import Standing
+from penstock.limiter.fleet import Standing, StoreError
 from penstock.simulator.scenario import Event, Neighbour, Pool
 from penstock.telemetry.interceptor import Granted
 
@@ -244,3 +244,34 @@ def test_a_store_that_evicts_one_of_its_keys_counts_no_less_than_nothing(world, 
     crowd.run(10.0)
     assert max(live) <= 20
     assert crowd.look()["members"] == 20
+
+
+class Deaf:
+    """A store that a member reaches, and whose answers do not reach the member."""
+
+    def __init__(self, store):
+        self._store = store
+
+    def exchange(self, pool, report):
+        self._store.exchange(pool, report)
+        raise StoreError("no answer in time")
+
+
+def test_slots_given_back_in_a_report_without_an_answer_are_not_used_too(world):
+    stated = {"primary": PoolSettings(max_concurrency=10, max_wait_seconds=math.inf)}
+    crowd = world([Pool(requests_per_minute=0)], agents=0, processes=2, settings=stated)
+    (one, other), (fleet, _) = crowd.limiters, crowd.fleets
+    held = [one.admit(crowd.describe()) for _ in range(10)]
+    crowd.run(2.0)
+    assert all(isinstance(ticket.admission, Granted) for ticket in held)
+    for limiter in (one, other):
+        for _ in range(10):
+            limiter.admit(crowd.describe())
+    crowd.run(2.0)
+    assert crowd.live() == 10
+    fleet._store = Deaf(crowd.store)
+    for ticket in held[1:]:
+        one.settle(ticket, crowd.given_up())
+    crowd.run(0.5)
+    assert standings(crowd) == {Standing.LOST, Standing.HELD}
+    assert 10 <= crowd.live() <= 10 + 1
