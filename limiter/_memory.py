@@ -1,12 +1,14 @@
 """What a pool remembers across restarts: its rate, its limits, its cap, and until when it is parked."""
 
 from collections.abc import Mapping
-from math import inf, isfinite
+from math import isfinite
 
 from penstock.limiter._pool import Pool
 
 _STALE_SECONDS = 7 * 86400.0
 _CAUTION = 0.8
+_MOST = 1e15
+"""More is no time, rate or cap."""
 
 
 def remember(pool: Pool, now: float, wall: float) -> dict[str, object]:
@@ -46,4 +48,4 @@ def recall(pool: Pool, data: object, now: float, wall: float) -> None:
 def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if -inf < value < inf else None
+    return float(value) if abs(value) < _MOST else None

@@ -198,7 +198,10 @@ def test_what_was_learnt_and_parked_survives_a_restart(limiter, call, time, say)
     assert ticket.admission.eta_seconds == pytest.approx(3600, rel=0.01)
 
 
-@pytest.mark.parametrize("data", [{"p": 3}, {"p": {"at": "x", "rate_per_second": "y"}}, {"p": {}}, {}])
+@pytest.mark.parametrize(
+    "data",
+    [{"p": 3}, {"p": {"at": "x", "rate_per_second": "y"}}, {"p": {"parked_until": 10**400}}, {"p": {}}, {}],
+)
 def test_odd_memory_is_ignored(limiter, call, data):
     lim = limiter()
     lim.recall(data)
