@@ -114,6 +114,7 @@ class _State:
     def __init__(self, limiter: Limiter, registry: Registry) -> None:
         self._limiter, self._registry = limiter, registry
         self._pool = Bound()
+        self._counting: Counter[str] | None = None
         self._operations: Counter[str] = Counter()
 
     def __call__(self) -> None:
@@ -129,7 +130,9 @@ class _State:
     def _tell_fleet(self, fleet: Fleet) -> None:
         registry = self._registry
         registry.set(m.STORE, (), float(fleet.up))
-        for result, count in fleet.operations.items():
+        if self._counting is not fleet.operations:  # a forked child's fleet counts from nothing
+            self._counting, self._operations = fleet.operations, Counter()
+        for result, count in list(fleet.operations.items()):
             registry.inc(m.STORE_OPS, (result,), count - self._operations[result])
             self._operations[result] = count
         for name, share in fleet.shares.items():

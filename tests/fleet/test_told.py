@@ -7,7 +7,12 @@ import urllib.request
 import openai
 
 import penstock
+from penstock._wiring import _State
+from penstock.limiter import Limiter
+from penstock.limiter.fleet import Fleet, RedisStore
 from penstock.simulator import Config, Distribution, profile, serve
+from penstock.telemetry import metrics
+from penstock.telemetry.registry import Registry
 
 
 def events(path):
@@ -42,3 +47,16 @@ def test_a_lost_store_is_on_the_span_and_in_the_metrics(tmp_path):
     assert told[0] == ("chat gpt-5", "store_lost")
     assert "penstock_store_up 0" in page
     assert 'penstock_store_operations_total{result="failed"}' in page
+
+
+def test_a_forked_child_counts_its_own_round_trips_from_nothing():
+    fleet, registry = Fleet(lambda: RedisStore("redis://127.0.0.1:1/0")), Registry()
+    registry.add_source(_State(Limiter(fleet=fleet), registry))
+    fleet.operations["ok"] = 5
+    registry.collect()
+    assert registry.value(metrics.STORE_OPS, ("ok",)) == 5
+    registry.clear()
+    fleet.after_fork()
+    fleet.operations["ok"] = 2
+    registry.collect()
+    assert registry.value(metrics.STORE_OPS, ("ok",)) == 2
