@@ -60,7 +60,7 @@ def _ledger(place: str) -> Ledger:
     if place == MEMORY:
         return MemoryLedger()
     if "://" in place:
-        return RedisLedger(_redis("[trust] ledger", place, socket_timeout=LEDGER_TIMEOUT_SECONDS))
+        return RedisLedger(_redis("[trust] ledger", place, LEDGER_TIMEOUT_SECONDS))
     return SqliteLedger(place.removeprefix("sqlite:"))
 
 
@@ -84,17 +84,20 @@ def _cache(table: Mapping[str, object], environ: Mapping[str, str]) -> CacheOpti
     else:
         if not secret:
             raise UsageError(f"{where} store needs a secret that its users share: set {SECRET}")
-        store = RedisStore(_redis(f"{where} store", place, socket_timeout=REDIS_TIMEOUT_SECONDS))
+        store = RedisStore(_redis(f"{where} store", place, REDIS_TIMEOUT_SECONDS))
     return CacheOptions(store=store, secret=secret, default=validity if every_call else None)
 
 
-def _redis(where: str, url: str, **options: Any) -> Any:
+def _redis(where: str, url: str, timeout_seconds: float) -> Any:
+    """Make a client that waits no longer for a connection than for an answer; options of the URL win."""
     try:
         import redis
     except ImportError as error:
         raise UsageError(f"{where} needs the redis package: pip install 'penstock[redis]'") from error
     try:
-        return redis.Redis.from_url(url, **options)
+        return redis.Redis.from_url(
+            url, socket_timeout=timeout_seconds, socket_connect_timeout=timeout_seconds
+        )
     except ValueError as error:
         raise UsageError(f"{where} is no Redis URL: {error}") from error
 

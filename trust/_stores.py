@@ -65,8 +65,8 @@ class MemoryStore:
 class RedisStore:
     """Answers of a fleet, in Redis or Valkey. Bounded by the server's `maxmemory` and each entry's life.
 
-    Give the client short timeouts (`socket_timeout=0.05`). After a failure the server is left alone
-    for `pause_seconds`, so that a dead cache costs one timeout and not one a call.
+    Give the client short timeouts (`socket_timeout=0.05, socket_connect_timeout=0.05`). After a failure the
+    server is left alone for `pause_seconds`, so that a dead cache costs one timeout and not one a call.
     """
 
     remote = True

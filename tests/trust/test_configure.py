@@ -42,6 +42,12 @@ def test_a_cache_table_turns_the_cache_on_where_it_is_asked_for_or_everywhere():
     assert "secret of enough" not in repr(shared)
 
 
+def test_a_redis_that_cannot_be_reached_costs_no_more_than_one_that_does_not_answer():
+    cache = read_options({"cache": {"store": "redis://127.0.0.1:1/0"}}, SECRET).cache
+    told = cache.store._client.get_connection_kwargs()
+    assert told["socket_connect_timeout"] == told["socket_timeout"] == 0.05
+
+
 def test_rules_are_read_with_it():
     rules = read_options({"tools": {"send_money": {"requires": "verified"}}}, {}).tools
     assert rules["send_money"].requires is Level.VERIFIED
