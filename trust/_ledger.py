@@ -7,7 +7,6 @@ claim without an end: nobody but the outside world knows whether the work was do
 
 import os
 import socket
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -64,12 +63,11 @@ class Ledger(Protocol):
 
 
 class MemoryLedger:
-    """A ledger for one process; a crash forgets it."""
+    """A ledger for one process; a crash forgets it. What a dict does in one step needs no lock."""
 
     remote = False
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._entries: dict[str, Entry] = {}
 
     def find(self, key: str) -> Entry | None:
@@ -78,17 +76,15 @@ class MemoryLedger:
 
     def begin(self, key: str, claim: Entry) -> Entry | None:
         """Write the claim if the key is free; else return what is there."""
-        with self._lock:
-            known = self._entries.setdefault(key, claim)
+        known = self._entries.setdefault(key, claim)
         return None if known is claim else known
 
     def end(self, key: str, entry: Entry | None) -> None:
         """Write how it ended; None frees the key."""
-        with self._lock:
-            if entry is None:
-                self._entries.pop(key, None)
-            else:
-                self._entries[key] = entry
+        if entry is None:
+            self._entries.pop(key, None)
+        else:
+            self._entries[key] = entry
 
 
 @dataclass(frozen=True, slots=True)

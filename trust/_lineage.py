@@ -33,18 +33,17 @@ class Cell:
     What it learns, `outer` learns too; what `within` learns, counts here too.
     """
 
-    __slots__ = ("_lock", "_origins", "_outer", "_within")
+    __slots__ = ("_origins", "_outer", "_within")
 
     def __init__(self, outer: "Cell | None" = None, within: "Cell | None" = None) -> None:
         self._outer = outer
         self._within = within
-        self._lock = threading.Lock()
         self._origins: dict[tuple[Level, int, str, str], Origin] = {}
 
     def add(self, origin: Origin) -> None:
         """Count an answer in. The newest reason of each distinct origin is kept."""
         key = (origin.level, origin.tier, origin.pool, origin.model)
-        with self._lock:
+        with _process.lock:
             self._origins[key] = origin
             if len(self._origins) > MAX_ORIGINS:
                 del self._origins[min(self._origins, key=lambda kept: self._origins[kept].weakness)]
@@ -53,7 +52,7 @@ class Cell:
 
     def trust(self) -> Trust:
         """Sum up what went in so far."""
-        with self._lock:
+        with _process.lock:
             origins = [*self._origins.values()]
         if self._within is not None:
             origins += self._within.trust().origins
@@ -66,12 +65,12 @@ class Cell:
 
     def verify(self, by: str) -> None:
         """Raise every weaker input so far to `verified`; answers to come count as they are."""
-        with self._lock:
+        with _process.lock:
             raised = [
                 origin
                 if origin.level.meets(Level.VERIFIED)
                 else replace(origin, level=Level.VERIFIED, verified_by=by)
-                for origin in self._origins.values()
+                for origin in [*self._origins.values()]
             ]
             self._origins = {(o.level, o.tier, o.pool, o.model): o for o in raised}
         if self._within is not None:
@@ -79,16 +78,19 @@ class Cell:
 
 
 class _Process:
-    """What is known outside any context: how to find the task, the ambient cell, whether tasks are used."""
+    """What is known outside any context: how to find the task, the ambient cell, whether tasks are used.
+
+    `lock` is every cell's: it is held for a microsecond at a time. A finalizer may add an answer anywhere,
+    also inside of it.
+    """
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.reset()
 
     def after_fork(self) -> None:
-        """Make locks anew: a thread that is not here may have held them."""
-        self.lock = threading.Lock()
-        self.ambient._lock = threading.Lock()
+        """Make the lock anew: a thread that is not here may have held it."""
+        self.lock = threading.RLock()
 
     def reset(self) -> None:
         self.ambient = Cell()

@@ -27,6 +27,10 @@ class PromptCache:
         self._lock = threading.Lock()
         self._warm: TTLCache[tuple[str, str], int] = TTLCache(MAX_CONVERSATIONS, warm_seconds, timer=clock)
 
+    def after_fork(self) -> None:
+        """Make the lock anew: a thread that is not in the child may have held it."""
+        self._lock = threading.Lock()
+
     def observe(self, pool: str, conversation: str | None, usage: Usage | None) -> None:
         """Learn from an answer: what was read or written now is warm for the next call."""
         if conversation is None or usage is None:

@@ -66,6 +66,7 @@ class TrustRoom:
 
     def after_fork(self) -> None:
         """Start over in a child; what is kept stays."""
+        self.prompt_cache.after_fork()
         if self._cache is not None:
             self._cache.after_fork()
 

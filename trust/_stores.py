@@ -1,8 +1,10 @@
 """Where cached answers rest: memory, or Redis. Values are sealed bytes; stores know nothing of them."""
 
 import logging
+import os
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -44,6 +46,11 @@ class MemoryStore:
     def __init__(self, max_bytes: int = 64 * 1024 * 1024) -> None:
         self._lock = threading.Lock()
         self._values: LRUCache[str, bytes] = LRUCache(max_bytes, getsizeof=len)
+        _memories.add(self)
+
+    def after_fork(self) -> None:
+        """Make the lock anew: a thread that is not in the child may have held it."""
+        self._lock = threading.Lock()
 
     def get(self, key: str) -> bytes | None:
         """Look a key up."""
@@ -60,6 +67,17 @@ class MemoryStore:
         """Forget a key."""
         with self._lock:
             self._values.pop(key, None)
+
+
+_memories: "weakref.WeakSet[MemoryStore]" = weakref.WeakSet()
+
+
+def _in_child() -> None:
+    for memory in tuple(_memories):
+        memory.after_fork()
+
+
+os.register_at_fork(after_in_child=_in_child)
 
 
 class RedisStore:

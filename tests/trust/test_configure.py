@@ -7,8 +7,20 @@ import pytest
 
 import penstock
 from penstock.errors import UsageError
+from penstock.providers import Usage
 from penstock.telemetry.interceptor import Granted
-from penstock.trust import Level, MemoryLedger, MemoryStore, RedisLedger, RedisStore, SqliteLedger
+from penstock.trust import (
+    Level,
+    MemoryLedger,
+    MemoryStore,
+    RedisLedger,
+    RedisStore,
+    SqliteLedger,
+    _lineage,
+    distrust,
+    lineage,
+    trust,
+)
 from penstock.trust._configure import read_options
 from penstock.trust._room import TrustRoom
 
@@ -114,3 +126,30 @@ def test_a_bad_url_is_told_without_its_password():
     with pytest.raises(UsageError) as refused:
         read_options({"ledger": "rediss+typo://user:hunter2@127.0.0.1:1/0"}, {})
     assert "hunter2" not in str(refused.value)
+
+
+def test_a_forked_child_does_not_wait_for_what_another_thread_of_its_parent_held(call_of):
+    room = TrustRoom({"cache": {"every_call": True}}, None)
+    store = room._cache.shelf._store
+    held, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with store._lock, room.prompt_cache._lock, _lineage._process.lock:
+            held.set()
+            over.wait()
+
+    holding = threading.Thread(target=hold)
+    with lineage():
+        holding.start()
+        held.wait()
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(20)
+            distrust("second-hand")
+            store.put("key", b"value", 60.0)
+            room.prompt_cache.observe("p", "c", Usage(cache_read=5))
+            os._exit(0 if trust().level == "unknown" and store.get("key") == b"value" else 1)
+    over.set()
+    holding.join()
+    room.close()
+    assert os.waitpid(pid, 0)[1] == 0
