@@ -4,11 +4,13 @@ Only our own ContextVars travel: a host's other context stays as it was.
 """
 
 import functools
+import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import wrapt
 
@@ -16,6 +18,8 @@ from penstock.trust import _lineage
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_Bound = list[tuple[ContextVar[Any], Any]]
 
 _travellers: list[ContextVar[Any]] = []
 
@@ -28,27 +32,44 @@ def travels(var: ContextVar[Any]) -> None:
 def carry(function: Callable[P, R]) -> Callable[P, R]:
     """Bind the current lineage to `function`, wherever it will run: a thread, a queue's worker, a callback.
 
-    The result may be called many times and from many threads at once.
+    The result may be called many times and from many threads at once. A coroutine function stays one.
     """
-    values = [(_lineage._scope, _lineage.scoped_cell())]
-    bound: list[tuple[ContextVar[Any], Any]] = [*values, *((var, var.get()) for var in _travellers)]
+    bound = _here()
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def carried_async(*args: P.args, **kwargs: P.kwargs) -> Any:
+            with _set(bound):
+                return await function(*args, **kwargs)
+
+        return cast("Callable[P, R]", carried_async)
 
     @functools.wraps(function)
     def carried(*args: P.args, **kwargs: P.kwargs) -> R:
-        tokens = [(var, var.set(value)) for var, value in bound]
-        try:
+        with _set(bound):
             return function(*args, **kwargs)
-        finally:
-            for var, token in reversed(tokens):
-                var.reset(token)
 
     return carried
+
+
+def _here() -> _Bound:
+    return [(_lineage._scope, _lineage.scoped_cell()), *((var, var.get()) for var in _travellers)]
+
+
+@contextmanager
+def _set(bound: _Bound) -> Iterator[None]:
+    tokens = [(var, var.set(value)) for var, value in bound]
+    try:
+        yield
+    finally:
+        for var, token in reversed(tokens):
+            var.reset(token)
 
 
 def _start(wrapped: Callable[[], None], thread: threading.Thread, args: Any, kwargs: Any) -> None:
     # On the instance, because subclasses override `run`. A bound method kept on its own instance is a
     # cycle, so it is taken off when the run is over.
-    if _lineage.scoped_cell() is not None and "run" not in thread.__dict__:
+    if "run" not in thread.__dict__ and any(value for _, value in _here()):
         thread.run = _once(thread, carry(thread.run))  # type: ignore[method-assign]
     wrapped(*args, **kwargs)
 

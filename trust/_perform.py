@@ -14,6 +14,7 @@ from typing import Any
 from penstock.errors import TrustError, TrustTooLow, UsageError
 from penstock.telemetry import guard as mishaps
 from penstock.trust import _lineage, _settings
+from penstock.trust._carry import travels
 from penstock.trust._course import Course, Step
 from penstock.trust._guard_record import GuardRecord
 from penstock.trust._ledger import Entry, Ledger, ended, new_claim, replay
@@ -33,6 +34,7 @@ class Work:
 
 
 _key: contextvars.ContextVar[str | None] = contextvars.ContextVar("penstock_idempotency_key", default=None)
+travels(_key)
 
 
 def idempotency_key() -> str | None:

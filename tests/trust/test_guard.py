@@ -1,5 +1,7 @@
 import asyncio
 import inspect
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
@@ -18,6 +20,7 @@ from penstock.trust import (
     Question,
     TrustSettings,
     activate,
+    follow_threads,
     guard,
     guard_tool,
     idempotency_key,
@@ -486,3 +489,21 @@ def test_calls_of_a_recheck_ask_the_interceptor_for_the_primary(inner, call_of):
         transport.admit(call_of()).wait()
         irreversible(recheck=verify)(lambda: 1)()
     assert [call.primary_only for call in inner.calls] == [False, True]
+
+
+def test_the_key_follows_into_the_threads_that_the_work_starts():
+    keys = []
+
+    @irreversible(key="{number}", action="pay")
+    def pay(number):
+        with ThreadPoolExecutor(1) as pool:
+            keys.append(pool.submit(idempotency_key).result())
+        thread = threading.Thread(target=lambda: keys.append(idempotency_key()))
+        thread.start()
+        thread.join()
+
+    undo = follow_threads()
+    pay(7)
+    undo()
+    assert keys == ["pay:7", "pay:7"]
+    assert idempotency_key() is None

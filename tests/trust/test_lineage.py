@@ -19,10 +19,12 @@ from penstock.trust import (
     follow_tasks,
     follow_threads,
     lineage,
+    primary_only,
     trust,
     verified,
 )
 from penstock.trust._lineage import MAX_ORIGINS, cell
+from penstock.trust._marks import is_primary_only
 
 FALLBACK = Origin(
     level=Level.FALLBACK, pool="openai:mini", tier=1, instead_of="openai:gpt-5", reason="wait 40 s"
@@ -302,3 +304,25 @@ def test_a_primarys_stream_counts_when_it_is_whole_and_not_when_it_broke(inner, 
             ticket, Settlement(at=0, end="broken" if broken else "eof", verdict=cut if broken else None)
         )
         assert len(trust().origins) == told
+
+
+def test_what_is_demanded_of_calls_follows_into_a_thread_also_outside_any_task(followed_threads):
+    seen = []
+    with primary_only():
+        thread = threading.Thread(target=lambda: seen.append(is_primary_only()))
+        thread.start()
+        thread.join()
+    assert seen == [True]
+
+
+def test_a_carried_coroutine_function_runs_in_its_task_to_its_end():
+    async def work() -> None:
+        await asyncio.sleep(0)
+        answer()
+
+    with lineage():
+        carried = carry(work)
+        thread = threading.Thread(target=lambda: asyncio.run(carried()))
+        thread.start()
+        thread.join()
+        assert trust().level is Level.FALLBACK
