@@ -43,14 +43,17 @@ def seal(secret: bytes, key: str, answer: CachedAnswer) -> bytes:
 
 
 def unseal(secret: bytes, key: str, raw: bytes) -> CachedAnswer | None:
-    """Read an answer; None when it is not exactly what was sealed for this key."""
+    """Read an answer; None when it is not exactly what was sealed for this key, or by another version."""
     payload = raw[_SEAL:]
     if not hmac.compare_digest(raw[:_SEAL], _mac(secret, key, payload)):
         return None
     end = 4 + int.from_bytes(payload[:4], "big")
-    head = orjson.loads(payload[4:end])
-    edges = accumulate(head.pop("sizes"), initial=end)
-    return CachedAnswer(chunks=tuple(payload[a:b] for a, b in pairwise(edges)), **head)
+    try:
+        head = orjson.loads(payload[4:end])
+        edges = accumulate(head.pop("sizes"), initial=end)
+        return CachedAnswer(chunks=tuple(payload[a:b] for a, b in pairwise(edges)), **head)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _mac(secret: bytes, key: str, payload: bytes) -> bytes:

@@ -2,6 +2,7 @@ import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import orjson
 import pytest
 import redis
 
@@ -19,6 +20,7 @@ from penstock.trust import (
     lineage,
     trust,
 )
+from penstock.trust._answers import _mac, unseal
 
 SECRET = b"a secret of enough bytes"
 JSON = {"content-type": "application/json", "set-cookie": "s=1", "x-ratelimit-remaining-requests": "3"}
@@ -487,6 +489,13 @@ def test_an_entry_moved_under_another_key_is_dropped(cache_over, store, call_of)
         for key in entries(store):
             store.put(key, mine, 60)
         assert ask(cache, other) is None
+
+
+@pytest.mark.parametrize("other", [{"colour": "green"}, {"sizes": None}, {"sizes": ["1"]}])
+def test_an_entry_that_another_version_sealed_is_no_answer(other):
+    head = orjson.dumps({"at": 1.0, "status": 200, "headers": {}, "sizes": [1], **other})
+    payload = len(head).to_bytes(4, "big") + head + b"x"
+    assert unseal(SECRET, "key", _mac(SECRET, "key", payload) + payload) is None
 
 
 def test_a_redis_entry_lives_as_long_as_it_may_be_served(cache_over, redis_client, call_of):
