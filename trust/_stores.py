@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 logger: Final = logging.getLogger("penstock")
 REDIS_PREFIX: Final = "penstock:cache:"
+_FOR_EVER_SECONDS: Final = 1e9
+"""About thirty years: what is kept for longer has no end that a server could be told."""
 
 
 class AnswerStore(Protocol):
@@ -108,7 +110,8 @@ class RedisStore:
 
     def put(self, key: str, value: bytes, keep_seconds: float) -> None:
         """Keep a value."""
-        self._try(lambda: self._client.set(REDIS_PREFIX + key, value, px=max(1, int(keep_seconds * 1000))))
+        life = max(1, int(keep_seconds * 1000)) if keep_seconds < _FOR_EVER_SECONDS else None
+        self._try(lambda: self._client.set(REDIS_PREFIX + key, value, px=life))
 
     def drop(self, key: str) -> None:
         """Forget a key."""

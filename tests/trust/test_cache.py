@@ -507,6 +507,15 @@ def test_a_redis_entry_lives_as_long_as_it_may_be_served(cache_over, redis_clien
     assert 80_000 < redis_client.pttl(key) <= 90_000
 
 
+@pytest.mark.parametrize("seconds", [float("inf"), 1e15])
+def test_a_redis_entry_may_live_for_ever(cache_over, redis_client, call_of, seconds):
+    cache = cache_over(store=RedisStore(redis_client))
+    with cached(ttl_seconds=seconds):
+        ask(cache, call_of())
+        cache.close()
+        assert ask(cache, call_of()) is not None
+
+
 def test_two_processes_share_through_redis_and_async_lookups_leave_the_loop(cache_over, redis_url, call_of):
     async def ask_async(cache):
         with cached():
