@@ -29,22 +29,24 @@ Seat = Future[Landed | Turn]
 
 
 class Flights:
-    """Who leads and who follows, per key. Thread-safe; followers wait on futures of their own."""
+    """Who leads and who follows, per key. Thread-safe; followers wait on futures of their own.
+
+    A finalizer may end a leader's flight anywhere, also inside of the lock.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._followers: dict[str, list[Seat]] = {}
 
     def board(self, key: str) -> Seat | None:
         """Take a seat behind the call that is in the air; None makes the caller the leader."""
+        seat: Seat = Future()
         with self._lock:
-            followers = self._followers.get(key)
-            if followers is None:
-                self._followers[key] = []
-                return None
-            seat: Seat = Future()
-            followers.append(seat)
-            return seat
+            if key in self._followers:
+                self._followers[key].append(seat)
+                return seat
+            self._followers[key] = []
+            return None
 
     def land(self, key: str, landed: Landed | Turn) -> None:
         """End the leader's flight.

@@ -54,7 +54,8 @@ class Lineage:
         assert isinstance(ticket, _Followed)
         if settlement.verdict is None:
             ticket.ended()
-        if self._prompt_cache is not None and settlement.usage is not None:
+        if self._prompt_cache is not None and settlement.usage is not None and settlement.end != "collected":
+            # A finalizer may run inside of the cache's own lock; and who dropped the answer read no usage.
             conversation = ticket.call.conversation or ticket.call.task_id
             self._prompt_cache.observe(ticket.pool, conversation, settlement.usage)
         self._inner.settle(ticket.inner, settlement)

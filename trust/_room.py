@@ -1,6 +1,7 @@
 """The room, put together for one runtime: lineage and cache before the limiter, guards, counts."""
 
 import os
+import time
 import weakref
 from collections.abc import Callable, Mapping
 
@@ -83,6 +84,10 @@ class TrustRoom:
             self._registry.inc(m.IRREVERSIBLE, (str(outcome),))
 
     def _looked_up(self, result: str) -> None:
+        if self._registry is not None:  # a note, since a finalizer may run inside of the registry's lock
+            self._registry.backlog.note(self._count_lookup, result, time.time_ns())
+
+    def _count_lookup(self, result: str) -> None:
         if self._registry is not None:
             self._registry.inc(m.CACHE_LOOKUPS, (result,))
 

@@ -2,13 +2,16 @@ import os
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
 import penstock
 from penstock.errors import UsageError
 from penstock.providers import Usage
-from penstock.telemetry.interceptor import Granted
+from penstock.telemetry import metrics
+from penstock.telemetry.interceptor import Answer, Granted, Settlement
+from penstock.telemetry.registry import Registry
 from penstock.trust import (
     Level,
     MemoryLedger,
@@ -153,3 +156,29 @@ def test_a_forked_child_does_not_wait_for_what_another_thread_of_its_parent_held
     holding.join()
     room.close()
     assert os.waitpid(pid, 0)[1] == 0
+
+
+def test_a_finalizer_may_end_a_call_inside_of_any_lock_of_the_room(call_of):
+    """The collector runs wherever memory is asked for; a response that was dropped unread ends its call."""
+    room, registry = TrustRoom({"cache": {"every_call": True}}, None), Registry()
+    room.count_in(registry)
+    with penstock.lineage():
+        leader = room.interceptor.admit(call_of(conversation="c"))
+    leader.wait()
+    room.interceptor.answer(leader, Answer(sent_at=0, at=0, status=200))
+    dropped = Settlement(at=0, end="collected", usage=Usage(cache_read=5))
+
+    def collected() -> None:
+        locks = room._cache.flights._lock, room.prompt_cache._lock, _lineage._process.lock, registry.lock
+        with ExitStack() as stack:
+            for lock in locks:
+                stack.enter_context(lock)
+            room.interceptor.settle(leader, dropped)
+
+    thread = threading.Thread(target=collected, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert registry.value(metrics.CACHE_LOOKUPS, ("miss",)) == 1
+    assert isinstance(room.interceptor.admit(call_of()).wait(), Granted)
+    room.close()
