@@ -35,6 +35,10 @@ def run(course: Course) -> Any:
             step = course.throw(failure) if failure is not None else course.send(value)
         except StopIteration as stop:
             return stop.value
+        except RuntimeError as error:
+            if isinstance(failure, StopIteration) and error.__cause__ is failure:
+                raise failure from None  # the work's own, which no generator lets through as it is
+            raise
         value, failure = None, None
         try:
             value = _sync(step.call())

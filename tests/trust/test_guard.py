@@ -507,3 +507,16 @@ def test_the_key_follows_into_the_threads_that_the_work_starts():
     undo()
     assert keys == ["pay:7", "pay:7"]
     assert idempotency_key() is None
+
+
+@pytest.mark.parametrize("key", [None, "{number}"])
+def test_even_the_exception_that_ends_generators_passes_untouched(key):
+    raised = StopIteration("nothing left")
+
+    @irreversible(key=key)
+    def work(number):
+        raise raised
+
+    with pytest.raises(StopIteration) as seen:
+        work(1)
+    assert seen.value is raised
