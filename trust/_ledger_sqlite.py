@@ -33,6 +33,8 @@ class SqliteLedger:
         try:
             with self._open() as db:
                 db.execute(_TABLE)
+            with self._open() as db:  # a database in memory is another one each time
+                _read(db, "")
         except sqlite3.Error as error:
             raise UsageError(f"ledger file {self._path!r}: {error}; name a writable SQLite file") from error
 

@@ -250,6 +250,12 @@ def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path):
         SqliteLedger(tmp_path / "missing" / "ledger.db")
 
 
+@pytest.mark.parametrize("path", [":memory:", ""])
+def test_a_file_that_is_none_is_refused_before_any_work(path):
+    with pytest.raises(UsageError, match="name a writable SQLite file"):
+        SqliteLedger(path)
+
+
 def test_without_a_ledger_of_its_own_work_uses_the_settings_ledger():
     runs = []
 
