@@ -99,7 +99,9 @@ def _redis(where: str, url: str, timeout_seconds: float) -> Any:
             url, socket_timeout=timeout_seconds, socket_connect_timeout=timeout_seconds
         )
     except ValueError as error:
-        raise UsageError(f"{where} is no Redis URL: {error}") from error
+        raise UsageError(  # what urllib says may quote a part of the password
+            f"{where} is no Redis URL: write redis://host:6379/0, and in a password %2F for /"
+        ) from error
 
 
 def _refuse_unknown(where: str, table: Mapping[str, object], known: set[str]) -> None:

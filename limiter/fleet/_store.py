@@ -60,7 +60,9 @@ class RedisStore:
         try:
             self._talk_to(redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **patient))
         except ValueError as error:
-            raise UsageError(f"the store's address is no Redis URL: {error}") from error
+            raise UsageError(  # what urllib says may quote a part of the password
+                "the store's address is no Redis URL: write redis://host:6379/0, and in a password %2F for /"
+            ) from error
 
     def _talk_to(self, client: Any) -> None:
         self._redis, self._script = client, client.register_script(self._source)

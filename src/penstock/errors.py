@@ -13,7 +13,7 @@ PenstockError
 import re
 from typing import Final
 
-_PASSWORD: Final = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)")
+_PASSWORD: Final = re.compile(r"(?<=://)[^/\s]*:[^/\s]*(?=@)")
 
 
 class PenstockError(Exception):

@@ -120,9 +120,10 @@ def test_a_store_that_breaks_itself(tmp_path):
         server.stop()
 
 
-def test_an_address_that_is_none_is_told_without_its_password():
+@pytest.mark.parametrize("url", ["ftp://user:hunter2@127.0.0.1", "redis://:hunter2/xyz@127.0.0.1:1/0"])
+def test_an_address_that_is_none_is_told_without_its_password(url):
     with pytest.raises(UsageError, match="no Redis URL") as refused:
-        RedisStore("ftp://user:hunter2@127.0.0.1")
+        RedisStore(url)
     assert "hunter2" not in str(refused.value)
     with pytest.raises(StoreError):
         RedisStore("redis://user:hunter2@127.0.0.1:1/0").exchange(POOL, {})

@@ -125,10 +125,18 @@ def test_closing_takes_every_patch_out(call_of):
     assert (threading.Thread.start, ThreadPoolExecutor.submit) == before
 
 
-def test_a_bad_url_is_told_without_its_password():
+@pytest.mark.parametrize(
+    "url", ["rediss+typo://user:hunter2@127.0.0.1:1/0", "redis://:hunter2/xyz@[::1]:1/0"]
+)
+def test_a_bad_url_is_told_without_its_password(url):
     with pytest.raises(UsageError) as refused:
-        read_options({"ledger": "rediss+typo://user:hunter2@127.0.0.1:1/0"}, {})
+        read_options({"ledger": url}, {})
     assert "hunter2" not in str(refused.value)
+
+
+def test_a_url_that_an_error_quotes_loses_all_of_its_password():
+    told = str(UsageError("cannot read clickhouse://me:pass@word@host:9000/db, see https://x.test/a@b"))
+    assert told == "cannot read clickhouse://…@host:9000/db, see https://x.test/a@b"
 
 
 def test_a_forked_child_does_not_wait_for_what_another_thread_of_its_parent_held(call_of):
