@@ -21,7 +21,7 @@ _HEAD: Final = 4 * 1024
 _TAIL: Final = 16 * 1024
 _DONE: Final = b"[DONE]"
 EVENT_LIMIT: Final = 1024 * 1024
-"""A longer line of a stream is skipped."""
+"""A longer line or event of a stream is skipped."""
 
 _USAGE: Final = re.compile(rb'"usage"\s*:\s*(\{(?:[^{}]|\{[^{}]*\})*\})')
 _MODEL: Final = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.){0,200}")')
@@ -106,7 +106,7 @@ class JsonReader:
         self._notes.complete = True
         ends: dict[str, object] = {}
         if model := _MODEL.search(self._buffer):
-            ends["model"] = orjson.loads(model[1])
+            ends.update(decode(b'{"model":%s}' % model[1]) or {})
         if usages := _USAGE.findall(self._buffer):
             ends["usage"] = decode(usages[-1])
         self._codec(ends, self._notes)
@@ -167,16 +167,17 @@ class NdjsonReader:
 class SseReader(NdjsonReader):
     """Reads a stream of server-sent events (WHATWG HTML §9.2.6: lines end in LF, CRLF or CR)."""
 
-    __slots__ = ("_data",)
+    __slots__ = ("_data", "_size")
 
     def __init__(self, codec: Codec, markers: tuple[bytes, ...]) -> None:
         super().__init__(codec, markers)
         self._data: list[bytes] = []
+        self._size = 0
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes; most often they are one whole event of one line."""
         alone = chunk[:5] == b"data:" and chunk[-2:] == b"\n\n" and chunk.count(b"\n") == 2
-        if alone and not (self._rest or self._data or self._skipping or b"\r" in chunk):
+        if alone and not (self._rest or self._size or self._skipping or b"\r" in chunk):
             self._said(chunk[5:-2].strip())
         else:
             super().feed(chunk)
@@ -185,12 +186,17 @@ class SseReader(NdjsonReader):
         if self._skipping:
             self._skipping = False
             self._data.clear()
+            self._size = 0
         elif line.startswith(b"data:"):
-            self._data.append(line[5:].strip())
-        elif not line and self._data:
+            self._size += len(line)
+            if self._size <= EVENT_LIMIT:
+                self._data.append(line[5:].strip())
+        elif not line and self._size:
             data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+            whole, self._size = self._size <= EVENT_LIMIT, 0
             self._data.clear()
-            self._said(data)
+            if whole:
+                self._said(data)
 
     def _said(self, data: bytes) -> None:
         if data == _DONE:

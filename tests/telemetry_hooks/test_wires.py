@@ -259,6 +259,23 @@ def test_a_stream_line_without_end_does_not_grow_for_ever():
     assert reader.outcome().usage.input == 100
 
 
+def test_an_event_without_end_does_not_grow_for_ever():
+    reader = OPENAI.reader(endpoint("/v1/chat/completions"), "text/event-stream")
+    for _ in range(400):
+        reader.feed(b"data: " + b"A" * 16_384 + b"\n")
+        assert sum(map(len, reader._data)) <= 1024 * 1024
+    reader.feed(b"\n" + sse(CHUNK, USAGE, "[DONE]"))
+    outcome = reader.outcome()
+    assert (outcome.usage.input, outcome.complete) == (100, True)
+
+
+def test_a_model_that_is_no_text_does_not_hide_the_usage_of_a_huge_document():
+    reader = OPENAI.reader(endpoint("/v1/embeddings"), "application/json")
+    reader.feed(b'{"model":"\\q","data":["' + b"A" * 2 * DOCUMENT_LIMIT + b'"],"usage":{"prompt_tokens":7}}')
+    outcome = reader.outcome()
+    assert (outcome.model, outcome.usage.input) == (None, 7)
+
+
 @pytest.mark.parametrize("body", [b"", b"<html>busy</html>", b"[1,2]", b"null", b"\xff\xfe"])
 def test_answers_that_are_no_json_object_teach_nothing_and_break_nothing(body):
     assert read(OPENAI, "/v1/chat/completions", "application/json", body).usage is None
