@@ -73,8 +73,10 @@ def register_entry_points() -> None:
         register_rules(found() if callable(found) else found)
 
 
-def _rule_of_table(table: Mapping[str, Any], number: int, path: object) -> Rule:
+def _rule_of_table(table: object, number: int, path: object) -> Rule:
     where = f"{path}, rule {number}"
+    if not isinstance(table, Mapping):
+        raise UsageError(f"{where}: {table!r} is no table; write [[rule]] and its fields below")
     known = {"id", *list(signature(rule).parameters)[1:]}
     unknown = set(table) - known
     if unknown:

@@ -102,6 +102,7 @@ def test_substrings_are_found_in_any_alphabet_and_case() -> None:
     [
         ("", r"no \[\[rule\]\] table"),
         ("[[rule]", "cannot read rules"),
+        ("rule = [1]", "1 is no table"),
         ('[[rule]]\nid = "x"', "id and verdict are needed"),
         ('[[rule]]\nid = "x"\nverdict = "nope"\nsignals = "Y"', "nope"),
         ('[[rule]]\nid = "x"\nverdict = "auth"', "give a condition"),
