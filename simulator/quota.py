@@ -285,7 +285,7 @@ class Quota:
             self._neighbour, self._neighbour_since = event.neighbour, now
 
     def _rebuild(self) -> None:
-        """Make the buckets of the present keys; what was missing from a full bucket stays missing."""
+        """Make the buckets of the present keys; each holds what it held, as far as that fits."""
         config, before = self.config, self._buckets
         limits = {
             Dimension.REQUESTS: config.requests_per_minute,
