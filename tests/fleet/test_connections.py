@@ -1,10 +1,12 @@
 """How members reach the store: passwords, TLS, clusters, forks; and what a short life leaves behind."""
 
+import re
 import subprocess
 import sys
 import threading
 import time
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 import trustme
@@ -15,6 +17,7 @@ from penstock.limiter.fleet import Fleet, RedisStore, Standing
 from penstock.telemetry.interceptor import Granted
 from tests.fleet.test_broken_stores import CALL, POOL, Member
 
+PAGE = Path(__file__).parents[2] / "docs" / "fleet.md"
 FORKS = """
 import os, sys, time
 from penstock.limiter import Limiter
@@ -89,9 +92,8 @@ def test_over_tls_with_a_password(start, join, tmp_path):
         enabled=True,
         passwords=["+heron"],
         keys=["penstock:*"],
-        commands=["+evalsha", "+script|load", "+get", "+set", "+time", "+expire", "+sadd",
-                  "+hget", "+hset", "+hdel", "+hlen", "+zadd", "+zrem", "+zrangebyscore"],
-    )  # fmt: skip
+        commands=re.search(r"~penstock:\*` and `([^`]+)`", PAGE.read_text())[1].split(),
+    )
     member = join(f"rediss://app:heron@127.0.0.1:{port}/0?ssl_ca_certs={trust}")
     member.becomes(Standing.HELD)
     untrusting = join(f"rediss://app:heron@127.0.0.1:{port}/0")
