@@ -19,7 +19,7 @@ SELECT count(*) AS spans,
        count(*) FILTER (WHERE trace_id IS NULL OR span_id IS NULL) AS without_ids,
        count(*) FILTER (WHERE NOT duplicate AND attempt_from = 'operation') AS operations_as_attempts,
        count(*) FILTER (WHERE NOT duplicate AND attempt_from = 'http') AS http_spans_as_attempts,
-       count(*) FILTER (WHERE NOT duplicate AND owns_tokens AND NOT failed
+       count(*) FILTER (WHERE NOT duplicate AND owns_tokens AND NOT failed AND error_class IS NULL
                         AND input_tokens IS NULL AND output_tokens IS NULL) AS calls_without_tokens,
        count(*) FILTER (WHERE NOT duplicate AND tokens_rule IS NOT NULL) AS cached_tokens_added,
        count(*) FILTER (WHERE NOT duplicate AND failed AND error_class = 'unknown') AS unknown_failures,

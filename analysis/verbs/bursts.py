@@ -32,7 +32,8 @@ WHERE is_attempt AND failed AND error_class = 'rate_limit' AND start_ns >= w.sin
 GROUP BY w.g
 """
 _SILENT: Final = """
-SELECT count(*) AS calls FROM spans WHERE owns_tokens AND NOT failed AND cache_read_tokens IS NULL
+SELECT count(*) AS calls FROM spans
+WHERE owns_tokens AND NOT failed AND error_class IS NULL AND cache_read_tokens IS NULL
 """
 
 _ASKED_TOGETHER: Final = 50

@@ -26,13 +26,15 @@ def errors(spans: Spans, by: Sequence[str] = GROUPS) -> Answer:
 
 def _totals(spans: Spans, flag: str) -> dict[str, Any]:
     rows = spans.rows(
-        f"SELECT CASE WHEN failed THEN coalesce(error_class, 'unknown') END AS class, count(*) AS count "  # noqa: S608
-        f"FROM spans WHERE {flag} GROUP BY ALL ORDER BY count DESC, class"
+        f"SELECT CASE WHEN failed THEN coalesce(error_class, 'unknown') ELSE error_class END AS class, "  # noqa: S608
+        f"count(*) AS count FROM spans WHERE {flag} GROUP BY ALL ORDER BY count DESC, class"
     )
     by_class = {row["class"]: row["count"] for row in rows if row["class"] is not None}
+    cancelled = by_class.pop("cancelled", 0)
     return {
         "total": sum(row["count"] for row in rows),
         "failed": sum(by_class.values()),
+        "cancelled": cancelled,
         "by_class": by_class,
     }
 
@@ -73,7 +75,10 @@ def _lines(data: dict[str, Any]) -> list[str]:
 def counts(level: dict[str, Any]) -> str:
     """Give one level's totals in words."""
     classes = ", ".join(f"{name} {count:,}" for name, count in level["by_class"].items())
-    return f"{level['failed']:,} of {level['total']:,} failed" + (f": {classes}" if classes else "")
+    cancelled = f"; {level['cancelled']:,} cancelled" if level["cancelled"] else ""
+    return (
+        f"{level['failed']:,} of {level['total']:,} failed" + (f": {classes}" if classes else "") + cancelled
+    )
 
 
 def _tables(data: dict[str, Any]) -> list[Table]:

@@ -5,8 +5,10 @@ from typing import Any, Final
 from penstock.analysis.answer import Answer, table_of
 from penstock.analysis.spans import Spans
 
-# An answer is an attempt that did not fail, or what a cache gave to an operation without sending it.
-_ANSWERED: Final = "NOT failed AND (is_attempt OR is_operation AND trust LIKE 'cache%')"
+# An answer is an attempt that neither failed nor was cancelled, or what a cache gave to an operation unsent.
+_ANSWERED: Final = (
+    "NOT failed AND error_class IS NULL AND (is_attempt OR is_operation AND trust LIKE 'cache%')"
+)
 _ANSWERS: Final = f"""
 SELECT coalesce(trust, 'unknown') AS trust, coalesce(pool, 'unknown') AS pool,
        coalesce(fallback_from, '') AS fallback_from, count(*) AS answers

@@ -59,13 +59,19 @@ class Recording:
     failed_attempts: Counter[str] = field(default_factory=Counter)
     failed_operations: Counter[str] = field(default_factory=Counter)
     failed_tools: Counter[str] = field(default_factory=Counter)
+    cancelled: Counter[str] = field(default_factory=Counter)
     live: list[tuple[str, str, int, int]] = field(default_factory=list)
     tokens: Counter[str] = field(default_factory=Counter)
 
     def level(self, name: str) -> dict[str, Any]:
         """Give what `traces errors` must say of attempts, operations or tools."""
         failed = getattr(self, f"failed_{name}")
-        return {"total": getattr(self, name), "failed": sum(failed.values()), "by_class": dict(failed)}
+        return {
+            "total": getattr(self, name),
+            "failed": sum(failed.values()),
+            "cancelled": self.cancelled[name],
+            "by_class": dict(failed),
+        }
 
 
 def record(seed: int, calls: int = 40) -> Recording:
@@ -117,7 +123,9 @@ def _call(told: Recording, rng: random.Random, trace: str, parent: str, start: i
                                status=0 if outcome in {"ok", "cancelled"} else 2))  # fmt: skip
         told.attempts += 1
         told.live.append((pool, provider, sent, at))
-        if outcome not in {"ok", "cancelled"}:
+        if outcome == "cancelled":
+            told.cancelled["attempts"] += 1
+        elif outcome != "ok":
             told.failed_attempts[outcome] += 1
         at += rng.randrange(1, 500) * MS
     end = outcomes[-1]
@@ -131,7 +139,9 @@ def _call(told: Recording, rng: random.Random, trace: str, parent: str, start: i
         told.tokens.update(tokens)
     else:
         held |= {semconv.ERROR_CLASS: end, semconv.ERROR_REASON: f"{end}_reason"}
-        if end != "cancelled":
+        if end == "cancelled":
+            told.cancelled["operations"] += 1
+        else:
             told.failed_operations[end] += 1
     told.operations += 1
     told.spans.append(Span(trace, operation, parent, f"chat {model}", start, at, held,

@@ -93,7 +93,7 @@ def test_a_file_cut_in_its_first_record_answers_with_nothing(cli, tmp_path, reco
     code, out, err = cli("errors", path, "--format", "json")
     assert code == 0
     assert "byte 0;" in err
-    assert json.loads(out)["attempts"] == {"total": 0, "failed": 0, "by_class": {}}
+    assert json.loads(out)["attempts"] == {"total": 0, "failed": 0, "cancelled": 0, "by_class": {}}
 
 
 def test_a_broken_row_is_counted_located_and_passed_over(cli, tmp_path, recorded, formats):

@@ -26,9 +26,9 @@ def test_a_dialect_says_what_otel_says(dialect, form, calls, formats, opened):
         data = getattr(formats, form)(spans)
     with opened(data) as view:
         told, page, live = errors(view).data, summary(view).data, concurrency(view).data
-    assert told["operations"] == {"total": 2, "failed": 1, "by_class": {"rate_limit": 1}}
-    assert told["attempts"] == {"total": 2, "failed": 1, "by_class": {"rate_limit": 1}}
-    assert told["tools"] == {"total": 1, "failed": 1, "by_class": {"tool": 1}}
+    assert told["operations"] == {"total": 2, "failed": 1, "cancelled": 0, "by_class": {"rate_limit": 1}}
+    assert told["attempts"] == {"total": 2, "failed": 1, "cancelled": 0, "by_class": {"rate_limit": 1}}
+    assert told["tools"] == {"total": 1, "failed": 1, "cancelled": 0, "by_class": {"tool": 1}}
     (group,) = told["groups"]
     assert (group["provider"], group["model"], group["pool"]) == ("openai", "gpt-5", "openai:gpt-5")
     assert (page["tokens"]["input"], page["tokens"]["output"], page["tokens"]["cache_read"]) == (108, 12, 64)
@@ -85,8 +85,8 @@ def test_http_spans_inside_a_call_are_its_attempts(make_span, formats, opened):
     ]
     with opened(formats.lines(spans)) as view:
         told = errors(view).data
-    assert told["attempts"] == {"total": 2, "failed": 1, "by_class": {"rate_limit": 1}}
-    assert told["operations"] == {"total": 1, "failed": 0, "by_class": {}}
+    assert told["attempts"] == {"total": 2, "failed": 1, "cancelled": 0, "by_class": {"rate_limit": 1}}
+    assert told["operations"] == {"total": 1, "failed": 0, "cancelled": 0, "by_class": {}}
     assert told["groups"][0]["pool"] == "openai:gpt-5"
     assert told["quality"]["http_spans_as_attempts"] == 2
 

@@ -19,8 +19,8 @@ def test_a_format_tells_the_recording(name, tmp_path):
     with open_spans([str(EXAMPLES / name)], store=tmp_path) as spans:
         told = errors(spans).data
     assert told["quality"]["spans"] == 52
-    assert told["attempts"] == {"total": 29, "failed": 17, "by_class": {"rate_limit": 17}}
-    assert told["operations"] == {"total": 17, "failed": 5, "by_class": {"rate_limit": 5}}
+    assert told["attempts"] == {"total": 29, "failed": 17, "cancelled": 0, "by_class": {"rate_limit": 17}}
+    assert told["operations"] == {"total": 17, "failed": 5, "cancelled": 0, "by_class": {"rate_limit": 5}}
 
 
 @pytest.mark.parametrize("name", DIALECTS)
@@ -31,7 +31,7 @@ def test_a_dialect_tells_its_calls(name, tmp_path):
             "SELECT sum(input_tokens) > 0 AS counted, min(provider) AS provider, min(request_model) AS model "
             "FROM spans WHERE is_operation"
         )
-    assert told["operations"] == {"total": 4, "failed": 1, "by_class": {"rate_limit": 1}}
+    assert told["operations"] == {"total": 4, "failed": 1, "cancelled": 0, "by_class": {"rate_limit": 1}}
     assert sums == {"counted": True, "provider": "openai", "model": "gpt-5-mini"}
 
 

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from itertools import pairwise
 
-from penstock.analysis import concurrency, errors, summary
+from penstock.analysis import concurrency, errors, summary, trust
 from penstock.analysis.verbs.concurrency import percentile
 
 LOSES_NANOSECONDS = {"console", "jaeger", "phoenix lines", "phoenix parquet"}
@@ -49,13 +49,18 @@ def test_groups_name_provider_model_pool_class_and_reason(recorded, opened, form
     assert all(group["reason"] == f"{group['class']}_reason" for group in groups)
 
 
-def test_a_cancelled_call_is_no_error(recorded, opened, formats):
+def test_a_cancelled_call_is_neither_an_error_nor_an_answer(recorded, opened, formats):
     truth = recorded(5, calls=80)
     with opened(formats.lines(truth.spans)) as spans:
-        told = errors(spans).data
-    assert any(span.attributes.get("penstock.error.class") == "cancelled" for span in truth.spans)
-    assert "cancelled" not in told["attempts"]["by_class"]
-    assert "cancelled" not in told["operations"]["by_class"]
+        told, answers = errors(spans), trust(spans).data["answers"]
+        quality = spans.quality
+    cancelled = truth.cancelled["operations"]
+    assert cancelled > 0
+    assert told.data["operations"] == truth.level("operations")
+    assert f"; {cancelled} cancelled" in told.lines[1]
+    assert quality["calls_without_tokens"] == 0
+    succeeded = truth.attempts - truth.cancelled["attempts"] - sum(truth.failed_attempts.values())
+    assert sum(row["answers"] for row in answers) == succeeded
 
 
 def test_several_files_are_one_recording(recorded, opened, formats):
