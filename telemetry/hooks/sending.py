@@ -118,6 +118,7 @@ class Sending:
     def served(self, served: Served) -> None:
         """Note that someone else's answer is given to the app."""
         self.operation.trust, self.operation.trust_reason = served.trust, served.reason or None
+        self.operation.fallback_from = None
         self._settle(EOF)
 
     def rewritten(self, url: str, headers: Mapping[str, str]) -> Rewritten:
@@ -155,13 +156,14 @@ class Sending:
             if route is not None:
                 attempt.fallback_from = operation.pool
                 attempt.pool, attempt.trust = route.pool, route.trust
-                attempt.trust_reason = operation.trust_reason = route.reason or None
+                attempt.trust_reason = route.reason or None
                 attempt.model = route.model or attempt.model
                 attempt.provider = route.provider or attempt.provider
-                operation.trust, operation.fallback_from = route.trust, operation.pool
                 if route.base_url is not None:
                     target = urlsplit(route.base_url)
                     attempt.host, attempt.port = target.hostname or out.host, target.port
+            operation.trust, operation.trust_reason = attempt.trust, attempt.trust_reason
+            operation.fallback_from = attempt.fallback_from
             live = self._engine.start(out, self.scope, attempt)
             live.tap = self.tap
             return live

@@ -130,6 +130,17 @@ def test_a_route_goes_elsewhere_with_other_key_and_model(hook, chat, sim, decide
     assert seen.operations[0].fallback_from == "openai:gpt-5"
 
 
+def test_a_refused_fallback_leaves_no_mark_on_what_the_primary_then_answers(hook, chat, sim, decider):
+    route = Route(pool="backup", model="gpt-5-mini", reason="pacer")
+    decide = decider(Granted(route=route), Granted(), retries=1)
+    seen = hook(interceptor=decide)
+    sim.script(chat.limited, chat.ok)
+    chat.openai(max_retries=0).chat.completions.create(**chat.request)
+    assert [(a.pool, a.trust) for a in seen.attempts] == [("backup", "fallback"), ("openai:gpt-5", None)]
+    (operation,) = seen.operations
+    assert (operation.trust, operation.trust_reason, operation.fallback_from) == (None, None, None)
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_served_answer_is_replayed_without_a_send(hook, chat, sim, decider, stream):
     chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "gpt-5"}
