@@ -3,10 +3,12 @@
 import csv
 import io
 import json
+import shutil
 import sys
 import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -50,6 +52,14 @@ def show(answer: "Answer", form: str) -> None:
         _rich(answer)
     else:
         out.write(_plain(answer))
+
+
+def as_typed() -> str:
+    """Name the command as it can be copied: by its path where it is not on PATH, as after `make demo`."""
+    us = Path(sys.argv[0])
+    if shutil.which("penstock") or us.name != "penstock":
+        return "penstock"
+    return str(us.relative_to(Path.cwd())) if us.is_relative_to(Path.cwd()) else str(us)
 
 
 def printable(value: object) -> str:

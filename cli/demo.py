@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import sys
 import tempfile
 import time
@@ -18,9 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from penstock.analysis import open_spans, summary
-from penstock.cli._output import show
+from penstock.cli._output import as_typed, show
 from penstock.errors import UsageError
-from penstock.simulator.demo import Arm, Options, Result, race
+from penstock.simulator.demo import Arm, Options, Result, need_clients, race
 
 BARS: Final = " ▁▂▃▄▅▆▇█"
 SPARK_WIDTH: Final = 18
@@ -47,7 +46,7 @@ def demo(
     Naive, handmade and guarded run at once, each on a quota of its own. Uses the real openai and
     anthropic clients against simulators on loopback: no key, no cost.
     """
-    _need_clients()
+    need_clients("the demo drives")
     folder = _folder(out)
     options = Options(folder=folder, tasks=tasks, calls=calls, seed=seed, requests_per_minute=rpm)
     if as_json:
@@ -59,16 +58,6 @@ def demo(
     results = _watch(console, options)
     console.print(_side_by_side(results))
     _explain(console, results)
-
-
-def _need_clients() -> None:
-    try:
-        import anthropic  # noqa: F401
-        import openai  # noqa: F401
-    except ImportError as missing:
-        raise UsageError(
-            f"the demo drives the real SDKs; {missing.name} is missing: pip install openai anthropic"
-        ) from missing
 
 
 def _folder(wanted: Path | None) -> Path:
@@ -162,14 +151,6 @@ def _seconds(value: float | None) -> str:
     return "–" if value is None else f"{value:.0f} s"
 
 
-def _as_typed() -> str:
-    """Name the command as it can be copied: by its path where it is not on PATH, as after `make demo`."""
-    us = Path(sys.argv[0])
-    if shutil.which("penstock") or us.name != "penstock":
-        return "penstock"
-    return str(us.relative_to(Path.cwd())) if us.is_relative_to(Path.cwd()) else str(us)
-
-
 def _explain(console: Console, results: dict[str, Result]) -> None:
     """Say which layer failed, from the naive arm's own spans, and what to type next."""
     naive = results["naive"].spans
@@ -178,7 +159,7 @@ def _explain(console: Console, results: dict[str, Result]) -> None:
         told = summary(spans)
     show(told, "table")
     console.print("\nNext:", style="bold")
-    us = _as_typed()
+    us = as_typed()
     for line, why in (
         (f"{us} traces errors {naive}", "the same question to your own spans"),
         (f"{us} run --limit python your_app.py", "guard your own app, no code change"),

@@ -15,9 +15,10 @@ from typing import IO, Annotated, Any, Final
 import typer
 
 from penstock import alerts, dashboards
+from penstock.cli._output import as_typed
 from penstock.errors import UsageError
 from penstock.simulator import Config, Simulator, profile, serve
-from penstock.simulator.demo.arm import AGENT
+from penstock.simulator.demo import AGENT, need_clients
 
 # Habit of the demo's app -> how `penstock run` is told to start it.
 HABITS: Final = {"naive": [], "guarded": ["--limit"]}
@@ -51,6 +52,7 @@ def stack(
     the two servers (apt-get install prometheus prometheus-alertmanager) and the openai and anthropic
     packages. Everything listens on loopback.
     """
+    need_clients("its apps drive")
     place = folder or Path(tempfile.mkdtemp(prefix="penstock-stack-"))
     try:
         place.mkdir(parents=True, exist_ok=True)
@@ -99,9 +101,9 @@ def _say(apps: "list[_App]", prometheus: str, place: Path) -> None:
         typer.echo(f"{app.habit:<13} http://127.0.0.1:{app.port}/metrics")
     compose = place / "grafana" / dashboards.COMPOSE
     typer.echo(f"Grafana       PROMETHEUS_URL={prometheus} docker compose -f {compose} up")
-    options = f"--prometheus {prometheus} --scrape-interval {SCRAPE_INTERVAL}"
-    typer.echo(f"Look          penstock dashboards preview look.html {options}")
-    typer.echo(f"Check         penstock dashboards check {options}")
+    options = f"--prometheus {prometheus} --scrape-interval {SCRAPE_INTERVAL} --since 5m"
+    typer.echo(f"Look          {as_typed()} dashboards preview look.html {options}")
+    typer.echo(f"Check         {as_typed()} dashboards check {options}")
     typer.echo("Ctrl-C ends it all.")
 
 

@@ -1,6 +1,7 @@
 """One arm of the demo: its simulator, its app, and what is known of both."""
 
 import asyncio
+import importlib.util
 import json
 import math
 import os
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from penstock.errors import PenstockError
+from penstock.errors import PenstockError, UsageError
 
 AGENT: Final = Path(__file__).with_name("agent.py")
 START_SECONDS: Final = 30.0
@@ -147,6 +148,17 @@ class Arm:
                 except TimeoutError:
                     process.kill()
                     await process.wait()
+
+
+def need_clients(who: str) -> None:
+    """Look for the SDKs that the agents call with; `who` says in the error who wants them: "the demo drives".
+
+    Raises:
+        UsageError: one is not installed.
+    """
+    for name in ("openai", "anthropic"):
+        if importlib.util.find_spec(name) is None:
+            raise UsageError(f"{who} the real SDKs; {name} is missing: pip install openai anthropic")
 
 
 def _get(url: str) -> str | None:

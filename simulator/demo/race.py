@@ -109,14 +109,19 @@ async def _start(arm: Arm, options: Options) -> None:
 async def _watch(arms: Sequence[Arm], on_tick: Callable[[Sequence[Arm]], None]) -> None:
     running = [asyncio.ensure_future(arm.follow()) for arm in arms]
     broken = False
-    while not broken and not all(task.done() for task in running):
-        await asyncio.wait(running, timeout=TICK_SECONDS, return_when=asyncio.ALL_COMPLETED)
-        await asyncio.gather(*(arm.look() for arm in arms))
-        on_tick(arms)
-        broken = any(task.done() and task.exception() for task in running)
-    for task in running:
-        if task.done():
-            task.result()
+    try:
+        while not broken and not all(task.done() for task in running):
+            await asyncio.wait(running, timeout=TICK_SECONDS, return_when=asyncio.ALL_COMPLETED)
+            await asyncio.gather(*(arm.look() for arm in arms))
+            on_tick(arms)
+            broken = any(task.done() and task.exception() for task in running)
+        for task in running:
+            if task.done():
+                task.result()
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)  # what they say of their end is no news now
 
 
 def result(arm: Arm, options: Options) -> Result:

@@ -1,12 +1,18 @@
 """The demo, shortened: real clients, real HTTP, real time, three arms at once."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from penstock.errors import UsageError
+from penstock.simulator.demo import need_clients
 
 FIELDS = {
     "tasks_total", "tasks_finished", "attempts", "rate_limited", "goodput_ratio",
@@ -63,3 +69,29 @@ def test_spans_tell_what_the_simulator_saw(name: str, folder: Path, arms: dict[s
     # A call that is cancelled while its 429 is under way is refused there and cancelled here.
     refused = attempts["by_class"].get("rate_limit", 0)
     assert arms[name]["rate_limited"] * 0.9 <= refused <= arms[name]["rate_limited"]
+
+
+def test_ctrl_c_ends_it_without_a_word(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "penstock", "demo", "--out", str(tmp_path)]
+    demo = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 60
+        while not all((tmp_path / f"{name}.jsonl").exists() for name in ("naive", "handmade", "guarded")):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        os.killpg(demo.pid, signal.SIGINT)  # as a terminal does: to the demo and to all that it started
+        _, err = demo.communicate(timeout=30)
+    finally:
+        demo.kill()
+    assert demo.returncode == 130
+    assert "Traceback" not in err
+    assert "exception" not in err
+
+
+def test_an_sdk_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "anthropic", None)
+    with pytest.raises(UsageError, match="anthropic is missing: pip install openai anthropic"):
+        need_clients("the demo drives")
