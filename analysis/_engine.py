@@ -139,8 +139,8 @@ def only_select(con: "duckdb.DuckDBPyConnection", sql: str) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Give an engine's error in one line."""
-    return " ".join(str(error).split())[:300]
+    """Give an engine's error in one line, without the picture of the query below it."""
+    return " ".join(str(error).partition("\n\nLINE ")[0].split())[:300]
 
 
 def spill_folder() -> "tempfile.TemporaryDirectory[str]":

@@ -57,3 +57,8 @@ def test_a_selection_is_part_of_the_view(recorded, formats, opened):
     data = formats.lines(recorded(1).spans)
     with opened(data, selection=Selection(where="role = 'attempt' OR false")) as view:
         assert sql(view, "SELECT DISTINCT role FROM spans").data["rows"] == [["attempt"]]
+
+
+def test_an_error_is_told_without_the_picture_of_the_query(recorded, formats, opened):
+    with opened(formats.lines(recorded(1).spans)) as view, pytest.raises(UsageError, match=r'"SELEC"$'):
+        sql(view, "SELEC 1")
