@@ -89,6 +89,8 @@ def fanout(spans: Spans) -> Answer:
         f"{at_once['p95']} tasks at once (p95) × {spread['peak_live']['p95']} calls at once each (p95) = "
         f"{data['calls_at_once_if_all_fan_out']:,} live calls when all fan out",
     ]
+    if count > 1 and spread["operations"]["max"] <= 1 and all(task["name"] is None for task in heaviest):
+        lines.append("no work is named, so each call stands alone: put `with penstock.task(NAME):` round it")
     tables = [
         table_of("per task", [{"measure": name, **held} for name, held in spread.items()]),
         table_of("heaviest tasks", heaviest, ("task", "name", *_MEASURES, "failed_attempts")),
