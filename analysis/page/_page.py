@@ -28,7 +28,7 @@ def page(title: str, found: dict[str, Any]) -> str:
         f"<h1>{_safe(title)}</h1>",
         f'<p class="soft">{summary["spans"]:,} spans · {summary["traces"]:,} traces · '
         f"{summary['seconds']:,.1f} s</p>",
-        f'<div class="fix"><b>Fix first:</b> {_safe(summary["fix"]["advice"])}</div>',
+        _fix(summary["fix"]),
         _cards(summary),
         _over_time(found),
         _classes(found["errors"]),
@@ -55,6 +55,12 @@ def page(title: str, found: dict[str, Any]) -> str:
 
 _LIVE: Final = ("pool", "provider", "mean", "p50", "p95", "p99", "max", "seconds")
 _RETRIES: Final = ("pool", "calls", "attempts", "attempts_per_call", "most_attempts", "wasted_seconds")
+
+
+def _fix(fix: dict[str, Any]) -> str:
+    if fix["layer"] is None:
+        return f'<div class="fix none">{_safe(fix["advice"])}</div>'
+    return f'<div class="fix"><b>Fix first:</b> {_safe(fix["advice"])}</div>'
 
 
 def _cards(summary: dict[str, Any]) -> str:

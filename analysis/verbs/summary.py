@@ -1,5 +1,6 @@
 """The page an on-call person reads first: what failed, which layer to fix, and how full the pools were."""
 
+from collections import Counter
 from typing import Any, Final
 
 from penstock.analysis.answer import Answer, Table, table_of
@@ -15,6 +16,18 @@ ADVICE: Final = {
     Layer.MODEL: "model: its answers were wrong; check prompts, schemas and token limits",
     Layer.APP: "app: requests, keys or policy are at fault; repeating will not help",
 }
+_UNREACHED: Final = (
+    "capacity: the provider was slow, broken or not reached; look at its status, add a fallback pool"
+)
+# Where a layer is fixed otherwise than most of its failures are.
+_OF_CLASS: Final = {
+    ErrorClass.QUOTA: "capacity: money, plan or a hard cap is used up; waiting will not help",
+    ErrorClass.TIMEOUT: _UNREACHED,
+    ErrorClass.NETWORK: _UNREACHED,
+    ErrorClass.SERVER_ERROR: _UNREACHED,
+    ErrorClass.UNKNOWN: "app: most failures carry too little evidence to say more",
+}
+_NOTHING: Final = "nothing failed"
 _STORM_ATTEMPTS: Final = 3
 
 _CALLS: Final = f"""
@@ -90,13 +103,24 @@ def _fix(data: dict[str, Any]) -> dict[str, Any]:
     score = lost if any(lost.values()) else wasted
     worst = max(score, key=lambda name: score[name])
     if not score[worst]:
-        return {"layer": None, "advice": "nothing failed"}
+        return {"layer": None, "advice": _NOTHING}
     return {
         "layer": worst,
-        "advice": ADVICE[Layer(worst)],
+        "advice": _OF_CLASS.get(_worst_class(data, worst, lost=any(lost.values())), ADVICE[Layer(worst)]),
         "share": score[worst] / sum(score.values()),
         "absorbed": not any(lost.values()),
     }
+
+
+def _worst_class(data: dict[str, Any], layer: str, *, lost: bool) -> ErrorClass:
+    """Name the class that most failures of a layer have."""
+    counted: Counter[ErrorClass] = Counter()
+    for level in ("operations", "tools") if lost else ("attempts",):
+        for name, count in data[level]["by_class"].items():
+            counted[ErrorClass(name) if name in _KNOWN else ErrorClass.UNKNOWN] += count
+    return max(
+        (found for found in counted if CLASSES[found].layer == layer), key=lambda found: counted[found]
+    )
 
 
 def _calls(spans: Spans) -> dict[str, Any]:
@@ -110,7 +134,7 @@ def _lines(data: dict[str, Any]) -> list[str]:
     absorbed = " (retries absorbed it: no work was lost)" if fix.get("absorbed") else ""
     lines = [
         f"{data['spans']:,} spans, {data['traces']:,} traces, {data['seconds']:,.1f} s",
-        f"fix {fix['advice']}{absorbed}",
+        fix["advice"] if fix["layer"] is None else f"fix {fix['advice']}{absorbed}",
     ]
     lines += [f"{level}: {counts(data[level])}" for level in LEVELS]
     lines.append(

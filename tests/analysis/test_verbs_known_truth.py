@@ -8,7 +8,7 @@ import random
 import pyarrow.parquet as pq
 import pytest
 
-from penstock.analysis import Load, bursts, compare, export, fanout, plan, storms, trust
+from penstock.analysis import Load, bursts, compare, export, fanout, plan, storms, summary, trust
 from penstock.errors import UsageError
 
 S = 1_760_000_000_000_000_000
@@ -87,6 +87,37 @@ def test_fanout_counts_calls_at_once_per_task(calls, formats, opened):
     }
     assert told["tasks_at_once"]["max"] == 2
     assert told["calls_at_once_if_all_fan_out"] == told["tasks_at_once"]["p95"] * 5
+
+
+def test_fanout_says_so_where_no_work_is_named(calls, formats, opened):
+    spans = [span for i in range(3) for span in calls(f"{i + 1:032x}", i, 1, 0)]
+    with opened(formats.lines(spans)) as view:
+        assert "each call stands alone" in fanout(view).lines[-1]
+    spans = [span for i in range(3) for span in calls("ab" * 16, i, 1, 0)]
+    with opened(formats.lines(spans)) as view:
+        assert "each call stands alone" not in fanout(view).lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        ("rate_limit", "fix capacity: queue before sending"),
+        ("network", "fix capacity: the provider was slow, broken or not reached"),
+        ("quota", "fix capacity: money, plan or a hard cap"),
+        ("auth", "fix app: requests, keys or policy"),
+        ("unknown", "fix app: most failures carry too little evidence"),
+        (None, "nothing failed"),
+    ],
+)
+def test_summary_says_what_to_fix_by_what_failed_most(make_span, formats, opened, error, line):
+    def call(number, error):
+        held = {"penstock.span.kind": "operation", "gen_ai.operation.name": "chat", "penstock.pool": "p:m"}
+        held |= {"penstock.error.class": error} if error else {}
+        return make_span("ab" * 16, f"{number:016x}", None, "chat", S, S + SEC, held)
+
+    spans = [call(1, error), call(2, error), call(3, "server_error" if error else None), call(4, None)]
+    with opened(formats.lines(spans)) as view:
+        assert summary(view).lines[1].startswith(line)
 
 
 def test_a_burst_of_misses_stands_out_from_the_baseline(make_span, formats, opened):
