@@ -9,13 +9,15 @@ import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
 from penstock.errors import UsageError
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from penstock.analysis import Answer, Table
 
 FORMATS: Final = ("table", "json", "csv", "md")
@@ -26,6 +28,9 @@ FormatOption = Annotated[
 ShortFormatOption = Annotated[
     str, typer.Option("--format", "-f", metavar="|".join(SHORT_FORMATS), help="How to print it.")
 ]
+_GAP: Final = 2
+_FOLDED: Final = 12
+"""A text is not folded into fewer characters."""
 _UNPRINTABLE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
@@ -88,6 +93,10 @@ def _texts(table: "Table", row: Sequence[object]) -> list[str]:
     return [_text(name, held) for name, held in zip(table.columns, row, strict=True)]
 
 
+def _heading(column: str) -> str:
+    return printable(column.removesuffix("_ns"))
+
+
 def _text(column: str, held: object) -> str:
     if isinstance(held, int) and column.endswith("_ns"):
         return _moment(held // 1_000_000_000)
@@ -108,7 +117,7 @@ def _quality(answer: "Answer") -> list[str]:
 def _plain(answer: "Answer") -> str:
     out = [printable(line) for line in answer.lines]
     for table in answer.tables:
-        rows = [[printable(name) for name in table.columns], *(_texts(table, row) for row in table.rows)]
+        rows = [[_heading(name) for name in table.columns], *(_texts(table, row) for row in table.rows)]
         widths = [max(len(row[i]) for row in rows) for i in range(len(table.columns))]
         out += ["", table.title]
         out += [
@@ -123,24 +132,74 @@ def _plain(answer: "Answer") -> str:
 def _rich(answer: "Answer") -> None:
     from rich.console import Console
     from rich.panel import Panel
-    from rich.table import Table as RichTable
     from rich.text import Text
 
     console = Console()
     for line in answer.lines:
         console.print(Text(printable(line)))
     for table in answer.tables:
-        grid = RichTable(title=Text(table.title), title_justify="left", header_style="bold")
-        for i, name in enumerate(table.columns):
-            numbers = all(isinstance(row[i], int | float) or row[i] is None for row in table.rows)
-            grid.add_column(Text(printable(name)), justify="right" if numbers else "left", overflow="fold")
-        for row in table.rows:
-            grid.add_row(*(Text(text) for text in _texts(table, row)))
-        console.print(grid)
+        console.print(Text(f"\n{table.title}".rstrip(), style="bold"))
+        console.print(_grid(table, console.width))
     if notes := _quality(answer):
-        console.print(
-            Panel(Text("\n".join(printable(note) for note in notes)), title="data quality", expand=False)
-        )
+        text = Text("\n".join(printable(note) for note in notes))
+        console.print("", Panel(text, title="data quality", expand=False), sep="\n")
+
+
+def _grid(table: "Table", width: int) -> "RenderableType":
+    """Lay a table out for a terminal: headings break between words, and numbers never."""
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    headings = [_heading(name).replace("_", " ") for name in table.columns]
+    rows = [_texts(table, row) for row in table.rows]
+    columns = [
+        _Column(heading, [row[i] for row in rows], _is_number([row[i] for row in table.rows]))
+        for i, heading in enumerate(headings)
+    ]
+    excess = sum(column.width for column in columns) + _GAP * (len(columns) - 1) - width
+    for column in sorted(columns, key=lambda column: (not column.number, -column.width)):
+        excess -= column.give(excess)
+    if excess > 0:
+        return _records(headings, rows)
+    grid = RichTable(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim")
+    for column in columns:
+        justify: Literal["left", "right"] = "right" if column.number else "left"
+        grid.add_column(Text(column.heading), justify=justify, overflow="fold", width=column.width)
+    for row in rows:
+        grid.add_row(*map(Text, row))
+    return grid
+
+
+class _Column:
+    """How wide a column is, and how narrow it can be."""
+
+    def __init__(self, heading: str, cells: Sequence[str], number: bool) -> None:
+        widest = max(map(len, cells), default=0)
+        self.heading, self.number = heading, number
+        self.width = max(len(heading), widest)
+        self._least = max(*map(len, heading.split()), widest if number else min(widest, _FOLDED))
+
+    def give(self, wanted: int) -> int:
+        """Become narrower by so much, or by as much as can be."""
+        given = max(0, min(wanted, self.width - self._least))
+        self.width -= given
+        return given
+
+
+def _is_number(held: Sequence[object]) -> bool:
+    return all(value is None or isinstance(value, int | float) for value in held)
+
+
+def _records(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> "RenderableType":
+    """Give one value a line, where all of a row would not fit in one."""
+    from rich.text import Text
+
+    name = max(map(len, headings)) + _GAP
+    blocks = [
+        "\n".join(f"{heading:<{name}}{text}" for heading, text in zip(headings, row, strict=True))
+        for row in rows
+    ]
+    return Text("\n\n".join(blocks), overflow="fold")
 
 
 def _csv(tables: "Sequence[Table]") -> str:
@@ -169,7 +228,7 @@ def _markdown(answer: "Answer") -> str:
             "",
             f"### {_escaped(table.title)}",
             "",
-            f"| {' | '.join(_escaped(name) for name in table.columns)} |",
+            f"| {' | '.join(_escaped(_heading(name)) for name in table.columns)} |",
         ]
         out.append("|" + " --- |" * len(table.columns))
         out += [f"| {' | '.join(_escaped(text) for text in _texts(table, row))} |" for row in table.rows]
