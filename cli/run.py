@@ -79,13 +79,16 @@ def spell_out(args: list[str]) -> list[str]:
     """Give `--limit` its value and mark where the program begins.
 
     Raises:
-        UsageError: an option that is not ours stands before the program, or one of ours has no value.
+        UsageError: an option that is not ours stands before the program, or the value of ours is missing or
+            stands apart from `--limit`.
     """
     ours: list[str] = []
     rest = list(args)
     while rest and rest[0].startswith("-") and rest[0] not in ("-m", "-", "--"):
         option = rest.pop(0)
         name = option.partition("=")[0]
+        if option == "--limit" and rest[:1] in (["off"], ["observe"], ["enforce"]):
+            raise UsageError(f"the value of --limit stands behind an =; say --limit={rest[0]}")
         if name == "--limit":
             ours.append("--limit=enforce" if option == "--limit" else option)
         elif name in _VALUED:

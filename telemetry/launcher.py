@@ -4,6 +4,7 @@ Nothing of ours stays in front of the program: its process is replaced by the pr
 signals, the exit code, the terminal and stdout are the program's own.
 """
 
+import errno
 import importlib.machinery
 import os
 import shutil
@@ -19,7 +20,7 @@ from penstock.errors import UsageError
 
 BOOTSTRAP: Final = Path(__file__).with_name("bootstrap")
 LAUNCHED: Final = "_PENSTOCK_RUN"
-"""Set in the program's environment: it was started by us, so it says at its end where the spans are."""
+"""The program's process id, in its environment: we started it, so it says at its end where the spans are."""
 TOLD: Final = "_PENSTOCK_TOLD"
 """Set once a Python without Penstock was reported."""
 
@@ -59,7 +60,7 @@ def environment(settings: Mapping[str, str], base: Mapping[str, str] | None = No
     path = env.get("PYTHONPATH")
     rest = [part for part in path.split(os.pathsep) if part != str(BOOTSTRAP)] if path else []
     env["PYTHONPATH"] = os.pathsep.join([str(BOOTSTRAP), *rest])
-    env[LAUNCHED] = "1"
+    env[LAUNCHED] = str(os.getpid())  # the program's too: it takes our place
     for mark in (TOLD, "_PENSTOCK_METRICS"):  # another run's, where one starts another
         env.pop(mark, None)
     return env
@@ -79,7 +80,8 @@ def launch(prepared: Prepared, env: Mapping[str, str]) -> NoReturn:
     try:
         os.execve(command[0], command, dict(env))  # noqa: S606 - becoming the program is the point
     except OSError as error:
-        raise UsageError(f"cannot run {command[0]}: {error.strerror}") from error
+        hint = f"; for a script say: penstock run python {command[0]}" if error.errno == errno.ENOEXEC else ""
+        raise UsageError(f"cannot run {command[0]}: {error.strerror}{hint}") from error
 
 
 def check_port(host: str, port: int) -> None:

@@ -5,17 +5,16 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from penstock import _closing as closing
 from penstock._config import Settings, load
 from penstock._memory import write
 from penstock.errors import PenstockError, UsageError
 from penstock.telemetry import Telemetry
 from penstock.telemetry.exits import on_exit
-from penstock.telemetry.export import SpanFile
 from penstock.telemetry.launcher import LAUNCHED
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ class Runtime:
             return
         from penstock._wiring import start
 
-        finished = _note_file if os.environ.get(LAUNCHED) else None
+        finished = closing.note if os.environ.get(LAUNCHED) else None
         self.limiter, self.trust, self.telemetry = start(settings, finished, self.would)
         if settings.state is not None and settings.limit == "enforce":
             self._forget_exits.append(on_exit(self._remember))
@@ -190,52 +189,13 @@ class Instrumentor:
             _current.shutdown()
 
 
-@dataclass(slots=True)
-class _Written:
-    """What one file of this process got, over all runtimes that wrote to it."""
-
-    pid: int
-    spans: int = 0
-    dropped: int = 0
-    failure: str | None = None
-
-
-_written: Final[dict[Path, _Written]] = {}
-
-
-def _note_file(file: SpanFile) -> None:
-    """Remember what to say at the end of the run; children, which write beside it, say nothing."""
-    if file.owns_main:
-        noted = _written.setdefault(file.path, _Written(os.getpid()))
-        noted.spans += file.written
-        noted.dropped += file.dropped
-        noted.failure = noted.failure or file.failure
-
-
 def _end_run() -> None:
-    """Say in one line where the spans are."""
+    """Say where the spans are."""
     if _current is not None and _current.telemetry is not None:
         _current.telemetry.finish()
-    for path, noted in _written.items():
-        if noted.pid != os.getpid():
-            continue
-        if noted.failure is not None:
-            _say(noted.failure)
-        elif noted.spans or noted.dropped:
-            lost = f" ({noted.dropped} dropped)" if noted.dropped else ""
-            _say(f"{noted.spans} spans in {_short(path)}{lost}")
-        elif len(_written) == 1:
-            _say(f"no LLM calls seen; nothing written to {_short(path)}")
-        if noted.spans and _current is not None and _current.settings.limit == "observe":
-            _say(_observed(_current.would))
-    _written.clear()
-
-
-def _observed(would: Counter[str]) -> str:
-    """Say what the limiter would have done, had it been told to."""
-    words = {"waited": "waited", "moved": "been moved", "refused": "been refused"}
-    counts = [f"{would[action]} sends would have {said}" for action, said in words.items() if would[action]]
-    return f"observed only: {', '.join(counts) or 'nothing would have waited'}"
+    observed = _current is not None and _current.settings.limit == "observe"
+    for line in closing.lines(_current.would if observed and _current is not None else None):
+        _say(line)
 
 
 def _say(text: str) -> None:
@@ -244,10 +204,3 @@ def _say(text: str) -> None:
     except (OSError, ValueError, AttributeError):
         pass  # stderr may be closed or gone at the end of a process
 
-
-def _short(path: Path) -> str:
-    """Name a file as a user standing here would."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except (ValueError, OSError):
-        return str(path)

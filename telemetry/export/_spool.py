@@ -27,6 +27,8 @@ class Spool:
     def __init__(self, path: Path, *, max_bytes: int = MAX_BYTES, kept: int = KEPT) -> None:
         self.main = path
         self.path = path
+        self.found: int | None = None
+        """Bytes that the file held when this process took it; None before."""
         self._max_bytes, self._kept = max_bytes, kept
         self._fd: int | None = None
         self._size = 0
@@ -51,6 +53,7 @@ class Spool:
         else:
             raise OSError(f"{path} is written by another process")
         self.path, self._created, self._fd, self._size = path, created, fd, os.fstat(fd).st_size
+        self.found = self._size if self.found is None else self.found
         if self._size and os.pread(fd, 1, self._size - 1) != b"\n":
             self._write(b"\n")  # whoever wrote last died in the middle of a line
 
@@ -72,7 +75,19 @@ class Spool:
         """Leave the file to the parent: a child writes beside it, also when the parent is gone."""
         self._forget()
         self._inherited = True
-        self.path = self._beside()
+        self.path, self.found = self._beside(), None
+
+    def written_beside(self, since: float) -> int:
+        """Count the files that other processes wrote beside `path` since that Unix time."""
+        start, end = f"{self.main.stem}.", self.main.suffix
+        count = 0
+        for entry in os.scandir(self.main.parent):
+            name = entry.name
+            number = name.removeprefix(start).removesuffix(end)
+            if name == f"{start}{number}{end}" and number.isdigit() and entry.path != str(self.path):
+                told = entry.stat()
+                count += told.st_size > 0 and told.st_mtime >= since
+        return count
 
     def _forget(self) -> None:
         if self._fd is not None:

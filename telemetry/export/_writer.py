@@ -3,6 +3,7 @@
 import logging
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -44,6 +45,8 @@ class SpanFile(SpanProcessor):
         self.failure: str | None = None
         """Why the file cannot be written, once it could not."""
         self._closed = False
+        self.since = time.time()
+        """When this process began to write, as Unix time."""
         self._revive()
         self._attempt(self._spool.open)
 
@@ -56,6 +59,18 @@ class SpanFile(SpanProcessor):
     def owns_main(self) -> bool:
         """True when this process writes the very file that was asked for."""
         return self._spool.owns_main
+
+    @property
+    def appended(self) -> bool:
+        """True when an earlier run's spans stand in front of ours."""
+        return bool(self._spool.found)
+
+    def written_beside(self) -> int:
+        """Count the files that other processes wrote beside this one meanwhile."""
+        try:
+            return self._spool.written_beside(self.since)
+        except OSError:
+            return 0
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Do nothing: only ended spans are written."""
@@ -98,6 +113,7 @@ class SpanFile(SpanProcessor):
     def after_fork(self) -> None:
         """Begin anew in a child: the parent writes its own spans, and its locks are not ours."""
         self.written = self.dropped = 0
+        self.since = time.time()
         self._spool.after_fork()
         self._revive()
 

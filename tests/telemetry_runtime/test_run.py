@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from collections import defaultdict
 from dataclasses import replace
@@ -14,9 +15,15 @@ import pytest
 
 from penstock.cli.app import main
 from penstock.simulator import Config, Distribution, profile, serve
+from penstock.telemetry.export import Spool
 
 TWICE_REFUSED = [{"status": 429, "headers": {"retry-after-ms": "20"}, "times": 2}, {"status": 200}]
 
+CALL = """
+import openai, os
+client = openai.OpenAI(base_url=os.environ["SIM"] + "/v1", api_key="sk-t")
+client.chat.completions.create(model="gpt-5", messages=[{"role": "user", "content": "hi"}])
+"""
 OPENAI = """
 import asyncio, openai, os
 url = os.environ["SIM"] + "/v1"
@@ -250,11 +257,36 @@ if __name__ == "__main__":
     subprocess.run([sys.executable, "-c", "import app; app.call()"], check=True)
 """
     status, out, err = shell.run(sys.executable, shell.script(code))
-    assert (status, out, err) == (0, "", "penstock: 2 spans in penstock-spans.jsonl\n")
+    others = "4 other processes wrote penstock-spans.*.jsonl"
+    assert (status, out, err) == (0, "", f"penstock: 2 spans in penstock-spans.jsonl; {others}\n")
     files = sorted(p.name for p in shell.folder.glob("*.jsonl"))
     assert len(files) == 5
     assert all(re.fullmatch(r"penstock-spans(\.\d+)?\.jsonl", name) for name in files)
     assert [len(shell.spans(name)) for name in files] == [2] * 5
+
+
+def test_a_second_run_adds_to_the_file_and_says_how_to_ask_for_it_alone(shell):
+    assert shell.run(sys.executable, shell.script(CALL))[2] == "penstock: 2 spans in penstock-spans.jsonl\n"
+    time.sleep(1)
+    _, _, err = shell.run(sys.executable, shell.script(CALL))
+    said = re.fullmatch(
+        r"penstock: 2 spans added to penstock-spans\.jsonl; this run alone: --since (\S+)\n", err
+    )
+    ask = [sys.executable, "-m", "penstock", "traces", "summary", "penstock-spans.jsonl", "--store", "store"]
+    for more, operations in (([], 2), (["--since", said[1]], 1)):
+        told = subprocess.run(
+            [*ask, *more, "--format", "json"], cwd=shell.folder, capture_output=True, check=True
+        )
+        assert json.loads(told.stdout)["operations"]["total"] == operations
+
+
+def test_a_run_beside_another_says_which_file_is_its_own(shell):
+    owner = Spool(shell.folder / "penstock-spans.jsonl")
+    owner.open()
+    _, _, err = shell.run(sys.executable, shell.script(CALL))
+    owner.close()
+    said = re.fullmatch(r"penstock: 2 spans in (penstock-spans\.\d+\.jsonl)\n", err)
+    assert len(shell.spans(said[1])) == 2
 
 
 def test_the_users_own_sitecustomize_still_runs(shell):
@@ -338,6 +370,7 @@ def complain(monkeypatch, capsys, *arguments):
         (["-m", "no_such_module"], "module 'no_such_module' does not exist"),
         ([], "nothing to run"),
         (["--limit=maybe", "python"], "limit must be one of off, observe, enforce, not 'maybe'"),
+        (["--limit", "observe", "python"], "say --limit=observe"),
         (["--metrics-port", "x", "python"], "metrics_port must be a port"),
         (["--span", "x", "python"], "unknown option '--span'"),
         (["--spans", "no/such/folder/s.jsonl", "python"], "does not exist; mkdir -p"),
@@ -347,6 +380,13 @@ def complain(monkeypatch, capsys, *arguments):
 def test_bad_input_is_one_line_and_exit_2(monkeypatch, capsys, tmp_path, arguments, said):
     monkeypatch.chdir(tmp_path)
     assert said in complain(monkeypatch, capsys, *arguments)
+
+
+def test_a_script_that_says_not_who_runs_it_is_told_how(monkeypatch, capsys, tmp_path):
+    script = tmp_path / "app.py"
+    script.write_text("print('hi')\n")
+    script.chmod(0o755)
+    assert f"say: penstock run python {script}" in complain(monkeypatch, capsys, script)
 
 
 def test_a_busy_metrics_port_is_one_line(monkeypatch, capsys, simulator):

@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -146,7 +147,11 @@ def test_every_worker_of_a_web_server_is_seen(env, code, command):
             assert 'penstock_live_calls{pool="openai:gpt-5"} 0.0' in text
 
         eventually(counted)
-    assert attempts() == 20, Path("log").read_text()
+    log = Path("log").read_text()
+    assert attempts() == 20, log
+    assert re.search(
+        r"^penstock: [12] other process(es)? wrote penstock-spans\.\*\.jsonl$", log, re.MULTILINE
+    )
 
 
 @pytest.fixture
