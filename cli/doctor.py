@@ -51,11 +51,16 @@ def _print(report: "Report") -> None:
 
     console = Console(highlight=False)
     console.print(f"penstock {report.penstock}, Python {report.python} ({escape(report.executable)})\n")
-    sdks = Table("SDK", "version", "leaves by", "seen", "native tracing", title="SDKs", title_justify="left")
-    for sdk in report.sdks:
-        seen = "yes" if sdk.seen else "NO"
-        sdks.add_row(sdk.name, sdk.version, ", ".join(sdk.stacks), seen, sdk.native_tracing or "")
-    console.print(sdks)
+    if report.sdks:
+        sdks = Table(title="SDKs", title_justify="left")
+        for heading in ("SDK", "version", "leaves by", "seen", "native tracing"):
+            sdks.add_column(heading, overflow="fold")
+        for sdk in report.sdks:
+            seen = "yes" if sdk.seen else "NO"
+            sdks.add_row(sdk.name, sdk.version, ", ".join(sdk.stacks), seen, sdk.native_tracing or "")
+        console.print(sdks)
+    else:
+        console.print("SDKs: none in this Python; ask that of your app: python -m penstock doctor")
     hooks = ", ".join(
         f"{hook.module} ({hook.state})" for hook in report.hooks if hook.state != "not installed"
     )
@@ -63,17 +68,16 @@ def _print(report: "Report") -> None:
     others = ", ".join(f"{other.package} {other.version}" for other in report.instrumentors)
     console.print(f"other instrumentors: {escape(others) or 'none'}")
     console.print(f"exporters: {escape('; '.join(report.exporters))}\n")
-    retries = Table("layer", "kind", "attempts", "where", title="Who retries", title_justify="left")
-    for layer in report.retries.layers:
-        attempts = "?" if layer.attempts is None else str(layer.attempts)
-        retries.add_row(
-            escape(layer.name),
-            layer.kind,
-            attempts,
-            escape(layer.where if layer.used else f"{layer.where} (not imported here)"),
-        )
-    console.print(retries)
-    console.print(f"worst product: {report.retries.worst} attempts of one call\n")
+    if report.retries.layers:
+        retries = Table(title="Who retries", title_justify="left")
+        for heading in ("layer", "kind", "attempts", "where"):
+            retries.add_column(heading, overflow="fold")
+        for layer in report.retries.layers:
+            attempts = "?" if layer.attempts is None else str(layer.attempts)
+            where = layer.where if layer.used else f"{layer.where} (not imported here)"
+            retries.add_row(escape(layer.name), layer.kind, attempts, escape(where))
+        console.print(retries)
+        console.print(f"worst product: {report.retries.worst} attempts of one call\n")
     for problem in report.problems:
         console.print(f"! {escape(problem)}")
     if not report.problems:

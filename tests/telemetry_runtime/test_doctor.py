@@ -3,6 +3,7 @@
 import contextlib
 import json
 import sys
+from dataclasses import replace
 from importlib.metadata import EntryPoint, PackageNotFoundError
 
 import pytest
@@ -114,3 +115,15 @@ def test_the_command_answers(monkeypatch, capsys, tmp_path, form):
         data = json.loads(out)
         assert {"sdks", "hooks", "instrumentors", "exporters", "retries", "problems"} <= set(data)
     assert "openai" in out
+
+
+def test_a_python_without_any_sdk_says_so_and_draws_no_empty_table(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    none = retries.RetryMap(layers=(), worst=1, chain=())
+    whole = doctor.examine
+    monkeypatch.setattr(doctor, "examine", lambda *a, **k: replace(whole(*a, **k), sdks=(), retries=none))
+    monkeypatch.setattr(sys, "argv", ["penstock", "doctor"])
+    main()
+    out = capsys.readouterr().out
+    assert "SDKs: none in this Python; ask that of your app: python -m penstock doctor" in out
+    assert "Who retries" not in out
