@@ -1,4 +1,7 @@
-"""Panels as inline SVG: classes only, no scripts and no style attributes, so that a strict CSP holds."""
+"""Panels as inline SVG: classes only, no scripts and no style attributes, so that a strict CSP holds.
+
+Pictures stretch to their panel; what is written stands beside them, so that it is legible at any width.
+"""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -12,60 +15,61 @@ from penstock.dashboards.preview._words import worded
 COLOURS: Final = 10
 """Classes c0 to c9."""
 SHADES: Final = 9
-_PER_24TH: Final = 50
-_HEIGHT: Final = 170
-_LEFT: Final = 62
-_BOTTOM: Final = 20
-_TOP: Final = 8
+_WIDE: Final = 1000
+_HIGH: Final = 140
 _ROW: Final = 42
 _HEAT_COLUMNS: Final = 60
+_HEAT_NAMES: Final = 6
 _GAP: Final = 2.5
 """Points further apart than so many steps are not joined."""
 
 
 class _Plane:
-    """Where a time and a value lie on a panel."""
+    """Where a time and a value lie on a picture."""
 
-    def __init__(self, view: View, top: float, bottom: float = 0.0, height: int = _HEIGHT) -> None:
-        self.view, self.top, self.bottom, self.height = view, top, bottom, height
-        self.wide = view.width * _PER_24TH
+    def __init__(self, view: View, top: float, bottom: float = 0.0) -> None:
+        self.view, self.top, self.bottom = view, top, bottom
 
     def x(self, at: float) -> float:
         first, last = self.view.span
-        return _LEFT + (self.wide - _LEFT - 4) * (at - first) / (last - first)
+        return _WIDE * (at - first) / (last - first)
 
     def y(self, value: float) -> float:
-        base = self.height - _BOTTOM
-        return base - (base - _TOP) * (value - self.bottom) / (self.top - self.bottom)
+        return _HIGH * (self.top - value) / (self.top - self.bottom)
 
-    def frame(self) -> str:
-        """Draw the axes: three values up, three times along."""
-        parts = []
-        for share in (0.0, 0.5, 1.0):
-            value = self.bottom + share * (self.top - self.bottom)
-            y = self.y(value)
-            parts.append(f'<line class="axis" x1="{_LEFT}" x2="{self.wide}" y1="{y:.1f}" y2="{y:.1f}"/>')
-            word = escape(worded(value, self.view.unit))
-            parts.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{word}</text>')
-        return "".join(parts) + self.clock()
+    def plot(self, parts: Sequence[str]) -> str:
+        """Put a picture between its axes: three values up, three times along."""
+        ticks = [self.top - share * (self.top - self.bottom) for share in (0.0, 0.5, 1.0)]
+        grid = "".join(_level(self.y(value), "axis") for value in ticks)
+        words = [worded(value, self.view.unit) for value in ticks]
+        return _plot(self.view, "ys", words, f"{grid}{''.join(parts)}")
 
-    def clock(self) -> str:
-        """Write the times along."""
-        first, last = self.view.span
-        parts = []
-        for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
-            at = first + share * (last - first)
-            word = time.strftime("%H:%M:%S", time.gmtime(at))
-            parts.append(
-                f'<text x="{self.x(at):.1f}" y="{self.height - 5}" text-anchor="{anchor}">{word}</text>'
-            )
-        return "".join(parts)
 
-    def svg(self, parts: Sequence[str]) -> str:
-        """Put a picture together."""
-        name = escape(self.view.title, quote=True)
-        box = f"0 0 {self.wide} {self.height}"
-        return f'<svg viewBox="{box}" role="img" aria-label="{name}">{"".join(parts)}</svg>'
+def _level(y: float, kind: str) -> str:
+    return f'<line class="{kind}" x1="0" x2="{_WIDE}" y1="{y:.1f}" y2="{y:.1f}"/>'
+
+
+def _plot(view: View, kind: str, words: Sequence[str], inside: str) -> str:
+    names = "".join(f"<span>{escape(word)}</span>" for word in words)
+    return (
+        f'<div class="plot"><div class="{kind}">{names}</div>{_svg(view, _HIGH, inside)}{_clock(view)}</div>'
+    )
+
+
+def _svg(view: View, height: int, inside: str) -> str:
+    name = escape(view.title, quote=True)
+    return (
+        f'<svg viewBox="0 0 {_WIDE} {height}" height="{height}" preserveAspectRatio="none" role="img" '
+        f'aria-label="{name}">{inside}</svg>'
+    )
+
+
+def _clock(view: View) -> str:
+    """Write the times along."""
+    first, last = view.span
+    times = (first + share * (last - first) for share in (0.0, 0.5, 1.0))
+    words = "".join(f"<span>{time.strftime('%H:%M:%S', time.gmtime(at))}</span>" for at in times)
+    return f'<div class="xs">{words}</div>'
 
 
 def ranked(view: View) -> list[Series]:
@@ -76,14 +80,13 @@ def ranked(view: View) -> list[Series]:
 def lines(view: View) -> str:
     """Draw one line a series; dashed where it is a limit, thresholds across."""
     reached = [value for series in view.series for _, value in series.points]
-    plane = _Plane(view, max(reached) or 1.0, min(0.0, *reached, 0.0))
-    parts = [plane.frame()]
-    for value, colour in view.steps:
-        if plane.bottom < value <= plane.top:
-            y = plane.y(value)
-            parts.append(
-                f'<line class="limit {colour}" x1="{_LEFT}" x2="{plane.wide}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            )
+    bottom, top = min(0.0, *reached), max(0.0, *reached)
+    plane = _Plane(view, top if top > bottom else 1.0, bottom)
+    parts = [
+        _level(plane.y(value), f"limit {colour}")
+        for value, colour in view.steps
+        if plane.bottom < value <= plane.top
+    ]
     for place, series in enumerate(ranked(view)):
         dashed = " dashed" if series.dashed else ""
         for piece in _pieces(series.points, view.span):
@@ -92,7 +95,7 @@ def lines(view: View) -> str:
                 f'<polyline class="line c{place % COLOURS}{dashed}" points="{points}">'
                 f"<title>{escape(series.name)}</title></polyline>"
             )
-    return plane.svg(parts)
+    return plane.plot(parts)
 
 
 def stack(view: View) -> str:
@@ -101,7 +104,8 @@ def stack(view: View) -> str:
     held = [dict(series.points) for series in ranked(view)]
     top = max(sum(values.get(at, 0.0) for values in held) for at in times)
     plane = _Plane(view, top or 1.0)
-    parts, below = [plane.frame()], dict.fromkeys(times, 0.0)
+    parts: list[str] = []
+    below = dict.fromkeys(times, 0.0)
     for place, (series, values) in enumerate(zip(ranked(view), held, strict=True)):
         above = {at: below[at] + values.get(at, 0.0) for at in times}
         edge = [(at, above[at]) for at in times] + [(at, below[at]) for at in reversed(times)]
@@ -111,7 +115,7 @@ def stack(view: View) -> str:
             f"<title>{escape(series.name)}</title></polygon>"
         )
         below = above
-    return plane.svg(parts)
+    return plane.plot(parts)
 
 
 def heatmap(view: View) -> str:
@@ -120,14 +124,10 @@ def heatmap(view: View) -> str:
     times = sorted({at for series in bounds for at, _ in series.points})[:: max(1, POINTS // _HEAT_COLUMNS)]
     held = [dict(series.points) for series in bounds]
     plane = _Plane(view, 1.0)
-    tall = (_HEIGHT - _BOTTOM - _TOP) / len(bounds)
-    wide = (plane.wide - _LEFT) / _HEAT_COLUMNS
-    parts = [plane.clock()]
-    for row, series in enumerate(bounds):
-        y = _HEIGHT - _BOTTOM - (row + 1) * tall
-        if row % max(1, len(bounds) // 6) == 0:
-            name = escape(series.labels.get("le", ""))
-            parts.append(f'<text x="{_LEFT - 6}" y="{y + tall:.1f}" text-anchor="end">{name}</text>')
+    tall, wide = _HIGH / len(bounds), _WIDE / _HEAT_COLUMNS
+    parts = []
+    for row in range(len(bounds)):
+        y = _HIGH - (row + 1) * tall
         for at in times:
             whole = held[-1].get(at, 0.0)
             part = max(0.0, held[row].get(at, 0.0) - (held[row - 1].get(at, 0.0) if row else 0.0))
@@ -136,26 +136,27 @@ def heatmap(view: View) -> str:
                     f'<rect class="heat s{shade}" x="{plane.x(at):.1f}" y="{y:.1f}" '
                     f'width="{wide:.1f}" height="{tall:.1f}"/>'
                 )
-    return plane.svg(parts)
+    every = max(1, len(bounds) // _HEAT_NAMES)
+    names = [series.labels.get("le", "") if row % every == 0 else "" for row, series in enumerate(bounds)]
+    return _plot(view, "ys rows", names[::-1], "".join(parts))
 
 
 def states(view: View) -> str:
     """Draw one bar a series below its name, coloured by the word for its value."""
-    plane = _Plane(view, 1.0, height=len(view.series) * _ROW + _BOTTOM)
+    plane = _Plane(view, 1.0)
     step = (view.span[1] - view.span[0]) / POINTS
-    parts = [plane.clock()]
+    parts, names = [], []
     for row, series in enumerate(view.series):
-        top = row * _ROW
-        name = escape(f"{series.name}: {_state(view, series.last)[0]}")
-        parts.append(f'<text x="{_LEFT}" y="{top + 13}">{name}</text>')
+        names.append(f"<span>{escape(f'{series.name}: {_state(view, series.last)[0]}')}</span>")
         for first, last, value in _runs(series.points, step):
             word, colour = _state(view, value)
             x, wide = plane.x(first), plane.x(last) - plane.x(first)
             parts.append(
-                f'<rect class="state {colour}" x="{x:.1f}" y="{top + 18}" width="{max(1.0, wide):.1f}" '
-                f'height="{_ROW - 24}"><title>{escape(word)}</title></rect>'
+                f'<rect class="state {colour}" x="{x:.1f}" y="{row * _ROW + 18}" '
+                f'width="{max(1.0, wide):.1f}" height="{_ROW - 24}"><title>{escape(word)}</title></rect>'
             )
-    return plane.svg(parts)
+    picture = _svg(view, len(view.series) * _ROW, "".join(parts))
+    return f'<div class="states">{picture}<div class="names">{"".join(names)}</div></div>{_clock(view)}'
 
 
 def _state(view: View, value: float) -> tuple[str, str]:

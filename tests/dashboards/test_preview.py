@@ -141,6 +141,17 @@ def test_a_gap_is_not_joined():
     assert [len(piece) for piece in points_of(_draw.lines(view))] == [3, 2]
 
 
+def test_what_lies_below_zero_and_never_moves_is_drawn():
+    view = View(kind="timeseries", title="t", span=SPAN, series=[Series("a", {}, [(0.0, -5.0), (1.0, -5.0)])])
+    (drawn,) = points_of(_draw.lines(view))
+    assert len({y for _, y in drawn}) == 1
+
+
+def test_what_is_written_stands_beside_the_picture_and_keeps_its_size_at_any_width(page):
+    assert "<text" not in page[2]
+    assert all(f'<div class="{axis}">' in page[2] for axis in ("ys", "ys rows", "xs", "names"))
+
+
 def test_a_stack_adds_up():
     series = [
         Series(name, {}, [(at, value) for at in (0.0, 1.0)]) for name, value in (("a", 3.0), ("b", 1.0))
@@ -167,10 +178,11 @@ def test_heat_is_what_a_bucket_alone_holds():
 
 @pytest.mark.parametrize(
     ("value", "unit", "words"),
-    [(0.482, "percentunit", "48.2%"), (-16.8, "percentunit", "-1.68K%"), (0.0042, "s", "4.2 ms"),
-     (0, "s", "0 s"), (90, "s", "90 s"), (7200, "s", "2 h"), (172800, "s", "2 d"),
+    [(0.482, "percentunit", "48.2%"), (-16.8, "percentunit", "-1680%"), (9.999, "percentunit", "1000%"),
+     (0.0042, "s", "4.2 ms"), (0, "s", "0 s"), (90, "s", "90 s"), (7200, "s", "2 h"), (172800, "s", "2 d"),
      (22.84, "reqps", "22.8 req/s"),
-     (1234567, "none", "1.23M"), (3, "ops", "3 ops/s"), (12, "celsius", "12")],
+     (1234567, "none", "1.23M"), (999.7, "none", "1K"), (999700, "none", "1M"),
+     (3, "ops", "3 ops/s"), (12, "celsius", "12")],
 )  # fmt: skip
 def test_values_are_worded(value, unit, words):
     assert worded(value, unit) == words
