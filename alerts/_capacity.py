@@ -4,12 +4,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from penstock.alerts import _recordings as r
-from penstock.alerts._spec import Alert, Clock, Severity
+from penstock.alerts._spec import ON_POOL, PERCENT, Alert, Clock, Severity
 from penstock.telemetry import metrics as m
 from penstock.telemetry import objectives as o
 
-_ON_POOL: Final = "on {{ $labels.pool }} ({{ $labels.job }})"
-_PERCENT: Final = "{{ $value | humanizePercentage }}"
 _TRAFFIC: Final = f"{r.ATTEMPT_RATE} > {o.SENT_PER_SECOND_FLOOR}"
 
 
@@ -40,9 +38,9 @@ def _burn(
         severity=severity,
         hold=hold,
         keep=keep,
-        summary=f"{_PERCENT} of operations fail {_ON_POOL}",
-        description=f"The error budget ({1 - o.SLO_RATIO:.0%} of operations in 30 days) burns at "
-        f"{burns[-1].factor:g} times its pace, or faster.",
+        summary=f"{PERCENT} of operations fail {ON_POOL}",
+        description=f"The error budget ({1 - o.SLO_RATIO:.0%} of operations in 30 days) burns "
+        f"{'' if burns[-1].factor == 1 else f'{burns[-1].factor:g} times '}as fast as it may, or faster.",
         board="penstock-slo",
     )
 
@@ -54,7 +52,7 @@ def _refusals() -> Iterator[Alert]:
         severity=Severity.WARNING,
         hold="5m",
         keep="5m",
-        summary=f"{_PERCENT} of attempts are refused {_ON_POOL}",
+        summary=f"{PERCENT} of attempts are refused {ON_POOL}",
         description="The provider answers 429 (or 529, 503 overloaded). Refused requests may be charged "
         "against the quota.",
         board="penstock-overview",
@@ -65,7 +63,7 @@ def _refusals() -> Iterator[Alert]:
         severity=Severity.CRITICAL,
         hold="2m",
         keep="5m",
-        summary=f"429 storm: {_PERCENT} of attempts are refused {_ON_POOL}",
+        summary=f"429 storm: {PERCENT} of attempts are refused {ON_POOL}",
         description="Most of what is sent fails and is sent again. Useful work falls towards nothing.",
         board="penstock-overview",
     )
@@ -75,7 +73,7 @@ def _refusals() -> Iterator[Alert]:
         severity=Severity.WARNING,
         hold="5m",
         keep="5m",
-        summary=f"{_PERCENT} of attempts time out or lose their connection {_ON_POOL}",
+        summary=f"{PERCENT} of attempts time out or lose their connection {ON_POOL}",
         description="Answers that were given up on were still computed, and are paid for.",
         board="penstock-errors",
     )
@@ -85,7 +83,7 @@ def _refusals() -> Iterator[Alert]:
         severity=Severity.WARNING,
         hold="5m",
         keep="5m",
-        summary=f"{{{{ $value | humanize }}}} attempts for each operation {_ON_POOL}",
+        summary=f"{{{{ $value | humanize }}}} attempts for each operation {ON_POOL}",
         description="Retries multiply the load that they react to.",
         board="penstock-errors",
     )
@@ -105,7 +103,7 @@ def _limits(clock: Clock) -> Iterator[Alert]:
         severity=Severity.WARNING,
         hold="5m",
         keep="5m",
-        summary=f"Half of the answers take longer than {{{{ $value | humanizeDuration }}}} {_ON_POOL}",
+        summary=f"Half of the answers take longer than {{{{ $value | humanizeDuration }}}} {ON_POOL}",
         description=f"The median answer takes over {o.SLOWDOWN.warning:g} times as long as in the six hours "
         "before: the same work now needs that many more live calls.",
         board="penstock-errors",
@@ -116,7 +114,7 @@ def _limits(clock: Clock) -> Iterator[Alert]:
         severity=Severity.WARNING,
         hold="15m",
         keep="5m",
-        summary=f"{_PERCENT} of the cap is free {_ON_POOL}",
+        summary=f"{PERCENT} of the cap is free {ON_POOL}",
         description="The p99 of live calls has been next to the cap for a quarter of an hour.",
         board="penstock-concurrency",
     )
@@ -126,7 +124,7 @@ def _limits(clock: Clock) -> Iterator[Alert]:
         severity=Severity.WARNING,
         hold="10m",
         keep="5m",
-        summary=f"One call in twenty waits over {{{{ $value | humanizeDuration }}}} {_ON_POOL}",
+        summary=f"One call in twenty waits over {{{{ $value | humanizeDuration }}}} {ON_POOL}",
         description="Demand is above the quota. Calls that wait longer than their timeout are refused.",
         board="penstock-concurrency",
     )
@@ -136,7 +134,7 @@ def _limits(clock: Clock) -> Iterator[Alert]:
         severity=Severity.WARNING,
         hold="5m",
         keep="5m",
-        summary=f"The cap is at {_PERCENT} of its level of the last six hours {_ON_POOL}",
+        summary=f"The cap is at {PERCENT} of its level of the last six hours {ON_POOL}",
         description="The limiter was cut down while calls wait: the provider refuses far more than usual.",
         board="penstock-concurrency",
     )
@@ -169,7 +167,7 @@ def _quota(clock: Clock) -> Iterator[Alert]:
         severity=Severity.WARNING,
         hold="5m",
         keep="5m",
-        summary=f"{{{{ $labels.dimension }}}} run out in {{{{ $value | humanizeDuration }}}} {_ON_POOL}",
+        summary=f"{{{{ $labels.dimension }}}} run out in {{{{ $value | humanizeDuration }}}} {ON_POOL}",
         description="At the present pace the quota is used up before it resets.",
         board="penstock-quota",
     )
@@ -179,7 +177,7 @@ def _quota(clock: Clock) -> Iterator[Alert]:
         severity=Severity.CRITICAL,
         hold="0s",
         keep="15m",
-        summary=f"Quota, plan or credit is used up {_ON_POOL}: {{{{ $value | humanize }}}} refused in 5 min",
+        summary=f"Quota, plan or credit is used up {ON_POOL}: {{{{ $value | humanize }}}} refused in 5 min",
         description="Attempts are refused for good: time alone will not bring them back.",
         board="penstock-quota",
     )

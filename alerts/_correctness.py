@@ -1,15 +1,11 @@
 """Alerts on what answers are worth, on caches and tools, and on the telemetry itself."""
 
 from collections.abc import Iterator
-from typing import Final
 
 from penstock.alerts import _recordings as r
-from penstock.alerts._spec import Alert, Clock, Severity
+from penstock.alerts._spec import ON_POOL, PERCENT, Alert, Clock, Severity
 from penstock.telemetry import metrics as m
 from penstock.telemetry import objectives as o
-
-_ON_POOL: Final = "on {{ $labels.pool }} ({{ $labels.job }})"
-_PERCENT: Final = "{{ $value | humanizePercentage }}"
 
 
 def correctness_alerts(clock: Clock) -> Iterator[Alert]:
@@ -29,7 +25,7 @@ def _answers(clock: Clock) -> Iterator[Alert]:
         severity=Severity.WARNING,
         hold="0s",
         keep="5m",
-        summary=f"{{{{ $value | humanize }}}} bursts of prompt-cache misses at a wide fan-out {_ON_POOL}",
+        summary=f"{{{{ $value | humanize }}}} bursts of prompt-cache misses at a wide fan-out {ON_POOL}",
         description=f"Tasks have over {o.FANOUT_LIVE_CALLS.warning:g} calls in flight, and their prompts "
         "miss the cache together: the token quota is spent several times over.",
         board="penstock-cache",
@@ -40,7 +36,7 @@ def _answers(clock: Clock) -> Iterator[Alert]:
         severity=Severity.WARNING,
         hold="10m",
         keep="5m",
-        summary=f"{_PERCENT} of answers come from a fallback or a stale cache {_ON_POOL}",
+        summary=f"{PERCENT} of answers come from a fallback or a stale cache {ON_POOL}",
         description="They were not verified since. What they started may have to be checked.",
         board="penstock-routing",
     )
@@ -68,7 +64,7 @@ def _failures(clock: Clock) -> Iterator[Alert]:
         severity=Severity.WARNING,
         hold="10m",
         keep="5m",
-        summary=f"{_PERCENT} of answers are wrong in form {_ON_POOL}",
+        summary=f"{PERCENT} of answers are wrong in form {ON_POOL}",
         description="Malformed calls, unknown tools, truncated or empty answers: capacity is not the cause.",
         board="penstock-errors",
     )
@@ -78,7 +74,7 @@ def _failures(clock: Clock) -> Iterator[Alert]:
         severity=Severity.WARNING,
         hold="10m",
         keep="5m",
-        summary=f"{_PERCENT} of calls to tool {{{{ $labels.tool }}}} fail ({{{{ $labels.job }}}})",
+        summary=f"{PERCENT} of calls to tool {{{{ $labels.tool }}}} fail ({{{{ $labels.job }}}})",
         description="The tool fails, not the model: its own quota, timeout or bug.",
         board="penstock-errors",
     )

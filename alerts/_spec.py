@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+ON_POOL: Final = "on {{ $labels.pool }} ({{ $labels.job }})"
+PERCENT: Final = "{{ $value | humanizePercentage }}"
+"""Words of summaries, as Prometheus fills them in."""
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION: Final = re.compile(r"^(\d+)([smhd])$")
 
