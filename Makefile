@@ -9,7 +9,7 @@ help:  ## Show the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: .venv/.runs  ## Run the demo: three ways to call an LLM, one quota
-	@$(BIN)/penstock demo
+	@$(BIN)/penstock demo --out penstock-demo
 
 test: .venv/.installed .venv-openai2/.installed  ## Install what the tests need, then check and test everything
 	@bash tests/setup/servers.sh
@@ -62,5 +62,5 @@ stack: .venv/.runs  ## Apps, Prometheus and Alertmanager to look around in
 	@bash tests/setup/servers.sh
 	@$(BIN)/penstock stack
 
-clean:  ## Remove the environments
-	rm -rf .venv .venv-openai2
+clean:  ## Remove the environments and what the demo wrote
+	rm -rf .venv .venv-openai2 penstock-demo
