@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -57,6 +58,17 @@ def show(answer: "Answer", form: str) -> None:
         _rich(answer)
     else:
         out.write(_plain(answer))
+
+
+def show_list(rows: Sequence[tuple[str, ...]]) -> None:
+    """Write rows of words to stdout; on a terminal the last word is wrapped below itself."""
+    widths = [max(map(len, column)) + _GAP for column in list(zip(*rows, strict=True))[:-1]]
+    indent = sum(widths)
+    room = max(_FOLDED, shutil.get_terminal_size().columns - indent) if sys.stdout.isatty() else None
+    for *head, last in rows:
+        lead = "".join(f"{word:<{width}}" for word, width in zip(head, widths, strict=True))
+        lines = textwrap.wrap(last, room) if room else [last]
+        sys.stdout.write(lead + f"\n{' ' * indent}".join(lines) + "\n")
 
 
 def as_typed() -> str:

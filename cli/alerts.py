@@ -8,7 +8,7 @@ import typer
 
 from penstock import alerts
 from penstock.cli._help import Commands
-from penstock.cli._output import SHORT_FORMATS, ShortFormatOption, check_format
+from penstock.cli._output import SHORT_FORMATS, ShortFormatOption, check_format, show_list
 from penstock.errors import UsageError
 
 FolderArgument = Annotated[
@@ -59,8 +59,7 @@ def _list(output: ShortFormatOption = "table") -> None:
         ]
         typer.echo(json.dumps(rows, indent=2))
         return
-    for alert in rules.alerts:
-        typer.echo(f"{alert.name:<30} {alert.severity:<9} {alert.description}")
+    show_list([(alert.name, str(alert.severity), alert.description) for alert in rules.alerts])
 
 
 def _export(

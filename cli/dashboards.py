@@ -12,7 +12,7 @@ import typer
 
 from penstock import dashboards
 from penstock.cli._help import Commands
-from penstock.cli._output import SHORT_FORMATS, ShortFormatOption, check_format
+from penstock.cli._output import SHORT_FORMATS, ShortFormatOption, check_format, show_list
 from penstock.errors import UsageError
 
 TOKEN_VARIABLE: Final = "GRAFANA_TOKEN"  # noqa: S105 - the name of a variable
@@ -56,8 +56,7 @@ def _list(output: ShortFormatOption = "table") -> None:
         rows = [{"uid": b.uid, "title": b.title, "description": b.description} for b in boards]
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
-    for board in boards:
-        typer.echo(f"{board.uid:<22} {board.description}")
+    show_list([(board.uid, board.description) for board in boards])
 
 
 def _export(folder: FolderArgument, only: OnlyOption = None) -> None:

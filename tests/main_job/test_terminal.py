@@ -56,6 +56,11 @@ def test_a_table_fits_the_terminal_and_breaks_neither_headings_nor_numbers(
     assert expected <= words
 
 
+@pytest.mark.parametrize("words", [("dashboards", "list"), ("alerts", "list")], ids=" ".join)
+def test_a_list_fits_the_terminal(words: tuple[str, ...]) -> None:
+    assert max(map(len, typed(80, *words))) <= 80
+
+
 def test_a_query_without_rows_and_one_of_wide_rows_can_be_shown(tmp_path: Path) -> None:
     store = ["--store", str(tmp_path)]
     assert "name" in " ".join(typed(80, "traces", "sql", "SELECT name FROM spans WHERE false", OTLP, *store))
