@@ -94,7 +94,7 @@ def _limits(clock: Clock) -> Iterator[Alert]:
     cap = r.QUERY.select(m.CAP)
     waiting = f"{r.QUERY.total(m.QUEUE, by=r.BY)} > 0"
     usual = f"max_over_time(({cap} < Inf)[{day}:{clock('1m')}])"
-    median = r.QUERY.select(m.ATTEMPT_SECONDS, r.SUCCEEDED, part="_bucket")
+    median = r.QUERY.select(m.ATTEMPT_SECONDS, o.SUCCEEDED, part="_bucket")
     now = f"histogram_quantile(0.5, sum by ({r.BY}, le) (rate({median}[{recent}])))"
     before = f"histogram_quantile(0.5, sum by ({r.BY}, le) (rate({median}[{day}] offset {clock('10m')})))"
     yield Alert(
@@ -189,9 +189,9 @@ def _callers(clock: Clock) -> Alert:
     recent, back = clock("5m"), clock("30m")
     callers = r.QUERY.total(m.BUILD, by="job")
     before = f"sum by (job) ({r.QUERY.select(m.BUILD)} offset {back})"
-    answered = r.QUERY.select(m.OPERATIONS, r.SUCCEEDED)
+    answered = r.QUERY.select(m.OPERATIONS, o.SUCCEEDED)
     queue = r.QUERY.total(m.QUEUE, by="job")
-    refused = r.QUERY.share(m.ATTEMPTS, r.RATE_LIMITED, by="job", window=recent)
+    refused = r.QUERY.share(m.ATTEMPTS, o.RATE_LIMITED, by="job", window=recent)
     return Alert(
         name="PenstockCallersUpQuotaFlat",
         expr=f"{callers} / {before} > {o.CALLERS_GROWTH.warning:g}"

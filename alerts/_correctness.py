@@ -55,7 +55,7 @@ def _answers(clock: Clock) -> Iterator[Alert]:
 def _failures(clock: Clock) -> Iterator[Alert]:
     recent = clock("5m")
     model = r.QUERY.share(m.OPERATIONS, 'class="model"', by=r.BY, window=recent)
-    tool = r.QUERY.share(m.TOOLS, r.FAILED, by="job, tool", window=recent)
+    tool = r.QUERY.share(m.TOOLS, o.FAILED, by="job, tool", window=recent)
     operations = r.QUERY.rate(m.OPERATIONS, by=r.BY, window=recent)
     calls = r.QUERY.rate(m.TOOLS, by="job, tool", window=recent)
     yield Alert(

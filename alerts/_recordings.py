@@ -10,13 +10,6 @@ from penstock.telemetry.promql import PromQL, over
 BY: Final = "job, pool"
 QUERY: Final = PromQL()
 
-RATE_LIMITED: Final = f'class=~"{o.RATE_CLASSES}"'
-TIMED_OUT: Final = f'class=~"{o.TIMEOUT_CLASSES}"'
-SPENT: Final = f'class=~"{o.SLO_CLASSES}"'
-FAILED: Final = f'class!="{o.OK}"'
-SUCCEEDED: Final = f'class="{o.OK}"'
-DEGRADED: Final = f'trust=~"{o.DEGRADED_TRUST}"'
-
 ATTEMPT_RATE: Final = "pool:penstock_attempts:rate5m"
 RATE_LIMITED_RATIO: Final = "pool:penstock_attempts_429:ratio_rate5m"
 TIMEOUT_RATIO: Final = "pool:penstock_attempts_timeout:ratio_rate5m"
@@ -42,13 +35,13 @@ def recordings(clock: Clock) -> tuple[Recording, ...]:
     operations = QUERY.rate(m.OPERATIONS, by=BY, window=recent)
     return (
         Recording(ATTEMPT_RATE, attempts),
-        Recording(RATE_LIMITED_RATIO, QUERY.share(m.ATTEMPTS, RATE_LIMITED, by=BY, window=recent)),
-        Recording(TIMEOUT_RATIO, QUERY.share(m.ATTEMPTS, TIMED_OUT, by=BY, window=recent)),
+        Recording(RATE_LIMITED_RATIO, QUERY.share(m.ATTEMPTS, o.RATE_LIMITED, by=BY, window=recent)),
+        Recording(TIMEOUT_RATIO, QUERY.share(m.ATTEMPTS, o.TIMED_OUT, by=BY, window=recent)),
         Recording(AMPLIFICATION, over(attempts, operations)),
         Recording(HEADROOM, QUERY.headroom(by=BY)),
         Recording(LIVE_P99, QUERY.live_quantile(0.99, by=BY, window=recent)),
         Recording(LIVE_MEAN, QUERY.live_mean(by=BY, window=recent)),
-        Recording(DEGRADED_RATIO, QUERY.share(m.ANSWERS, DEGRADED, by=BY, window=recent)),
+        Recording(DEGRADED_RATIO, QUERY.share(m.ANSWERS, o.DEGRADED, by=BY, window=recent)),
         *(_slo(window, clock) for window in FAST_WINDOWS),
     )
 
@@ -59,5 +52,5 @@ def slow_recordings(clock: Clock) -> tuple[Recording, ...]:
 
 
 def _slo(window: str, clock: Clock) -> Recording:
-    share = QUERY.share(m.OPERATIONS, SPENT, by=BY, window=clock(window))
+    share = QUERY.share(m.OPERATIONS, o.SPENT, by=BY, window=clock(window))
     return Recording(slo_errors(window), share)

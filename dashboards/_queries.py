@@ -8,15 +8,8 @@ from penstock.telemetry.promql import PromQL, over
 
 PANEL: Final = PromQL(scope=('job=~"$job"', 'pool=~"$pool"'), window="$__rate_interval")
 
-RATE_LIMITED: Final = f'class=~"{o.RATE_CLASSES}"'
-TIMED_OUT: Final = f'class=~"{o.TIMEOUT_CLASSES}"'
-SPENT: Final = f'class=~"{o.SLO_CLASSES}"'
-FAILED: Final = f'class!="{o.OK}"'
-SUCCEEDED: Final = f'class="{o.OK}"'
-DEGRADED: Final = f'trust=~"{o.DEGRADED_TRUST}"'
-
-rate_limited_share: Final = PANEL.share(m.ATTEMPTS, RATE_LIMITED)
-degraded_share: Final = PANEL.share(m.ANSWERS, DEGRADED)
+rate_limited_share: Final = PANEL.share(m.ATTEMPTS, o.RATE_LIMITED)
+degraded_share: Final = PANEL.share(m.ANSWERS, o.DEGRADED)
 amplification: Final = over(PANEL.rate(m.ATTEMPTS), PANEL.rate(m.OPERATIONS))
 cap: Final = PANEL.total(m.CAP)
 queue: Final = PANEL.total(m.QUEUE)
@@ -35,11 +28,11 @@ def seconds_to_exhaustion(ceiling_seconds: int = 86400) -> str:
 def budget_left(window: str = "30d") -> str:
     """Share of the error budget that is left over the window."""
     spent = over(
-        PANEL.increase(m.OPERATIONS, SPENT, window=window), PANEL.increase(m.OPERATIONS, window=window)
+        PANEL.increase(m.OPERATIONS, o.SPENT, window=window), PANEL.increase(m.OPERATIONS, window=window)
     )
     return f"1 - ({spent}) / {round(1 - o.SLO_RATIO, 6)}"
 
 
 def burn_rate(window: str) -> str:
     """How many times too fast the error budget is spent."""
-    return f"({PANEL.share(m.OPERATIONS, SPENT, window=window)}) / {round(1 - o.SLO_RATIO, 6)}"
+    return f"({PANEL.share(m.OPERATIONS, o.SPENT, window=window)}) / {round(1 - o.SLO_RATIO, 6)}"

@@ -32,20 +32,18 @@ def _classes(*groups: Group) -> str:
     return "|".join(str(name) for name, facts in CLASSES.items() if facts.group in groups)
 
 
-OK: Final = "ok"
-RATE_CLASSES: Final = _classes(Group.RATE)
-TIMEOUT_CLASSES: Final = _classes(Group.TIMEOUT)
+_RATE: Final = _classes(Group.RATE)
+_TIMEOUT: Final = _classes(Group.TIMEOUT)
 # What the request itself asked for is not the service's failure; everything else spends the budget.
-SLO_CLASSES: Final = "|".join(
-    (
-        RATE_CLASSES,
-        TIMEOUT_CLASSES,
-        ErrorClass.SERVER_ERROR,
-        ErrorClass.AUTH,
-        ErrorClass.UNKNOWN,
-    )
-)
-DEGRADED_TRUST: Final = "fallback|cache_stale"
+_SLO: Final = "|".join((_RATE, _TIMEOUT, ErrorClass.SERVER_ERROR, ErrorClass.AUTH, ErrorClass.UNKNOWN))
+
+# Which series count as what, as matchers of PromQL.
+SUCCEEDED: Final = 'class="ok"'
+FAILED: Final = 'class!="ok"'
+RATE_LIMITED: Final = f'class=~"{_RATE}"'
+TIMED_OUT: Final = f'class=~"{_TIMEOUT}"'
+SPENT: Final = f'class=~"{_SLO}"'
+DEGRADED: Final = 'trust=~"fallback|cache_stale"'
 
 SLO_RATIO: Final = 0.99
 # Windows and factors: Site Reliability Workbook, chapter 5, table 5-8 (multiwindow, multi-burn-rate).

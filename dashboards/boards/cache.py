@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from penstock.dashboards import _queries as q
 from penstock.dashboards._queries import PANEL
 from penstock.dashboards._spec import Board, Kind, Panel, Query, Row
 from penstock.telemetry import metrics as m
@@ -52,7 +51,7 @@ _CACHED_TOKENS = Panel(
 )  # fmt: skip
 _RATE_LIMITED = Panel(
     title="429s a second", kind=Kind.LINES, unit="reqps",
-    queries=(Query(PANEL.rate(m.ATTEMPTS, q.RATE_LIMITED), "{{pool}}"),),
+    queries=(Query(PANEL.rate(m.ATTEMPTS, o.RATE_LIMITED), "{{pool}}"),),
     meaning="Refusals on the same time axis as the bursts.",
     action="429s that begin with a burst are repaired by warming and staggering, not by quota.",
 )  # fmt: skip

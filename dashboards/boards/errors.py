@@ -8,25 +8,25 @@ from penstock.dashboards._spec import Board, Kind, Panel, Query, Row
 from penstock.telemetry import metrics as m
 from penstock.telemetry import objectives as o
 
-_REFUSED_BY_MODEL = PANEL.rate(m.ATTEMPTS, q.RATE_LIMITED, by="provider, pool, model", window="5m")
+_REFUSED_BY_MODEL = PANEL.rate(m.ATTEMPTS, o.RATE_LIMITED, by="provider, pool, model", window="5m")
 
 _ATTEMPTS = Panel(
     title="Failed attempts by class", kind=Kind.STACK, unit="reqps", width=12,
-    queries=(Query(PANEL.rate(m.ATTEMPTS, q.FAILED, by="pool, class"), "{{pool}} {{class}}"),),
+    queries=(Query(PANEL.rate(m.ATTEMPTS, o.FAILED, by="pool, class"), "{{pool}} {{class}}"),),
     meaning="Physical requests that failed, by what failed.",
     action="429 classes: capacity. timeout and network: provider or path. The rest: the request or key.",
 )  # fmt: skip
 _OPERATIONS = Panel(
     title="Failed operations by class", kind=Kind.STACK, unit="reqps", width=12,
-    queries=(Query(PANEL.rate(m.OPERATIONS, q.FAILED, by="pool, class"), "{{pool}} {{class}}"),),
+    queries=(Query(PANEL.rate(m.OPERATIONS, o.FAILED, by="pool, class"), "{{pool}} {{class}}"),),
     meaning="Requests that failed for the app, after every retry.",
     action="Compare with the attempts beside it: the difference was repaired by retries.",
 )  # fmt: skip
 _SUCCESS = Panel(
     title="Success, by attempt and by operation", kind=Kind.LINES, unit="percentunit", maximum=1.0,
     queries=(
-        Query(PANEL.share(m.ATTEMPTS, q.SUCCEEDED), "attempts {{pool}}"),
-        Query(PANEL.share(m.OPERATIONS, q.SUCCEEDED), "operations {{pool}}"),
+        Query(PANEL.share(m.ATTEMPTS, o.SUCCEEDED), "attempts {{pool}}"),
+        Query(PANEL.share(m.OPERATIONS, o.SUCCEEDED), "operations {{pool}}"),
     ),
     meaning="Two different numbers: retries lift the second above the first.",
     action="Operations near 100 % with attempts far below: you pay in latency and quota instead of errors.",
@@ -40,7 +40,7 @@ _RATE_LIMITED = Panel(
 )  # fmt: skip
 _TIMEOUTS = Panel(
     title="Timeout share of attempts", kind=Kind.LINES, unit="percentunit",
-    queries=(Query(PANEL.share(m.ATTEMPTS, q.TIMED_OUT), "{{pool}}"),),
+    queries=(Query(PANEL.share(m.ATTEMPTS, o.TIMED_OUT), "{{pool}}"),),
     meaning="Attempts that timed out or lost their connection ÷ all attempts.",
     action="Compare with the p99 of successful attempts: a timeout below it gives up on good answers.",
     objective=o.TIMEOUT_RATIO, alert="PenstockTimeouts",
@@ -60,7 +60,7 @@ _RETRIES = Panel(
 )  # fmt: skip
 _DURATION = Panel(
     title="Successful attempts, duration", kind=Kind.LINES, unit="s",
-    queries=tuple(Query(PANEL.quantile(p, m.ATTEMPT_SECONDS, q.SUCCEEDED), f"p{p * 100:.0f} {{{{pool}}}}",
+    queries=tuple(Query(PANEL.quantile(p, m.ATTEMPT_SECONDS, o.SUCCEEDED), f"p{p * 100:.0f} {{{{pool}}}}",
                         exemplars=p == 0.99) for p in (0.5, 0.95, 0.99)),
     meaning="From send to the last byte of the answer.",
     action="A rising median is the provider, or longer answers: compare with tokens a second.",
@@ -74,14 +74,14 @@ _FIRST_BYTE = Panel(
 )  # fmt: skip
 _TOOLS = Panel(
     title="Failed tool calls", kind=Kind.STACK, unit="reqps",
-    queries=(Query(PANEL.rate(m.TOOLS, q.FAILED, by="tool, class"), "{{tool}} {{class}}"),),
+    queries=(Query(PANEL.rate(m.TOOLS, o.FAILED, by="tool, class"), "{{tool}} {{class}}"),),
     meaning="Tool calls that failed; a tool's own 429 is here, and never among the model's.",
     action="Fix the tool: its quota and its timeouts are its own.",
     needs="traced tools",
 )  # fmt: skip
 _TOOL_SHARE = Panel(
     title="Tool error share", kind=Kind.LINES, unit="percentunit",
-    queries=(Query(PANEL.share(m.TOOLS, q.FAILED, by="tool"), "{{tool}}"),),
+    queries=(Query(PANEL.share(m.TOOLS, o.FAILED, by="tool"), "{{tool}}"),),
     meaning="Failed ÷ all calls of a tool.",
     action="One tool above the line: disable it or give the agent an alternative.",
     objective=o.TOOL_ERROR_RATIO, alert="PenstockToolErrors", needs="traced tools",

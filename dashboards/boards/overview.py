@@ -74,7 +74,7 @@ _LEVELS = Panel(
 )  # fmt: skip
 _REFUSED = Panel(
     title="429s by pool", kind=Kind.LINES, unit="reqps", width=12,
-    queries=(Query(PANEL.rate(m.ATTEMPTS, q.RATE_LIMITED, by="pool, class"), "{{pool}} {{class}}"),),
+    queries=(Query(PANEL.rate(m.ATTEMPTS, o.RATE_LIMITED, by="pool, class"), "{{pool}} {{class}}"),),
     meaning="Attempts a second that a provider refused for capacity.",
     action="rate_limit: slow down. quota: money or plan, waiting will not help. overloaded: route away.",
 )  # fmt: skip
@@ -102,9 +102,9 @@ _POOLS = Panel(
     title="Pools", kind=Kind.TABLE, unit="short", width=24,
     queries=(
         Query(PANEL.rate(m.ATTEMPTS, window="5m"), "attempts a second"),
-        Query(PANEL.share(m.ATTEMPTS, q.RATE_LIMITED, window="5m"), "429 share"),
+        Query(PANEL.share(m.ATTEMPTS, o.RATE_LIMITED, window="5m"), "429 share"),
         Query(PANEL.total(m.LIVE), "live now"),
-        Query(PANEL.quantile(0.95, m.ATTEMPT_SECONDS, q.SUCCEEDED, window="5m"), "attempt p95 seconds"),
+        Query(PANEL.quantile(0.95, m.ATTEMPT_SECONDS, o.SUCCEEDED, window="5m"), "attempt p95 seconds"),
     ),
     meaning="The state of each pool over the last five minutes.",
     action="Start with the pool that has the highest 429 share.",

@@ -65,7 +65,7 @@ _PROCESSES = Panel(
     title="Processes and successful calls", kind=Kind.LINES, unit="none", width=12,
     queries=(
         Query(PANEL.total(m.BUILD, by="job"), "processes {{job}}"),
-        Query(PANEL.rate(m.OPERATIONS, q.SUCCEEDED, by="job"), "successful a second {{job}}"),
+        Query(PANEL.rate(m.OPERATIONS, o.SUCCEEDED, by="job"), "successful a second {{job}}"),
     ),
     meaning="More processes on the same quota do not make more answers.",
     action="Processes up, answers flat: scale back, or buy quota; autoscaling cannot help here.",

@@ -46,13 +46,13 @@ _IRREVERSIBLE = Panel(
 )  # fmt: skip
 _LATENCY = Panel(
     title="Attempt duration by pool, p95", kind=Kind.LINES, unit="s",
-    queries=(Query(PANEL.quantile(0.95, m.ATTEMPT_SECONDS, q.SUCCEEDED), "{{pool}}"),),
+    queries=(Query(PANEL.quantile(0.95, m.ATTEMPT_SECONDS, o.SUCCEEDED), "{{pool}}"),),
     meaning="Successful attempts of each pool: is the fallback slower?",
     action="A slower fallback under load is spending its own headroom.",
 )  # fmt: skip
 _ERRORS = Panel(
     title="Failed share by pool", kind=Kind.LINES, unit="percentunit",
-    queries=(Query(PANEL.share(m.ATTEMPTS, q.FAILED), "{{pool}}"),),
+    queries=(Query(PANEL.share(m.ATTEMPTS, o.FAILED), "{{pool}}"),),
     meaning="Failed attempts ÷ all attempts of a pool.",
     action="A fallback that fails as often as the primary is on the same quota, or the same outage.",
 )  # fmt: skip

@@ -27,7 +27,7 @@ _EVENTS = Panel(
 )  # fmt: skip
 _SPENT = Panel(
     title="Budget spent by class, 30 days", kind=Kind.STAT, unit="short",
-    queries=(Query(PANEL.increase(m.OPERATIONS, q.SPENT, by="class", window="30d"), "{{class}}"),),
+    queries=(Query(PANEL.increase(m.OPERATIONS, o.SPENT, by="class", window="30d"), "{{class}}"),),
     meaning="Failed operations that spent the budget.",
     action="Fix the largest first.",
 )  # fmt: skip
