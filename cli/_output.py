@@ -7,7 +7,7 @@ import shutil
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -69,6 +69,24 @@ def show_list(rows: Sequence[tuple[str, ...]]) -> None:
         lead = "".join(f"{word:<{width}}" for word, width in zip(head, widths, strict=True))
         lines = textwrap.wrap(last, room) if room else [last]
         sys.stdout.write(lead + f"\n{' ' * indent}".join(lines) + "\n")
+
+
+def write_files(folder: Path, files: Mapping[str, str]) -> list[Path]:
+    """Write texts below a folder, by name; return where each went.
+
+    Raises:
+        UsageError: one cannot be written.
+    """
+    paths = []
+    for name, text in files.items():
+        path = folder / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"cannot write {path}: {error.strerror}") from error
+        paths.append(path)
+    return paths
 
 
 def as_typed() -> str:

@@ -8,7 +8,7 @@ import typer
 
 from penstock import alerts
 from penstock.cli._help import Commands
-from penstock.cli._output import SHORT_FORMATS, ShortFormatOption, check_format, show_list
+from penstock.cli._output import SHORT_FORMATS, ShortFormatOption, check_format, show_list, write_files
 from penstock.errors import UsageError
 
 FolderArgument = Annotated[
@@ -80,13 +80,7 @@ def _export(
         typer.echo(files[alerts.FORMATS[output or "prometheus"][0]], nl=False)
         return
     names = [alerts.FORMATS[output][0]] if output else list(files)
-    for name in names:
-        path = folder / name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            path.write_text(files[name], encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"cannot write {path}: {error.strerror}") from error
+    for path in write_files(folder, {name: files[name] for name in names}):
         typer.echo(path)
 
 

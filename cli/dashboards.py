@@ -12,7 +12,7 @@ import typer
 
 from penstock import dashboards
 from penstock.cli._help import Commands
-from penstock.cli._output import SHORT_FORMATS, ShortFormatOption, check_format, show_list
+from penstock.cli._output import SHORT_FORMATS, ShortFormatOption, check_format, show_list, write_files
 from penstock.errors import UsageError
 
 TOKEN_VARIABLE: Final = "GRAFANA_TOKEN"  # noqa: S105 - the name of a variable
@@ -61,16 +61,9 @@ def _list(output: ShortFormatOption = "table") -> None:
 
 def _export(folder: FolderArgument, only: OnlyOption = None) -> None:
     """Write them as JSON, ready to import or provision."""
-    written = {f"{board.uid}.json": board.text for board in _chosen(only)}
-    if not only:
-        written |= dashboards.provisioning()
-    for name, text in written.items():
-        path = folder / name
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"cannot write {path}: {error.strerror}") from error
+    chosen = _chosen(only)
+    beside = {} if only else dashboards.provisioning()
+    for path in write_files(folder, dashboards.board_files(chosen) | beside):
         typer.echo(path)
 
 

@@ -15,7 +15,7 @@ from typing import IO, Annotated, Any, Final
 import typer
 
 from penstock import alerts, dashboards
-from penstock.cli._output import as_typed
+from penstock.cli._output import as_typed, write_files
 from penstock.errors import UsageError
 from penstock.simulator import Config, Simulator, profile, serve
 from penstock.simulator.demo import AGENT, need_clients
@@ -63,8 +63,9 @@ def stack(
         try:
             apps = [running.enter_context(_app(habit, rpm, place)) for habit in HABITS]
             url = _serve(running, apps, place, prometheus_port, alertmanager_port)
-            _write_dashboards(place)
-            _say(apps, url, place)
+            files = dashboards.board_files(dashboards.shipped()) | dashboards.provisioning()
+            write_files(place / "grafana", files)
+            _say(apps, url, place / "grafana" / dashboards.COMPOSE)
             while True:
                 for app in apps:
                     app.keep_going()
@@ -87,19 +88,10 @@ def _serve(running: ExitStack, apps: "list[_App]", place: Path, prometheus: int,
     return url
 
 
-def _write_dashboards(place: Path) -> None:
-    written = {f"{board.uid}.json": board.text for board in dashboards.shipped()} | dashboards.provisioning()
-    for name, text in written.items():
-        path = place / "grafana" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-
-
-def _say(apps: "list[_App]", prometheus: str, place: Path) -> None:
+def _say(apps: "list[_App]", prometheus: str, compose: Path) -> None:
     typer.echo(f"Prometheus    {prometheus}")
     for app in apps:
         typer.echo(f"{app.habit:<13} http://127.0.0.1:{app.port}/metrics")
-    compose = place / "grafana" / dashboards.COMPOSE
     typer.echo(f"Grafana       PROMETHEUS_URL={prometheus} docker compose -f {compose} up")
     options = f"--prometheus {prometheus} --scrape-interval {SCRAPE_INTERVAL} --since 5m"
     typer.echo(f"Look          {as_typed()} dashboards preview look.html {options}")

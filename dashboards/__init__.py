@@ -10,7 +10,7 @@ from penstock.dashboards._servers import (
     free_port,
     prometheus_server,
 )
-from penstock.dashboards._shipped import COMPOSE, Shipped, provisioning, shipped
+from penstock.dashboards._shipped import COMPOSE, Shipped, board_files, provisioning, shipped
 
 __all__ = [
     "COMPOSE",
@@ -25,6 +25,7 @@ __all__ = [
     "Shipped",
     "Step",
     "alertmanager_server",
+    "board_files",
     "check",
     "end_process",
     "expressions",

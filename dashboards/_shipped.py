@@ -1,6 +1,7 @@
 """The committed dashboards, read without the SDK that made them."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
@@ -38,6 +39,11 @@ def shipped() -> tuple[Shipped, ...]:
             model = json.loads(text)
             found.append(Shipped(model["uid"], model["title"], model["description"], text))
     return tuple(sorted(found, key=lambda board: ("overview" not in board.uid, board.uid)))
+
+
+def board_files(boards: Iterable[Shipped]) -> dict[str, str]:
+    """Return the text of each dashboard's file, by file name."""
+    return {f"{board.uid}.json": board.text for board in boards}
 
 
 def provisioning() -> dict[str, str]:
