@@ -182,7 +182,10 @@ class Quota:
         # Groq answers 413 where others answer 429: console.groq.com/docs/errors.
         status = 413 if kind is Refusal.TOO_LARGE and config.speaks == "groq" else 429
         bucket = tariff.bucket
-        limit, used = bucket.per_second * 60, bucket.capacity - bucket.level
+        limit = bucket.per_second * 60
+        used = (
+            max(limit, bucket.capacity) - bucket.level
+        )  # a small bucket is told as the minute it is cut from
         return Refused(
             kind, status, obstacle.wait, config.rejection_seconds, limit, used, tariff.need(request)
         )

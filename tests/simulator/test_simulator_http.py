@@ -139,7 +139,7 @@ def test_each_pool_refuses_by_its_own_quota_in_its_own_words(fast):
                 other.messages.create(model="c", max_tokens=5, messages=say())
     assert refused.value.code == "rate_limit_exceeded"
     assert refused.value.type == "requests"
-    assert "Limit 6, Used 1, Requested 1. Please try again in" in refused.value.message
+    assert "Limit 6, Used 6, Requested 1. Please try again in" in refused.value.message
     assert 1 <= int(refused.value.response.headers["retry-after"]) <= 10
     assert elsewhere.value.body["error"]["type"] == "rate_limit_error"
     assert "6 requests per minute" in elsewhere.value.body["error"]["message"]
