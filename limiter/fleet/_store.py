@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from importlib.resources import files
+from math import inf
+from time import monotonic
 from typing import Any, Final, Protocol
 
 from penstock.errors import UsageError
@@ -12,6 +14,9 @@ TIMEOUT_SECONDS: Final = 0.045
 """Of a connection and of each answer; options of the URL, such as `?socket_connect_timeout=0.2`, win."""
 _PREFIX: Final = "penstock:fleet"
 _NAMES: Final = f"{_PREFIX}:pools"
+_KEEP_SECONDS: Final = 86_400
+"""As in pool.lua: so long after the last use all is forgotten."""
+_RENAME_SECONDS: Final = 3600.0
 
 
 class StoreError(Exception):
@@ -56,7 +61,7 @@ class RedisStore:
         self._cluster: Callable[[], Any] = partial(join, url, retry=Retry(NoBackoff(), 0), **patient)
         self._moved, self._failures = MovedError, (redis.RedisError, OSError, ValueError)
         self._source = files(__package__).joinpath("pool.lua").read_text("utf-8")
-        self._named: set[str] = set()
+        self._named: dict[str, float] = {}
         try:
             self._talk_to(redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **patient))
         except ValueError as error:
@@ -75,10 +80,11 @@ class RedisStore:
         """
         reply = self._ask(pool, report)
         if reply.get("new"):
-            self._named.discard(pool)
-        if pool not in self._named and "leave" not in report:
+            self._named.pop(pool, None)
+        if monotonic() >= self._named.get(pool, -inf) and "leave" not in report:
             self._command(lambda: self._redis.sadd(_NAMES, pool))
-            self._named.add(pool)
+            self._command(lambda: self._redis.expire(_NAMES, _KEEP_SECONDS))
+            self._named[pool] = monotonic() + _RENAME_SECONDS
         return reply
 
     def look(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -88,7 +94,9 @@ class RedisStore:
             StoreError: no answer, or none that can be read.
         """
         for name in sorted(raw.decode() for raw in self._command(lambda: self._redis.smembers(_NAMES))):
-            yield name, self._ask(name, {"look": True})
+            told = self._ask(name, {"look": True})
+            if not told["new"]:  # else nobody has used it for a day
+                yield name, told
 
     def close(self) -> None:
         """Let go of connections."""

@@ -345,6 +345,7 @@ if report.look then
     cap = S.cap, rate = fleet_rate(), live = S.busy, queued = S.queued, members = redis.call('HLEN', KEYS[2]),
     refused_ago = S.refused_at > 0 and now - S.refused_at or -1, gate = max(0, S.gate - now),
     gate_open = S.gate_open, parked = max(0, S.parked - now), quota = quota, seen_ago = dt, slots = S.slots,
+    new = not packed,
   })
 end
 

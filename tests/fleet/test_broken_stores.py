@@ -68,6 +68,19 @@ def test_a_member_is_lent_calls_and_leaves(member, redis_server):
     assert told["members"] == 0
 
 
+def test_what_nobody_uses_is_forgotten_with_its_name(member, redis_server):
+    redis_server.client.flushall()
+    member.becomes(Standing.HELD)
+    looker = RedisStore(redis_server.url)
+    assert [name for name, _ in looker.look()] == [POOL]
+    keys = redis_server.client.keys("*")
+    assert len(keys) == 4
+    assert all(0 < redis_server.client.ttl(key) <= 86_400 for key in keys)
+    member.limiter.close()
+    redis_server.client.delete(*redis_server.client.keys("*:state"))
+    assert list(looker.look()) == []
+
+
 @pytest.mark.parametrize("fault", ["refused", "reset", "truncated", "half-closed", "black hole", "parted"])
 def test_the_app_goes_on_through_it_and_comes_back(member, proxy, fault):
     member.becomes(Standing.HELD)
