@@ -286,6 +286,7 @@ class Share:
         else:
             self._alone = Alone(now)
         self.standing = Standing.LOST
+        self._gate_told = self._parked_told = -inf  # what was told last may not have been heard
         self.pool.went_alone(now)
         self._lent, self._slots, self._elsewhere = 0, inf, 0
         self.levels = None

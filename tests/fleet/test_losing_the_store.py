@@ -8,7 +8,8 @@ import pytest
 from penstock.limiter import PoolSettings
 from penstock.limiter.fleet import Standing, StoreError
 from penstock.simulator.scenario import Event, Neighbour, Pool
-from penstock.telemetry.interceptor import Granted
+from penstock.telemetry.interceptor import Answer, Granted
+from tests.limiter.conftest import verdict
 
 RATE = 500 / 60
 
@@ -275,3 +276,27 @@ def test_slots_given_back_in_a_report_without_an_answer_are_not_used_too(world):
     crowd.run(0.5)
     assert standings(crowd) == {Standing.LOST, Standing.HELD}
     assert 10 <= crowd.live() <= 10 + 1
+
+
+class Parted:
+    """A store that a member does not reach."""
+
+    def exchange(self, pool, report):
+        raise StoreError("no way there")
+
+
+@pytest.mark.parametrize("said", ["gate", "parked"])
+def test_a_refusal_that_the_store_did_not_hear_of_is_told_when_it_is_back(world, said):
+    stated = {"primary": PoolSettings(max_wait_seconds=math.inf)}
+    crowd = world([Pool()], agents=0, processes=2, settings=stated)
+    (one, other), (fleet, _) = crowd.limiters, crowd.fleets
+    tickets = [limiter.admit(crowd.describe()) for limiter in (one, other)]
+    crowd.run(2.0)
+    store, fleet._store = fleet._store, Parted()
+    told = verdict("rate_limit" if said == "gate" else "quota", retry_after=300.0)
+    one.answer(tickets[0], Answer(sent_at=crowd.time.now, at=crowd.time.now, status=429, verdict=told))
+    crowd.run(2.0)
+    fleet._store = store
+    crowd.run(6.0)
+    seen = other.snapshot()["primary"]
+    assert max(seen.gate_seconds, seen.parked_seconds) > 280
