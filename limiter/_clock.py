@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 _log: Final = logging.getLogger("penstock")
+_IDLE_SECONDS: Final = 10.0
+"""A thread without a timer ends after so long: limiters that are done with leave none behind."""
 
 
 class Scheduler(Protocol):
@@ -21,7 +23,7 @@ class Scheduler(Protocol):
 
 
 class ThreadScheduler:
-    """One daemon thread that sleeps until the next of its timers. Started by the first."""
+    """One daemon thread that sleeps until its next timer: the first starts it, and without one it ends."""
 
     def __init__(self) -> None:
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
@@ -49,7 +51,9 @@ class ThreadScheduler:
         while True:
             with self._changed:
                 while not self._timers:
-                    self._changed.wait()
+                    if not self._changed.wait(_IDLE_SECONDS) and not self._timers:
+                        self._thread = None
+                        return
                 seconds = self._timers[0][0] - time.monotonic()
                 if seconds > 0:
                     self._changed.wait(seconds)

@@ -8,7 +8,7 @@ import time as real_time
 
 import pytest
 
-from penstock.limiter import Limiter, LimiterSettings, LoopScheduler, PoolSettings, ThreadScheduler
+from penstock.limiter import Limiter, LimiterSettings, LoopScheduler, PoolSettings, ThreadScheduler, _clock
 from penstock.telemetry.interceptor import Answer, Call, Granted, Settlement
 
 CALL = Call(provider="o", host="h", pool="p", model="m", operation="chat")
@@ -228,3 +228,14 @@ def test_a_finalizer_may_end_a_call_inside_of_the_limiters_own_lock():
     limiter.snapshot()
     assert isinstance(waiting.admission, Granted)
     assert limiter.snapshot()["p"].in_flight == 1
+
+
+def test_a_timers_thread_ends_when_nothing_is_left_and_another_starts_when_needed(monkeypatch):
+    monkeypatch.setattr(_clock, "_IDLE_SECONDS", 0.01)
+    scheduler, threads = ThreadScheduler(), []
+    for _ in range(2):
+        rung = threading.Event()
+        scheduler.call_at(0.0, lambda rung=rung: (threads.append(threading.current_thread()), rung.set()))
+        assert rung.wait(10)
+        threads[-1].join(10)
+        assert not threads[-1].is_alive()
