@@ -18,6 +18,7 @@ PREFIX: Final = "PENSTOCK_"
 DEFAULT_SPANS: Final = "penstock-spans.jsonl"
 MODES: Final = ("off", "observe", "enforce")
 _FALSE: Final = frozenset({"", "0", "false", "no", "off"})
+_TRUE: Final = frozenset({"1", "true", "yes", "on"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,7 +245,7 @@ def _settle(
 def _state(named: object, environ: Mapping[str, str]) -> Path | None:
     if named is None or str(named).lower() in _FALSE:
         return None
-    return default_folder(environ) if named == "on" else Path(str(named)).absolute()
+    return default_folder(environ) if str(named).lower() in _TRUE else Path(str(named)).absolute()
 
 
 def _spans(named: object, environ: Mapping[str, str]) -> Path | None:

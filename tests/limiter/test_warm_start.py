@@ -4,10 +4,12 @@ import json
 import logging
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import penstock
+from penstock._config import load
 from penstock.providers import Quota, Window
 from penstock.telemetry.interceptor import Answer, Call, Granted, Refused, Settlement
 
@@ -113,3 +115,11 @@ def test_a_folder_that_cannot_be_written_is_no_ones_problem(started, say, tmp_pa
     with caplog.at_level(logging.INFO, "penstock"):
         runtime.shutdown()
     assert not caplog.records
+
+
+@pytest.mark.parametrize("word", ["on", "ON", "1", "true", "yes"])
+def test_whoever_says_yes_means_the_users_own_state_folder(word):
+    environ = {"PENSTOCK_STATE": word, "XDG_STATE_HOME": "/home/of/state"}
+    assert load(environ=environ).state == Path("/home/of/state/penstock")
+    assert load(environ={"PENSTOCK_STATE": "off"}).state is None
+    assert load(environ={"PENSTOCK_STATE": "kept"}).state == Path("kept").absolute()
