@@ -88,15 +88,16 @@ def arguments(schema: Mapping[str, Any], rng: random.Random) -> str:
 
 
 def _value(schema: Mapping[str, Any], rng: random.Random) -> object:
-    if schema.get("enum"):
-        return rng.choice(schema["enum"])
+    choices, wanted = schema.get("enum"), schema.get("required")
+    if isinstance(choices, list) and choices:
+        return rng.choice(choices)
     match schema.get("type"):
         case "object":
-            fields = schema.get("properties") or {}
-            wanted = schema.get("required") or list(fields)
-            return {name: _value(fields.get(name) or {}, rng) for name in wanted}
+            fields = table(schema, "properties")
+            names = wanted if isinstance(wanted, list) and wanted else list(fields)
+            return {str(name): _value(table(fields, str(name)), rng) for name in names}
         case "array":
-            return [_value(schema.get("items") or {}, rng)]
+            return [_value(table(schema, "items"), rng)]
         case "integer":
             return rng.randint(1, 100)
         case "number":
@@ -125,6 +126,6 @@ def table(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def whole(body: Mapping[str, Any], name: str) -> int | None:
-    """Read a whole number."""
+    """Read a count; None where there is none: Ollama says -1 for as many as it takes."""
     found = body.get(name)
-    return found if isinstance(found, int) else None
+    return found if isinstance(found, int) and not isinstance(found, bool) and found >= 0 else None

@@ -73,7 +73,7 @@ class AnthropicMessages(Wire):
             stream=stream,
             content_type=EVENT_STREAM if stream else JSON,
             max_tokens=limit,
-            tools=tuple((tool.get("name", "tool"), tool.get("input_schema") or {}) for tool in tools),
+            tools=tuple((tool.get("name", "tool"), table(tool, "input_schema")) for tool in tools),
             must_call=forced,
             may_call=choice.get("type") != "none",
             caching=b'"cache_control"' in prompt or "cache_control" in body,

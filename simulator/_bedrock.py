@@ -92,7 +92,7 @@ class BedrockConverse(BedrockWire):
             content_type=_event_stream.CONTENT_TYPE if stream else JSON,
             max_tokens=whole(table(body, "inferenceConfig"), "maxTokens"),
             tools=tuple(
-                (tool.get("name", "tool"), table(tool, "inputSchema").get("json") or {}) for tool in tools
+                (tool.get("name", "tool"), table(table(tool, "inputSchema"), "json")) for tool in tools
             ),
             must_call=named or (tools[0].get("name") if "any" in choice and tools else None),
             caching=b'"cachePoint"' in prompt,

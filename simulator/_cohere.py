@@ -73,7 +73,7 @@ class CohereChat(CohereWire):
             stream=stream,
             content_type=EVENT_STREAM if stream else JSON,
             max_tokens=whole(body, "max_tokens"),
-            tools=tuple((tool.get("name", "tool"), tool.get("parameters") or {}) for tool in tools),
+            tools=tuple((tool.get("name", "tool"), table(tool, "parameters")) for tool in tools),
             must_call=tools[0].get("name") if choice == "REQUIRED" and tools else None,
             may_call=choice != "NONE",
             caching=False,

@@ -56,7 +56,7 @@ class OllamaChat(OllamaWire):
             stream=stream,
             content_type=_LINES if stream else JSON,
             max_tokens=whole(table(body, "options"), "num_predict"),
-            tools=tuple((tool.get("name", "tool"), tool.get("parameters") or {}) for tool in tools),
+            tools=tuple((tool.get("name", "tool"), table(tool, "parameters")) for tool in tools),
             caching=False,
         )
 

@@ -64,7 +64,7 @@ class OpenAIChat(OpenAIWire):
         limit = whole(body, "max_completion_tokens") or whole(body, "max_tokens")
         choice, stream = body.get("tool_choice"), bool(body.get("stream"))
         functions = [table(tool, "function") for tool in listed(body, "tools")]
-        named = choice["function"]["name"] if isinstance(choice, dict) and "function" in choice else None
+        named = table(table(body, "tool_choice"), "function").get("name")
         return Asked(
             model=model_of(body),
             prompt=orjson.dumps([body.get("tools"), messages]),
@@ -72,7 +72,7 @@ class OpenAIChat(OpenAIWire):
             content_type=EVENT_STREAM if stream else JSON,
             include_usage=bool(table(body, "stream_options").get("include_usage")),
             max_tokens=limit,
-            tools=tuple((f.get("name", "tool"), f.get("parameters") or {}) for f in functions),
+            tools=tuple((f.get("name", "tool"), table(f, "parameters")) for f in functions),
             must_call=named or (functions[0].get("name") if choice == "required" and functions else None),
             may_call=choice != "none",
         )

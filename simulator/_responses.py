@@ -18,6 +18,7 @@ from penstock.simulator._answers import (
     listed,
     pieces,
     sse,
+    table,
     whole,
 )
 from penstock.simulator._openai import OpenAIWire, model_of
@@ -43,7 +44,7 @@ class OpenAIResponses(OpenAIWire):
             stream=stream,
             content_type=EVENT_STREAM if stream else JSON,
             max_tokens=whole(body, "max_output_tokens"),
-            tools=tuple((tool.get("name", "tool"), tool.get("parameters") or {}) for tool in tools),
+            tools=tuple((tool.get("name", "tool"), table(tool, "parameters")) for tool in tools),
             must_call=named or (tools[0].get("name") if choice == "required" and tools else None),
             may_call=choice != "none",
         )

@@ -279,6 +279,25 @@ def test_bad_requests_get_an_error_document(simulator, post, path, body, status)
     assert simulator.truth().attempts == 0
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/chat/completions", {"tools": TOOLS, "tool_choice": {"function": "look_up"}}),
+        ("/v1/chat/completions", {"tools": TOOLS, "tool_choice": {"function": {}}}),
+        ("/v1/chat/completions", {"tools": [{"function": {"name": "f", "parameters": {"properties": [1]}}}]}),
+        ("/v2/chat", {"max_tokens": -5}),
+        ("/v2/chat", {"tools": [{"function": {"name": "f", "parameters": {"properties": {"a": 5}}}}]}),
+        ("/api/chat", {"options": {"num_predict": -1}, "stream": False}),
+        ("/api/chat", {"tools": [{"function": {"name": "f", "parameters": [1]}}], "stream": False}),
+    ],
+)
+def test_what_no_schema_allows_is_answered_all_the_same(fast, post, path, body):
+    with serve(Config(pools=(fast("openai"), fast("cohere"), fast("ollama")), tool_call_share=1.0)) as sim:
+        status, _, _ = post(sim.url, path, {"model": "m", "messages": say(), **body})
+        assert status == 200
+        assert sim.truth().output_tokens > 0
+
+
 def test_the_truth_counts_every_request_and_the_log_holds_them(simulator, post, tmp_path):
     with openai_of(simulator) as client:
         for _ in range(3):
