@@ -161,3 +161,10 @@ def test_every_page_is_in_the_index():
         page for page in (ROOT / "docs").rglob("*.md") if page.parent.name not in ("runbooks", "benchmarks")
     }
     assert pages - listed == {ROOT / "docs/README.md"}
+
+
+def test_no_code_in_a_table_has_a_bar_that_would_end_its_cell():
+    rows = [line for page in PAGES for line in page.read_text().splitlines() if line.startswith("|")]
+    assert [
+        code for row in rows for code in re.findall(r"`[^`]*`", row) if re.search(r"(?<!\\)\|", code)
+    ] == []
