@@ -113,7 +113,7 @@ def check_folder(path: Path) -> None:
     if not folder.is_dir():
         raise UsageError(f"the folder of --spans {path} does not exist; mkdir -p {folder}")
     if not os.access(path if path.exists() else folder, os.W_OK):
-        raise UsageError(f"--spans {path} cannot be written: permission denied")
+        raise UsageError(f"spans cannot be written to {path}; name another file by --spans, or say off")
 
 
 def _find(program: str) -> tuple[str, str | None]:

@@ -389,6 +389,16 @@ def test_a_script_that_says_not_who_runs_it_is_told_how(monkeypatch, capsys, tmp
     assert f"say: penstock run python {script}" in complain(monkeypatch, capsys, script)
 
 
+def test_a_folder_that_cannot_be_written_to_is_one_line_that_says_what_else_to_do(
+    monkeypatch, capsys, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)  # root may write everywhere
+    line = complain(monkeypatch, capsys, sys.executable, "-c", "pass")
+    path = tmp_path / "penstock-spans.jsonl"
+    assert f"spans cannot be written to {path}; name another file by --spans, or say off" in line
+
+
 def test_a_busy_metrics_port_is_one_line(monkeypatch, capsys, simulator):
     port = simulator.url.rpartition(":")[2]
     line = complain(monkeypatch, capsys, "--metrics-port", port, "python", "-c", "pass")
