@@ -161,7 +161,7 @@ def _explain(console: Console, results: dict[str, Result]) -> None:
     console.print("\nNext:", style="bold")
     us = as_typed()
     for line, why in (
-        (f"{us} traces errors {naive}", "the same question to your own spans"),
+        (f"{us} traces errors {naive}", "ask these spans yourself, and then your own"),
         (f"{us} run --limit python your_app.py", "guard your own app, no code change"),
         (f"{us} dashboards export grafana/", "the dashboards, ready to import"),
     ):
