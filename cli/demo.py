@@ -24,6 +24,7 @@ from penstock.simulator.demo import Arm, Options, Result, need_clients, race
 BARS: Final = " ▁▂▃▄▅▆▇█"
 SPARK_WIDTH: Final = 18
 REPORT_EVERY_SECONDS: Final = 10.0
+STARTING: Final = "starting the apps"
 
 
 def register(app: typer.Typer) -> None:
@@ -96,13 +97,15 @@ def _reporter(stream: TextIO) -> Callable[[Sequence[Arm]], None]:
             return
         last = time.monotonic()
         parts = [f"{arm.name} {arm.finished}✓ {arm.failed}✗ {arm.refused}×429" for arm in arms]
-        console.print(f"{last - began:4.0f} s  " + "   ".join(parts))
+        told = "   ".join(parts) if _under_way(arms) else STARTING
+        console.print(f"{last - began:4.0f} s  {told}")
 
     return report
 
 
 def _screen(arms: Sequence[Arm], options: Options) -> Table:
-    table = Table(title=f"{max(arm.seconds for arm in arms):.0f} s", title_justify="left")
+    title = f"{max(arm.seconds for arm in arms):.0f} s" if _under_way(arms) else STARTING
+    table = Table(title=title, title_justify="left")
     table.add_column("")
     for heading in ("tasks done", "failed", "in flight", "cap", "queued", "429s"):
         table.add_column(heading, justify="right")
@@ -120,6 +123,11 @@ def _screen(arms: Sequence[Arm], options: Options) -> Table:
             Text(_spark(arm.live.refused_per_second), style="dim" if over else "red"),
         )
     return table
+
+
+def _under_way(arms: Sequence[Arm]) -> bool:
+    """Tell whether an app has begun: importing two SDKs takes a busy machine a while."""
+    return any(arm.began is not None for arm in arms)
 
 
 def _spark(values: Sequence[float]) -> str:
