@@ -52,7 +52,7 @@ def stack(
     the two servers (apt-get install prometheus prometheus-alertmanager) and the openai and anthropic
     packages. Everything listens on loopback.
     """
-    need_clients("its apps drive")
+    need_clients("the stack's apps drive")
     place = folder or Path(tempfile.mkdtemp(prefix="penstock-stack-"))
     try:
         place.mkdir(parents=True, exist_ok=True)
