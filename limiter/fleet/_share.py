@@ -300,7 +300,7 @@ class Share:
         self._gate_told, self._parked_told = pool.gate.until, pool.parked_until
         if reply["cap_epoch"] != self._cap_epoch:
             self._cap_epoch = int(reply["cap_epoch"])
-            if reply["cap"] >= 0 and reply["cap"] != pool.cap.learned:
+            if reply["cap"] >= 0 and reply["cap"] != min(pool.cap.hard, pool.cap.learned):
                 probing = Probing(*reply["probing"]) if reply["probing"] else None
                 pool.cap.recall(float(reply["cap"]), now, probing)
 

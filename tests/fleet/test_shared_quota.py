@@ -116,3 +116,18 @@ def test_wrong_clocks_change_nothing(world):
     tally = world([Pool()], agents=60, skew=300.0).run(120.0)
     assert tally.answered + LIVE >= 0.98 * admitted(120.0)
     assert tally.refused <= 2 * tally.attempts / 1000 + 1
+
+
+def test_a_higher_stated_cap_holds_at_once_and_is_not_taken_for_one_to_be_tried_out(world):
+    def stated(cap):
+        return PoolSettings(max_concurrency=cap, max_wait_seconds=math.inf)
+
+    crowd = world([Pool(requests_per_minute=0)], agents=40, processes=2, settings={"primary": stated(4)})
+    crowd.run(3.0)
+    live = crowd.watch()
+    crowd.run(1.0)
+    assert max(live) == 4
+    for limiter in crowd.limiters:
+        limiter.configure("primary", stated(12))
+    crowd.run(3.0)
+    assert max(live) == 12
