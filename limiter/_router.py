@@ -143,6 +143,7 @@ class Router:
         """Keep a conversation where its prompt cache is."""
         if conversation is None:
             return
+        self._homes.pop(conversation, None)  # who spoke last is forgotten last
         if len(self._homes) >= _STICKY:
             self._homes.pop(next(iter(self._homes)))
         self._homes[conversation] = pool

@@ -9,6 +9,7 @@ import pytest
 from penstock.errors import Backpressure, UsageError
 from penstock.limiter import Fallback, Limiter, Would, parse_settings
 from penstock.limiter._gate import Gate, GateState
+from penstock.limiter._router import Router
 from penstock.providers import Quota, Usage, Window
 from penstock.telemetry.interceptor import Answer, Granted, Next, Refused, Settlement
 
@@ -427,3 +428,14 @@ def test_tokens_that_nobody_counted_are_not_given_back(limiter, call, time):
     lim = limiter(p={"tokens_per_minute": 1000, "headroom_ratio": 0.5, "max_wait_seconds": 0.0})
     answered(lim, lim.admit(call(max_output_tokens=400)), time.now, Usage(input=0))
     assert isinstance(lim.admit(call(max_output_tokens=400)).admission, Refused)
+
+
+def test_of_too_many_conversations_the_one_that_was_silent_longest_is_forgotten():
+    router = Router(lambda name: pytest.fail(name))
+    for number in range(10_000):
+        router.remember(f"c{number}", "q")
+    router.remember("c1", "q")
+    assert router.stuck_to("c0") == "q"
+    router.remember("new", "q")
+    router.remember("newer", "q")
+    assert [router.stuck_to(name) for name in ("c0", "c1", "c2", "new")] == [None, "q", None, "q"]
