@@ -145,14 +145,17 @@ class World:
                 self._resident.setdefault(worker.process.pid, []).append(sample)
 
     @property
-    def growth(self) -> float:
-        """Resident memory at the end over that after five minutes, in the worker where that grew most."""
-        worst = 1.0
+    def growth(self) -> float | None:
+        """Resident memory at the end over that after five minutes, in the worker where that grew most.
+
+        None where no worker lived ten minutes.
+        """
+        grown = []
         for samples in self._resident.values():
             settled = [size for at, size in samples if at - samples[0][0] > SETTLED]
             if samples[-1][0] - samples[0][0] > 2 * SETTLED:
-                worst = max(worst, samples[-1][1] / settled[0])
-        return worst
+                grown.append(samples[-1][1] / settled[0])
+        return max(grown, default=None)
 
     def fault(self, **keys: object) -> None:
         """Change the provider now."""
