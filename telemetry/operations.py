@@ -9,11 +9,13 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextvars import ContextVar, Token
+from threading import get_ident
 from typing import TYPE_CHECKING, Final
 
 from penstock.classifiers import SpanKind, Verdict, verdict_of_exception
 from penstock.telemetry import guard
 from penstock.telemetry.adoption import answered
+from penstock.telemetry.collecting import COLLECTING, apart
 from penstock.telemetry.records import Attempt, Operation, WorkSink
 from penstock.telemetry.spans import OperationSpan, SpanWriter
 
@@ -99,6 +101,9 @@ class OperationScope:
 
     def raised(self, error: BaseException) -> None:
         """The loop raised: the last attempt's verdict stands, else the exception is classified."""
+        if get_ident() in COLLECTING:
+            apart(self.raised, error)
+            return
         operation = self.operation
         try:
             if operation is not None and (operation.verdict is None or isinstance(error, _CANCELS)):

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from penstock.telemetry import adoption, guard
+from penstock.telemetry import adoption, collecting, guard
 from penstock.telemetry import metrics as m
 from penstock.telemetry.burst_watch import BurstWatch
 from penstock.telemetry.desk import Desk, close_desk, open_desk
@@ -25,6 +25,8 @@ from penstock.telemetry.registry import Registry
 from penstock.telemetry.roots import TraceRoots
 from penstock.telemetry.tasks import current_task
 from penstock.telemetry.tracing import Tracing
+
+_PATIENCE_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +149,7 @@ class Telemetry:
         return Crew(self.registry, self.metering, options.metrics_port, options.metrics_host)
 
     def _flush(self) -> None:
+        collecting.wait(_PATIENCE_SECONDS)
         self.bursts.close()
         self.otel.close()
         self.tracing.shutdown()

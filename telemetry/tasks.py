@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar, Token
+from threading import get_ident
 from types import TracebackType
 from typing import Final, ParamSpec, Self, TypeVar, cast
 
@@ -17,6 +18,7 @@ from penstock.classifiers import SpanKind as Kind
 from penstock.classifiers import Verdict
 from penstock.telemetry import guard
 from penstock.telemetry import semconv as names
+from penstock.telemetry.collecting import COLLECTING, apart
 from penstock.telemetry.desk import DESKS, WorkSpan, failure, report
 from penstock.telemetry.records import Task
 
@@ -182,6 +184,9 @@ class TaskRun:
 
     def end(self, error: BaseException | None) -> None:
         """Close it, once, and tell of it."""
+        if get_ident() in COLLECTING:
+            apart(self.end, error)
+            return
         task = self.task
         if task.ended_ns is not None:
             return

@@ -8,6 +8,7 @@ import inspect
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextvars import ContextVar, Token
+from threading import get_ident
 from types import TracebackType
 from typing import Any, Final, ParamSpec, Protocol, TypeVar, cast, overload
 
@@ -16,6 +17,7 @@ from penstock.classifiers import Verdict
 from penstock.telemetry import guard
 from penstock.telemetry import semconv as names
 from penstock.telemetry.adoption import tool_span
+from penstock.telemetry.collecting import COLLECTING, apart
 from penstock.telemetry.desk import WorkSpan, failure, report
 from penstock.telemetry.records import ToolCall
 from penstock.telemetry.tasks import current_task
@@ -82,13 +84,18 @@ class ToolScope:
             self._span.detach()
         if error is not None:
             self.failed(error)
-        call = self._call
-        if call is None:
+        if self._call is not None:
+            self._call.ended_ns = time.time_ns()
+            self._tell(self._call, error)
+
+    def _tell(self, call: ToolCall, error: BaseException | None) -> None:
+        if get_ident() in COLLECTING:  # a generator that was dropped
+            apart(self._tell, call, error)
             return
-        call.ended_ns = time.time_ns()
+        ended_ns = call.ended_ns or time.time_ns()
         report("tool_ended", lambda sink: sink.tool_ended(call))
         if self._span is not None:
-            self._span.end(call.ended_ns, call.verdict, error, {})
+            self._span.end(ended_ns, call.verdict, error, {})
 
     def failed(self, error: BaseException) -> None:
         """Note what the tool raised, also where a framework turns it into text for the model."""

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from threading import get_ident
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.context import Context
@@ -23,6 +24,7 @@ from penstock.classifiers import (
 )
 from penstock.providers import BodyReader, Endpoint, Outcome, Provider
 from penstock.telemetry import guard
+from penstock.telemetry.collecting import COLLECTING, apart
 from penstock.telemetry.hooks.failures import log_failure
 from penstock.telemetry.operations import OperationScope
 from penstock.telemetry.records import Attempt
@@ -223,6 +225,9 @@ class LiveAttempt:
         attempt = self.attempt
         engine = self._engine
         engine.landed(self)
+        if get_ident() in COLLECTING:
+            apart(self._release, outcome)
+            return
         for sink in engine.attempt_sinks:
             try:
                 sink.attempt_ended(attempt)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import wrapt
 
-from penstock.telemetry import guard
+from penstock.telemetry import collecting, guard
 from penstock.telemetry.hooks.engine import Engine
 
 Wrapper = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], Any]
@@ -36,6 +36,7 @@ def install(engine: Engine) -> None:
     from penstock.telemetry.hooks.stacks import STACKS
 
     _active = engine
+    collecting.watch()
     for name, patch in STACKS.items():
         if name in sys.modules:
             _apply(name, patch, sys.modules[name])
@@ -48,6 +49,7 @@ def uninstall() -> None:
     """Take every patch out; where someone has patched over ours, ours stays and does nothing."""
     global _active
     _active = None
+    collecting.unwatch()
     for owner, attribute, ours, original in reversed(_patched):
         if owner.__dict__.get(attribute) is ours:
             setattr(owner, attribute, original)

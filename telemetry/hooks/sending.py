@@ -14,6 +14,7 @@ Making one may raise, no method does. Where our own code fails, the send goes on
 
 import time
 from collections.abc import Callable, Mapping
+from threading import get_ident
 from typing import TypeVar, TypeVarTuple
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ from opentelemetry import context as context_api
 from penstock.classifiers import SpanKind, classify, evidence_of_response
 from penstock.providers import Rewritten, rewrite
 from penstock.telemetry import guard
+from penstock.telemetry.collecting import COLLECTING, apart
 from penstock.telemetry.hooks.engine import Engine
 from penstock.telemetry.hooks.live import CANCELLED, CLOSED, EOF, LiveAttempt
 from penstock.telemetry.hooks.outgoing import Outgoing
@@ -193,6 +195,9 @@ class Sending:
         if live is None:
             return False
         live.broke(error)
+        if get_ident() in COLLECTING:  # a coroutine that was dropped
+            apart(self._ended, live.attempt)
+            return False
         if isinstance(error, Exception):
             verdict = live.attempt.verdict
             if self._wants_another(Answer(sent_at=self._sent_at, at=time.monotonic(), verdict=verdict)):
@@ -202,6 +207,9 @@ class Sending:
 
     def leave(self, error: BaseException | None) -> None:
         """The hook is about to return to the app, or to raise."""
+        if error is not None and get_ident() in COLLECTING:
+            apart(self.leave, error)
+            return
         try:
             if self.ticket is not None and not self._handed:
                 self._settle(CLOSED if error is None or isinstance(error, Exception) else CANCELLED)

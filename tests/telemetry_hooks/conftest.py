@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from penstock.simulator import Config, Distribution, profile, serve
-from penstock.telemetry import guard
+from penstock.telemetry import collecting, guard
 from penstock.telemetry.hooks import Engine, install, uninstall
 from penstock.telemetry.interceptor import Granted, Next
 
@@ -152,6 +152,7 @@ def hook():
     yield install_engine
     uninstall()
     gc.collect()
+    collecting.wait(30)
     for engine, seen in engines:
         assert engine.live == 0
         assert seen.live == 0

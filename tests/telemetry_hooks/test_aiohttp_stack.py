@@ -6,6 +6,7 @@ import gc
 import aiohttp
 import pytest
 
+from penstock.telemetry import collecting
 from penstock.telemetry.interceptor import Granted, Refused, Route
 
 
@@ -144,9 +145,11 @@ def test_a_response_that_is_dropped_is_over_with_its_connection(hook, chat, sim)
         async with aiohttp.ClientSession() as session:
             await session.post(f"{sim.url}/v1/chat/completions", json={**chat.request, "stream": True})
             gc.collect()
+            collecting.wait(30)
 
     asyncio.run(main())
     gc.collect()
+    collecting.wait(30)
     assert seen.live == 0
     assert len(seen.attempts) == 1
 

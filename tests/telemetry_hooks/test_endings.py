@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+from penstock.telemetry import collecting
 from penstock.telemetry.hooks import Engine, install
 
 
@@ -19,6 +20,7 @@ def test_a_stream_that_is_dropped_ends_when_it_is_collected(hook, chat):
     assert seen.live == 1
     del stream
     gc.collect()
+    collecting.wait(30)
     assert seen.live == 0
     assert seen.ends()[0] in ("closed", "collected", "eof")
 
@@ -33,6 +35,7 @@ def test_a_response_that_is_dropped_unread_is_collected(hook, sim, chat):
         assert seen.live == 1
         del response
         gc.collect()
+        collecting.wait(30)
     assert seen.ends() == ["collected"]
     assert seen.classes() == [None]
 
@@ -84,6 +87,7 @@ def test_a_task_cancelled_at_any_await_leaves_nothing_behind(hook, chat, sim, st
 
     asyncio.run(main())
     gc.collect()
+    collecting.wait(30)
     assert seen.live == 0
     assert len(seen.operations) <= 1
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from penstock.telemetry import collecting
+
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 ROOT = Path(__file__).parents[2]
 OPENAI_2 = ROOT / ".venv-openai2" / "bin" / "python"
@@ -252,6 +254,7 @@ def test_an_exception_inside_an_event_stream_is_a_verdict(hook, canned, aws):
     answer["stream"].close()
     del answer
     gc.collect()
+    collecting.wait(30)
     assert seen.classes() == ["rate_limit"]
 
 

@@ -5,6 +5,7 @@ import gc
 import pytest
 import requests
 
+from penstock.telemetry import collecting
 from penstock.telemetry.interceptor import Granted, Refused
 
 
@@ -67,6 +68,7 @@ def test_left_and_dropped_streams_end(hook, post, sim):
     assert seen.live == 1
     del response
     gc.collect()
+    collecting.wait(30)
     assert seen.live == 0
     assert seen.classes() == [None, None]
 
