@@ -14,6 +14,7 @@ from penstock.telemetry.interceptor import (
     Admission,
     Call,
     Granted,
+    Interrupted,
     Refused,
     Route,
 )
@@ -107,8 +108,12 @@ class Permit:
         self._quota = quota or self._quota
 
     def __enter__(self) -> "Permit":
-        self._ticket = self._limiter.admit(self._call)
-        return self._begin(self._ticket.wait())
+        ticket = self._ticket = self._limiter.admit(self._call)
+        try:
+            admission = ticket.wait()
+        except Interrupted as interrupted:
+            raise interrupted.error from None
+        return self._begin(admission)
 
     async def __aenter__(self) -> "Permit":
         ticket = self._ticket = self._limiter.admit(self._call)

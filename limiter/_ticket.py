@@ -14,7 +14,7 @@ from penstock.limiter._pool import Pool
 from penstock.limiter._queue import patience
 from penstock.limiter._settings import PoolSettings
 from penstock.providers.bodies import decode
-from penstock.telemetry.interceptor import Admission, Call
+from penstock.telemetry.interceptor import Admission, Call, Interrupted
 
 
 class Stage(IntEnum):
@@ -98,7 +98,11 @@ class Ticket(Entry):
         self.home.queue.add(self, now)
 
     def wait(self) -> Admission:
-        """Block this thread until admitted or refused."""
+        """Block this thread until admitted or refused.
+
+        Raises:
+            Interrupted: a handler of a signal raised meanwhile; the place is given back.
+        """
         if self.admission is None:
             event = threading.Event()
             with self.owner.lock:
@@ -107,8 +111,10 @@ class Ticket(Entry):
             if self.admission is None:
                 try:
                     event.wait()
-                except BaseException:
+                except BaseException as error:
                     self.owner.abandon(self)
+                    if isinstance(error, Exception):
+                        raise Interrupted(error) from None
                     raise
         assert self.admission is not None
         return self.admission

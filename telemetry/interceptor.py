@@ -144,11 +144,23 @@ class Next(Enum):
     RETRY = "retry"
 
 
+class Interrupted(BaseException):
+    """Leaves a wait that the app's own exception stopped: a worker's time limit, raised by a signal."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
 class Ticket(Protocol):
     """One call's place in the queue, then its permit."""
 
     def wait(self) -> Admission:
-        """Block this thread until admitted or refused."""
+        """Block this thread until admitted or refused.
+
+        Raises:
+            Interrupted: something else than this ticket raised while the thread stood still.
+        """
         ...
 
     async def wait_async(self) -> Admission:

@@ -12,6 +12,7 @@ from penstock.telemetry.interceptor import (
     Answer,
     Call,
     Granted,
+    Interrupted,
     Next,
     Refused,
     Route,
@@ -219,7 +220,10 @@ def _landed(answer: CachedAnswer, level: Level, result: str, age_seconds: float)
 
 
 def _follow(seat: Seat, seconds: float | None) -> Landed | Turn | None:
-    wait((seat,), timeout=seconds)
+    try:
+        wait((seat,), timeout=seconds)
+    except Exception as error:  # noqa: BLE001 - a handler of a signal raised: it is the app's
+        raise Interrupted(error) from None
     return seat.result() if seat.done() else None
 
 

@@ -14,7 +14,7 @@ from penstock.telemetry.guard import quietly
 from penstock.telemetry.hooks.inside import Sent
 from penstock.telemetry.hooks.live import LiveAttempt
 from penstock.telemetry.hooks.sending import Sending
-from penstock.telemetry.interceptor import Admission, Ticket
+from penstock.telemetry.interceptor import Admission, Interrupted, Ticket
 
 
 class Exchange(ABC):
@@ -100,9 +100,12 @@ def drive(sending: Sending, exchange: SyncExchange) -> Any:
 def _wait(sending: Sending, ticket: Ticket) -> Admission | None:
     try:
         return ticket.wait()
+    except Interrupted as interrupted:
+        error = interrupted.error
     except Exception as ours:  # noqa: BLE001 - the interceptor's bug is not the app's
         sending.waiting_failed(ours)
         return None
+    raise error
 
 
 def _attempt(sending: Sending, exchange: SyncExchange) -> Any:

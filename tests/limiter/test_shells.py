@@ -3,11 +3,14 @@
 import asyncio
 import os
 import random
+import signal
 import threading
 import time as real_time
 
+import httpx2
 import pytest
 
+import penstock
 from penstock.limiter import Limiter, LimiterSettings, LoopScheduler, PoolSettings, ThreadScheduler, _clock
 from penstock.telemetry.interceptor import Answer, Call, Granted, Settlement
 
@@ -239,3 +242,44 @@ def test_a_timers_thread_ends_when_nothing_is_left_and_another_starts_when_neede
         assert rung.wait(10)
         threads[-1].join(10)
         assert not threads[-1].is_alive()
+
+
+class TimeLimitError(Exception):
+    """As a worker's soft time limit is raised: by a signal's handler, wherever the main thread stands."""
+
+
+@pytest.fixture
+def time_limit():
+    """Raise a `TimeLimitError` in this thread shortly."""
+
+    def strike(number: int, frame: object) -> None:
+        raise TimeLimitError
+
+    former = signal.signal(signal.SIGALRM, strike)
+    yield lambda: signal.setitimer(signal.ITIMER_REAL, 0.2)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, former)
+
+
+def test_a_time_limit_leaves_the_queue_as_it_was_raised_and_nothing_is_sent(tmp_path, time_limit):
+    sent: list[object] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        sent.append(request)
+        return httpx2.Response(200, json={})
+
+    with (
+        penstock.instrument(limit="enforce", spans="off", max_concurrency=1) as runtime,
+        httpx2.Client(transport=httpx2.MockTransport(answer)) as client,
+    ):
+        with penstock.pool("openai:m").permit():
+            time_limit()
+            with pytest.raises(TimeLimitError) as caught:
+                client.post("https://api.openai.com/v1/chat/completions", json={"model": "m"})
+            assert caught.value.__context__ is None
+            time_limit()
+            with pytest.raises(TimeLimitError), penstock.pool("openai:m").permit():
+                pass
+        assert runtime.limiter.depth("openai:m") == 0
+        assert runtime.headroom("openai:m") == 1
+    assert sent == []
