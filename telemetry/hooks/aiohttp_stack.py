@@ -144,7 +144,7 @@ class _Exchange(AsyncExchange):
     def _rerouted(self, sending: Sending) -> tuple[tuple[Any, ...], dict[str, Any]]:
         method, url = _target(self._args, self._kwargs)
         full = self._session._build_url(url)
-        headers = {**self._session.headers, **(self._kwargs.get("headers") or {})}
+        headers = {**self._session.headers, **dict(self._kwargs.get("headers") or ())}
         target = sending.rewritten(str(full), headers)
         dropped = ("json", "data", "headers", "method", "str_or_url", "url")
         kwargs = {name: value for name, value in self._kwargs.items() if name not in dropped}
@@ -165,7 +165,7 @@ def _begin(session: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sendi
         found = engine.registry.lookup(full.host or "", full.path)
         if found is None:
             return None
-        sent = {**session.headers, **(kwargs.get("headers") or {})}
+        sent = {**session.headers, **dict(kwargs.get("headers") or ())}
         timeout = kwargs.get("timeout")
         if timeout is None or not hasattr(timeout, "total"):
             timeout = session.timeout
@@ -195,7 +195,7 @@ def _target(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, Any]:
 
 def _body(kwargs: dict[str, Any]) -> bytes | None:
     if kwargs.get("json") is not None:
-        return orjson.dumps(kwargs["json"], default=str)
+        return orjson.dumps(kwargs["json"], default=str, option=orjson.OPT_NON_STR_KEYS)
     data = kwargs.get("data")
     if isinstance(data, str):
         return data.encode()

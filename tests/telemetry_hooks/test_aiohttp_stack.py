@@ -210,3 +210,18 @@ def test_httpx_over_aiohttp_is_one_attempt(hook, chat, sim):
 
     asyncio.run(main())
     assert len(seen.attempts) == 1
+
+
+def test_headers_as_pairs_and_keys_that_are_no_text_are_read(hook, chat, sim):
+    seen = hook()
+
+    async def main():
+        async with aiohttp.ClientSession() as session:
+            await session.post(
+                f"{sim.url}/v1/chat/completions",
+                json={**chat.request, "metadata": {1: "one"}},
+                headers=[("authorization", "Bearer k"), ("x-stainless-retry-count", "2")],
+            )
+
+    asyncio.run(main())
+    assert [attempt.number for attempt in seen.attempts] == [3]
