@@ -1,6 +1,7 @@
 """urllib3's raw bodies, as requests and botocore hand them on."""
 
 from collections.abc import Iterator
+from types import FunctionType
 from typing import Any
 
 import wrapt
@@ -65,8 +66,16 @@ class RawBody(wrapt.ObjectProxy):  # type: ignore[type-arg]
         finally:
             quietly("raw.closed", self._self_live.closed)
 
+    def readinto(self, buffer: bytearray) -> int:
+        """Read into a buffer as urllib3 does."""
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self.stream())
+        """Iterate as urllib3 does: by lines, out of our `stream`."""
+        lines = type(self.__wrapped__).__iter__
+        return lines(self) if isinstance(lines, FunctionType) else iter(self.__wrapped__)
 
     def _self_passed(self, chunk: bytes, plain: bool) -> None:
         quietly("raw.moved", self._self_live.moved)

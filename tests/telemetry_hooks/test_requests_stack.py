@@ -1,6 +1,7 @@
 """requests: attempts to their last byte, read at once or streamed."""
 
 import gc
+import io
 
 import pytest
 import requests
@@ -48,6 +49,22 @@ def test_a_streamed_body_tells_its_usage(hook, post, sim, chat):
     ) as response:
         assert list(response.iter_lines())
     assert seen.attempts[0].usage.output == 40
+
+
+def test_a_raw_body_gives_lines_and_fills_buffers_as_without_us(hook, post, canned, chat):
+    url, lines = f"{canned.url}/v1/chat/completions", [b"one\n", b"two\n"]
+    canned.tell(*[(200, canned.JSON, b"".join(lines))] * 4)
+
+    def read():
+        ask = {"json": chat.request, "stream": True, "timeout": 30}
+        by_line = list(requests.post(url, **ask).raw)
+        buffered = io.BufferedReader(requests.post(url, **ask).raw).read()
+        return by_line, buffered
+
+    assert read() == (lines, b"".join(lines))
+    seen = hook()
+    assert read() == (lines, b"".join(lines))
+    assert seen.ends() == ["eof", "eof"]
 
 
 @pytest.mark.parametrize("stream", [False, True])
