@@ -95,6 +95,7 @@ def drive(sending: Sending, exchange: SyncExchange) -> Any:
             sending.leave(left)
         except guard.OURS as ours:
             guard.failed("sending.leave", ours)
+        left = None  # or the exception holds this frame, and this frame the exception
 
 
 def _wait(sending: Sending, ticket: Ticket) -> Admission | None:
@@ -156,6 +157,7 @@ async def drive_async(sending: Sending, exchange: AsyncExchange) -> Any:
             sending.leave(left)
         except guard.OURS as ours:
             guard.failed("sending.leave", ours)
+        left = None  # or the exception holds this frame, and this frame the exception
 
 
 async def _wait_async(sending: Sending, ticket: Ticket) -> Admission | None:
