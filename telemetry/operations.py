@@ -22,8 +22,6 @@ from penstock.telemetry.spans import OperationSpan, SpanWriter
 if TYPE_CHECKING:
     from penstock.providers import Outcome
 
-_CANCELS: Final = (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
-
 CURRENT: Final[ContextVar["OperationScope | None"]] = ContextVar("penstock_operation", default=None)
 """The scope that sends of this task or thread belong to."""
 
@@ -31,7 +29,7 @@ CURRENT: Final[ContextVar["OperationScope | None"]] = ContextVar("penstock_opera
 class OperationScope:
     """One logical request while it runs. `operation` is None until its first attempt or refusal."""
 
-    __slots__ = ("_open", "_over", "_sinks", "_writer", "last", "operation", "span", "started_ns")
+    __slots__ = ("_open", "_sinks", "_writer", "going", "last", "operation", "span", "started_ns")
 
     def __init__(self, writer: SpanWriter, sinks: Sequence[WorkSink]) -> None:
         self.started_ns = time.time_ns()
@@ -41,7 +39,8 @@ class OperationScope:
         self._writer = writer
         self._sinks = sinks
         self._open = 1  # the loop itself, then each live attempt
-        self._over: list[None] = [None]
+        self.going: list[None] = [None]
+        """Empty once the operation is over: a task begun within it may outlive it, and call on its own."""
 
     def open(self, operation: Operation) -> Operation:
         """Open the operation, or go on with the one that an earlier attempt opened."""
@@ -87,7 +86,7 @@ class OperationScope:
         if operation is None or self._open > 0:
             return
         try:
-            self._over.pop()  # atomic: of two threads that close at once, one goes on
+            self.going.pop()  # atomic: of two threads that close at once, one goes on
         except IndexError:
             return
         operation.ended_ns = ended_ns or time.time_ns()
@@ -106,13 +105,24 @@ class OperationScope:
             return
         operation = self.operation
         try:
-            if operation is not None and (operation.verdict is None or isinstance(error, _CANCELS)):
-                operation.verdict = verdict_of_exception(
-                    error, provider=operation.provider, span_kind=SpanKind.LLM
-                )
+            if operation is not None and (operation.verdict is None or gave_up(error)):
+                operation.verdict = verdict_of_raised(error, operation.provider)
         except guard.OURS as ours:
             guard.failed("operations.raised", ours)
         self.close_one()
+
+
+def gave_up(error: BaseException) -> bool:
+    """Tell the app's own end of a call from a failure: a cancelled task, an exit, a closed coroutine."""
+    return not isinstance(error, Exception)
+
+
+def verdict_of_raised(error: BaseException, provider: str, *, stream_started: bool = False) -> Verdict:
+    """Classify what left a call."""
+    told = asyncio.CancelledError() if gave_up(error) else error
+    return verdict_of_exception(
+        told, provider=provider, span_kind=SpanKind.LLM, stream_started=stream_started
+    )
 
 
 def leave(token: Token[OperationScope | None]) -> None:

@@ -4,7 +4,6 @@ Every method may be called from any thread, none raises, none blocks. Whoever fi
 attempt ended (the stream, the response's close, the garbage collector, the reaper) is believed.
 """
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -20,13 +19,12 @@ from penstock.classifiers import (
     classify,
     evidence_of_response,
     evidence_of_stream_error,
-    verdict_of_exception,
 )
 from penstock.providers import BodyReader, Endpoint, Outcome, Provider
 from penstock.telemetry import guard
 from penstock.telemetry.collecting import COLLECTING, apart
 from penstock.telemetry.hooks.failures import log_failure
-from penstock.telemetry.operations import OperationScope
+from penstock.telemetry.operations import OperationScope, gave_up, verdict_of_raised
 from penstock.telemetry.records import Attempt
 
 if TYPE_CHECKING:
@@ -46,8 +44,6 @@ CLOSED: Final = "closed"
 BROKEN: Final = "broken"
 COLLECTED: Final = "collected"
 CANCELLED: Final = "cancelled"
-
-_CANCELS: Final = (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
 
 
 class LiveAttempt:
@@ -150,7 +146,7 @@ class LiveAttempt:
 
     def broke(self, error: BaseException) -> None:
         """The send or the body raised."""
-        self._end(CANCELLED if isinstance(error, _CANCELS) else BROKEN, error)
+        self._end(CANCELLED if gave_up(error) else BROKEN, error)
 
     def collected(self) -> None:
         """The response was dropped unread."""
@@ -205,9 +201,7 @@ class LiveAttempt:
                 )
             )
         if error is not None:
-            return verdict_of_exception(
-                error, provider=provider, span_kind=SpanKind.LLM, stream_started=started
-            )
+            return verdict_of_raised(error, provider, stream_started=started)
         if outcome is not None and outcome.error is not None:
             return classify(
                 evidence_of_stream_error(

@@ -80,8 +80,8 @@ def _copies(owner: Any, original: object, method: str) -> Iterator[type]:
 
 
 def _scope() -> OperationScope | None:
-    engine = active()
-    if engine is None or CURRENT.get() is not None:
+    engine, outer = active(), CURRENT.get()
+    if engine is None or (outer is not None and outer.going):
         return None  # an outer loop has this request already
     try:
         return engine.scope()

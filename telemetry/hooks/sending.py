@@ -57,6 +57,8 @@ class Sending:
     def __init__(self, engine: Engine, out: Outgoing) -> None:
         self.out = out
         current = CURRENT.get()  # the SDK call that this is a part of; else it is one alone
+        if current is not None and not current.going:
+            current = None
         self.scope = scope = OperationScope(engine.writer, engine.work_sinks) if current is None else current
         self.operation: Operation = scope.operation or engine.open(out, scope)
         self.ticket: Ticket | None = None

@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import threading
+import weakref
 
 import pytest
 
@@ -152,3 +153,87 @@ def test_a_refused_stream_that_is_closed_unread_is_known_by_what_came_with_its_h
     assert seen.classes() == ["quota"]
     assert seen.attempts[0].first_byte_ns is None
     assert seen.ends() == ["closed"]
+
+
+def test_an_exception_is_freed_with_its_last_name_and_not_by_the_collector(hook, chat):
+    import httpx2
+
+    class AppError(Exception):
+        pass
+
+    def fail(request):
+        raise AppError
+
+    hook()
+    gc.disable()
+    try:
+        with httpx2.Client(transport=httpx2.MockTransport(fail)) as client:
+            try:
+                client.post("https://api.openai.com/v1/chat/completions", json=chat.request)
+            except AppError as error:
+                kept = weakref.ref(error)
+        assert kept() is None
+    finally:
+        gc.enable()
+
+
+def test_a_coroutine_that_is_closed_where_it_ran_leaves_nothing_set(hook, chat):
+    import httpx2
+
+    seen = hook()
+
+    async def never(request):
+        await pending
+
+    loop = asyncio.new_event_loop()
+    pending = loop.create_future()
+    client = httpx2.AsyncClient(transport=httpx2.MockTransport(never))
+    call = client.post("https://api.openai.com/v1/chat/completions", json=chat.request)
+    call.send(None)
+    call.close()
+    loop.close()
+    chat.openai().chat.completions.create(**chat.request)
+    assert seen.ends() == ["cancelled", "eof"]
+    assert seen.classes() == ["cancelled", None]
+    assert [operation.verdict and operation.verdict.error_class for operation in seen.operations] == [
+        "cancelled",
+        None,
+    ]
+
+
+@pytest.mark.parametrize("begun_in", ["the SDK's loop", "a send"])
+def test_a_task_that_outlives_the_call_it_began_in_makes_calls_of_its_own(hook, chat, begun_in):
+    import openai
+
+    seen = hook()
+    url = f"{chat.openai().base_url}chat/completions"
+    begun = []
+
+    async def calls():
+        await over.wait()
+        async with openai.DefaultAsyncHttpxClient() as client:
+            for _ in range(2):
+                await client.post(url, json=chat.request)
+
+    async def begin(*_):
+        begun.append(asyncio.create_task(calls()))
+
+    class Client(openai.AsyncOpenAI):
+        async def _prepare_options(self, options):
+            await begin()
+            return options
+
+    async def main():
+        if begun_in == "a send":
+            async with openai.DefaultAsyncHttpxClient(event_hooks={"response": [begin]}) as client:
+                await client.post(url, json=chat.request)
+        else:
+            async with Client(base_url=str(chat.openai().base_url), api_key="k") as client:
+                await client.chat.completions.create(**chat.request)
+        over.set()
+        await asyncio.gather(*begun)
+
+    over = asyncio.Event()
+    asyncio.run(main())
+    assert [attempt.number for attempt in seen.attempts] == [1, 1, 1]
+    assert [operation.attempts for operation in seen.operations] == [1, 1, 1]

@@ -41,7 +41,7 @@ PLACES = [
     "penstock.telemetry.hooks.live.classify",
     "penstock.telemetry.hooks.live.evidence_of_response",
     "penstock.telemetry.hooks.live.log_failure",
-    "penstock.telemetry.hooks.live.verdict_of_exception",
+    "penstock.telemetry.hooks.live.verdict_of_raised",
     "penstock.telemetry.hooks.outgoing._attempt",
     "penstock.telemetry.hooks.sending.Sending.answered",
     "penstock.telemetry.hooks.sending.Sending.__init__",
