@@ -51,9 +51,11 @@ class Retries:
     def again(self, ticket: Ticket, kind: Kind, verdict: Verdict, now: float) -> bool:
         """Whether a failed attempt is to be repeated; `ticket.not_before` is set if so.
 
-        Not if it may have done its work, if its time would be over, or, where that is unsure, if the
-        budget is spent.
+        Not if it may have done its work, if its body is gone, if its time would be over, or, where that is
+        unsure, if the budget is spent.
         """
+        if ticket.call.once:
+            return False
         repeatable = may_repeat(kind, verdict, idempotent=ticket.call.idempotency_key is not None)
         if not repeatable and not _movable(ticket, kind):
             return False

@@ -34,7 +34,8 @@ class Call:
     for the whole call or its read; queueing must fit in it. `task_started` is monotonic seconds:
     older tasks go first. `deadline` is monotonic seconds. `body` is the request's raw JSON for those
     who key on content (the response cache); neither it nor `credential` is ever stored in clear.
-    `primary_only`: neither a fallback nor a cache may answer, the caller would rather wait.
+    `primary_only`: neither a fallback nor a cache may answer, the caller would rather wait. `once`: its
+    body is itself a stream, which is over when it is sent.
     """
 
     provider: str
@@ -57,6 +58,7 @@ class Call:
     body: bytes = b""
     credential: str = field(default="", repr=False)
     primary_only: bool = False
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Final
 from penstock.providers import REGISTRY, Registry
 from penstock.telemetry import guard
 from penstock.telemetry.hooks.live import LiveAttempt
-from penstock.telemetry.hooks.outgoing import Outgoing
+from penstock.telemetry.hooks.outgoing import UNREAD, Outgoing
 from penstock.telemetry.interceptor import Call, Interceptor
 from penstock.telemetry.operations import OperationScope
 from penstock.telemetry.pools import PoolNamer
@@ -81,7 +81,7 @@ class Engine:
 
     def call(self, out: Outgoing, operation: Operation) -> Call:
         """Describe a send to the interceptor."""
-        task = operation.task
+        task, once = operation.task, out.facts is UNREAD
         return Call(
             provider=out.provider.name,
             host=out.host,
@@ -101,6 +101,8 @@ class Engine:
             idempotency_key=out.idempotency_key,
             body=out.body,
             credential=out.credential,
+            primary_only=once,
+            once=once,
         )
 
     def start(self, out: Outgoing, scope: OperationScope, attempt: Attempt) -> LiveAttempt:

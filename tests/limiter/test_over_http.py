@@ -1,13 +1,18 @@
 """Real SDK clients over real HTTP: what is absorbed, what is refused, where the excess goes."""
 
 import ast
+import http.server
+import importlib
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+import penstock
+from penstock.providers import REGISTRY, OpenAICompatible, Registry
 from penstock.simulator import Config, Pool, serve
 from penstock.simulator.scenario import Distribution
 
@@ -84,3 +89,48 @@ def test_the_example_with_pools_for_tools_runs():
     )
     assert done.returncode == 0, done.stderr
     assert "refused: pool 'tool:search'" in done.stdout
+
+
+class _Refusing(http.server.BaseHTTPRequestHandler):
+    """Reads a chunked body and says 429."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        self.server.bodies.append(body)  # type: ignore[attr-defined]
+        self.send_response(429)
+        self.send_header("retry-after-ms", "5")
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("library", ["httpx2", "requests"])
+def test_a_body_that_is_a_stream_is_sent_once_and_its_429_shown(monkeypatch, library):
+    def pieces():
+        yield b'{"model": "m",'
+        yield b'"messages": []}'
+
+    added = Registry()
+    added.add_host("127.0.0.1", OpenAICompatible())  # a body is left unread only where the host tells all
+    monkeypatch.setattr(REGISTRY, "_hosts", added._hosts)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Refusing)
+    server.bodies = []  # type: ignore[attr-defined]
+    threading.Thread(target=server.serve_forever, args=(0.02,)).start()
+    url = f"http://127.0.0.1:{server.server_port}/v1/chat/completions"
+    try:
+        with penstock.instrument(limit="enforce", spans="off"):
+            post = importlib.import_module(library).post
+            body = {"content" if library == "httpx2" else "data": pieces()}
+            assert post(url, timeout=30, **body).status_code == 429
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert server.bodies == [b'{"model": "m","messages": []}']  # type: ignore[attr-defined]
