@@ -212,10 +212,12 @@ class _Leader:
 
     def collect(self) -> list[Family]:
         """Add everyone up."""
-        self.read()
+        with self._reading:  # who is buried meanwhile would be counted twice
+            self._read()
+            others = [load(_bytes(self._folder / f"{name}.json")) for name in self._members()]
+            departed = load(_bytes(self._folder / "departed"))
+        self._advance()
         own = snapshot(self._registry.collect())
-        others = [load(_bytes(self._folder / f"{name}.json")) for name in self._members()]
-        departed = load(_bytes(self._folder / "departed"))
         self._shared = self._shared or bool(others) or bool(departed)
         families = merge([departed, *others, own])
         return self._with_levels(families) if self._shared else families
@@ -254,10 +256,13 @@ class _Leader:
         return [path.stem for path in self._folder.glob("*.lock") if path.stem != self._name]
 
     def _bury(self, member: str) -> None:
+        """Keep what a dead member counted. Whoever is killed at it leaves no grave that is dug twice."""
         left = self._folder / f"{member}.json"
         departed = self._folder / "departed"
-        sums = merge([load(_bytes(departed)), counts(load(_bytes(left)))])
-        _replace(departed, dump(sums))
+        of = _version(left)
+        if of is not None and of != _last(departed):
+            sums = merge([load(_bytes(departed)), counts(load(_bytes(left)))])
+            _replace(departed, dump(sums, last=of))
         for end in ("json", "held", "lock"):
             (self._folder / f"{member}.{end}").unlink(missing_ok=True)
         now_ns = time.time_ns()
@@ -347,6 +352,20 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
+
+
+def _version(path: Path) -> list[object] | None:
+    """Name a file as it is now; None where there is none."""
+    with contextlib.suppress(OSError):
+        return [path.name, path.stat().st_mtime_ns]
+    return None
+
+
+def _last(departed: Path) -> object:
+    """Tell whose figures were added to the others' last."""
+    with contextlib.suppress(orjson.JSONDecodeError, AttributeError):
+        return orjson.loads(_bytes(departed)).get("last")
+    return None
 
 
 def _held(path: Path) -> tuple[int, dict[str, int]]:

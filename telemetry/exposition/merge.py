@@ -17,10 +17,11 @@ _QUOTA: Final = frozenset({m.QUOTA_LIMIT.name, m.QUOTA_REMAINING.name, m.QUOTA_R
 _METRICS: Final = {metric.name: metric for metric in CATALOGUE}
 
 
-def dump(families: Iterable[Family]) -> bytes:
-    """Write series as JSON."""
+def dump(families: Iterable[Family], **beside: object) -> bytes:
+    """Write series as JSON, and what is to be known `beside` them."""
     return orjson.dumps(
-        {
+        beside
+        | {
             family.metric.name: [[labels, _plain(value)] for labels, value in family.series.items()]
             for family in families
             if family.series

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.parse
 import urllib.request
@@ -13,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from penstock.telemetry import metrics as m
-from penstock.telemetry.exposition import Crew
+from penstock.telemetry.exposition import Crew, crew
 from penstock.telemetry.exposition.merge import counts, dump, load, merge, snapshot
 from penstock.telemetry.metering import Metering
 from penstock.telemetry.registry import Histogram, Registry
@@ -245,3 +246,52 @@ def test_the_folder_goes_with_the_last_process():
     crew.close()
     assert not crew.folder.exists()
     assert "_PENSTOCK_METRICS" not in os.environ
+
+
+@pytest.fixture
+def dead(tmp_path):
+    """The folder of a run, with the figures of one member, and the lock that it holds until it dies."""
+    registry = Registry()
+    registry.inc(m.HOOK_ERRORS, ("here",))
+    (tmp_path / "1.json").write_bytes(dump(registry.collect()))
+    held = crew._take(tmp_path / "1.lock")
+    return tmp_path, lambda: os.close(held)
+
+
+def errors_told(leader):
+    return snapshot(leader.collect())[m.HOOK_ERRORS.name]["here",]
+
+
+def test_who_is_killed_between_two_writes_leaves_no_figures_that_are_buried_twice(dead, monkeypatch):
+    folder, die = dead
+    die()
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    first = crew._Leader(folder, "2", Registry())
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            first.read()
+    assert (folder / "1.json").exists()
+    assert errors_told(crew._Leader(folder, "3", Registry())) == 1
+    assert not (folder / "1.json").exists()
+
+
+def test_who_dies_while_figures_are_added_up_is_counted_once(dead, monkeypatch):
+    folder, die = dead
+    leader = crew._Leader(folder, "2", Registry())
+    real, buried = crew.load, threading.Thread(target=leader.read)
+
+    def load_and_bury(data):
+        if data and not buried.ident:
+            die()
+            buried.start()
+            buried.join(0.2)
+        return real(data)
+
+    monkeypatch.setattr(crew, "load", load_and_bury)
+    assert errors_told(leader) == 1
+    buried.join(30)
+    assert errors_told(leader) == 1
