@@ -107,8 +107,11 @@ def check_folder(path: Path) -> None:
     Raises:
         UsageError: it is a folder, or its folder is missing or not writable.
     """
-    if path.is_dir():
-        raise UsageError(f"--spans {path} is a folder; name a file in it")
+    try:
+        if path.is_dir():
+            raise UsageError(f"--spans {path} is a folder; name a file in it")
+    except OSError as error:
+        raise UsageError(f"--spans {path} cannot be written: {error.strerror}") from error
     folder = path.parent
     if not folder.is_dir():
         raise UsageError(f"the folder of --spans {path} does not exist; mkdir -p {folder}")

@@ -245,14 +245,21 @@ def _settle(
 def _state(named: object, environ: Mapping[str, str]) -> Path | None:
     if named is None or str(named).lower() in _FALSE:
         return None
-    return default_folder(environ) if str(named).lower() in _TRUE else Path(str(named)).absolute()
+    return default_folder(environ) if str(named).lower() in _TRUE else _absolute(str(named))
 
 
 def _spans(named: object, environ: Mapping[str, str]) -> Path | None:
     """Decide on the local file: off where spans leave by OTLP already, unless it was named."""
     if named == "off" or (named is None and exports_elsewhere(environ)):
         return None
-    return Path(str(named or DEFAULT_SPANS)).absolute()
+    return _absolute(str(named or DEFAULT_SPANS))
+
+
+def _absolute(path: str) -> Path:
+    try:
+        return Path(path).absolute()
+    except OSError:  # a process whose working folder was removed
+        raise UsageError(f"the working folder is gone; say where {path!r} is, from / on") from None
 
 
 def exports_elsewhere(environ: Mapping[str, str]) -> bool:

@@ -33,6 +33,8 @@ def _start() -> None:
     except ImportError as error:
         why = "it is not installed" if error.name == "penstock" else str(error)
         _say(f"nothing is seen in {sys.executable}: {why}")
+    except Exception as error:  # noqa: BLE001 - and the program runs
+        _say(f"nothing is seen in {sys.executable}: {type(error).__name__}: {error}")
     finally:
         if path is not None:
             os.environ["PYTHONPATH"] = path  # children are seen too

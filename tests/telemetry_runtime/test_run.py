@@ -375,6 +375,7 @@ def complain(monkeypatch, capsys, *arguments):
         (["--span", "x", "python"], "unknown option '--span'"),
         (["--spans", "no/such/folder/s.jsonl", "python"], "does not exist; mkdir -p"),
         (["--spans", "/", "python"], "is a folder"),
+        (["--spans", "/tmp/" + 300 * "x", "python"], "cannot be written: File name too long"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(monkeypatch, capsys, tmp_path, arguments, said):
@@ -397,6 +398,27 @@ def test_a_folder_that_cannot_be_written_to_is_one_line_that_says_what_else_to_d
     line = complain(monkeypatch, capsys, sys.executable, "-c", "pass")
     path = tmp_path / "penstock-spans.jsonl"
     assert f"spans cannot be written to {path}; name another file by --spans, or say off" in line
+
+
+def test_a_working_folder_that_is_gone_is_one_line(monkeypatch, capsys, tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert "the working folder is gone" in complain(monkeypatch, capsys, "python", "-c", "pass")
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_program_whose_working_folder_is_gone_runs_and_hears_why_it_is_not_seen(shell, tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    run = f"import os, subprocess, sys; os.chdir({str(gone)!r}); os.rmdir({str(gone)!r});"
+    run += "del os.environ['PENSTOCK_SPANS'];"
+    run += "print(subprocess.run([sys.executable, '-c', 'print(7)'], text=True, stdout=-1, stderr=-1))"
+    _, out, _ = shell.run(sys.executable, "-c", run)
+    assert "stdout='7\\n'" in out
+    assert "penstock: the working folder is gone" in out
+    assert "Traceback" not in out
 
 
 def test_a_busy_metrics_port_is_one_line(monkeypatch, capsys, simulator):
