@@ -99,10 +99,13 @@ class EventStreamReader:
         self._rest += chunk
         while len(self._rest) >= _PRELUDE:
             total = int.from_bytes(self._rest[:4], "big")
-            if total < _PRELUDE + _CRC or total > _FRAME_LIMIT:
-                self._skip = max(0, total - len(self._rest))  # a frame too long to keep, or no frame at all
-                self._rest.clear()
+            if total < _PRELUDE + _CRC:
+                self._rest.clear()  # no frame at all
                 return
+            if total > _FRAME_LIMIT:
+                self._skip = max(0, total - len(self._rest))
+                del self._rest[:total]
+                continue
             if len(self._rest) < total:
                 return
             self._frame(bytes(self._rest[:total]))

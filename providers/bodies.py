@@ -23,6 +23,7 @@ _DONE: Final = b"[DONE]"
 EVENT_LIMIT: Final = 1024 * 1024
 """A longer line or event of a stream is skipped."""
 
+_COUNTLESS: Final = 2**63
 _USAGE: Final = re.compile(rb'"usage"\s*:\s*(\{(?:[^{}]|\{[^{}]*\})*\})')
 _MODEL: Final = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.){0,200}")')
 
@@ -233,8 +234,8 @@ def text(value: Mapping[str, object], name: str) -> str | None:
 
 
 def count(value: Mapping[str, object], name: str) -> int | None:
-    """Read a count: a whole number, not negative."""
+    """Read a count: a whole number, not negative, and not beyond what others keep in 64 bits."""
     found = value.get(name)
     if found is None or isinstance(found, bool) or not isinstance(found, (int, float)):
         return None
-    return int(found) if found >= 0 else None
+    return int(found) if 0 <= found < _COUNTLESS else None

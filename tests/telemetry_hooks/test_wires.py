@@ -1,11 +1,12 @@
 """What is read from requests and answers, in bounded memory, and how refusals are worded."""
 
 import json
+import struct
 
 import pytest
 
 from penstock.providers import Anthropic, OpenAICompatible, Registry, lookup, rewrite
-from penstock.providers.bodies import DOCUMENT_LIMIT
+from penstock.providers.bodies import DOCUMENT_LIMIT, EVENT_LIMIT
 
 OPENAI, CLAUDE = OpenAICompatible(), Anthropic()
 
@@ -309,3 +310,44 @@ def test_a_route_keeps_anthropics_key_header():
     moved = rewrite("https://api.anthropic.com/v1/messages", {"x-api-key": "old"}, b"{}", api_key="new")
     assert moved.headers["x-api-key"] == "new"
     assert "authorization" not in moved.headers
+
+
+def reader_of(content_type, url="/v1/chat/completions"):
+    provider, endpoint = lookup("127.0.0.1", url)
+    return provider.reader(endpoint, content_type)
+
+
+def test_a_stream_without_empty_lines_is_not_gathered_in_memory():
+    reader = reader_of("text/event-stream")
+    line = b"data: " + 64 * 1024 * b"x" + b"\n"
+    for _ in range(64):
+        reader.feed(line)
+    assert sum(map(len, reader._data)) <= EVENT_LIMIT
+    reader.feed(b'\ndata: {"usage":{"prompt_tokens":3}}\n\ndata: [DONE]\n\n')
+    assert reader.outcome().usage.input == 3
+
+
+def test_a_model_that_is_no_text_leaves_the_usage_of_a_long_document():
+    reader = reader_of("application/json")
+    reader.feed(b'{"model":"a\\q","x":"%b","usage":{"prompt_tokens":3}}' % (DOCUMENT_LIMIT * b"y"))
+    assert reader.outcome().usage.input == 3
+
+
+def test_a_count_beyond_64_bits_is_none():
+    reader = reader_of("application/json")
+    reader.feed(b'{"usage":{"prompt_tokens":1e300,"completion_tokens":2}}')
+    assert reader.outcome().usage[:2] == (None, 2)
+
+
+def test_a_frame_too_long_to_keep_is_skipped_and_the_next_is_read():
+    def frame(payload):
+        head = b"\x0b:event-type\x07\x00\x08metadata"
+        return struct.pack(">III", 16 + len(head) + len(payload), len(head), 0) + head + payload + bytes(4)
+
+    usage = b'{"usage": {"inputTokens": 3, "outputTokens": 1}}'
+    whole = frame(bytes(2 * EVENT_LIMIT)) + frame(usage)
+    for size in (1 << 22, 1 << 16):
+        reader = reader_of("application/vnd.amazon.eventstream", "/model/nova/converse-stream")
+        for at in range(0, len(whole), size):
+            reader.feed(whole[at : at + size])
+        assert reader.outcome().usage.input == 3
