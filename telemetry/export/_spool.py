@@ -58,11 +58,16 @@ class Spool:
             self._write(b"\n")  # whoever wrote last died in the middle of a line
 
     def append(self, lines: bytes) -> None:
-        """Write whole lines."""
+        """Write whole lines, or none: what a full disk took of them is cut off again."""
         self.open()
         if self._size and self._size + len(lines) > self._max_bytes:
             self._rotate()
-        self._write(lines)
+        before = self._size
+        try:
+            self._write(lines)
+        except OSError:
+            self._cut(before)
+            raise
 
     def close(self) -> None:
         """Let go of the file; one that was made and never written to is removed."""
@@ -103,6 +108,12 @@ class Spool:
             written = os.write(self._fd, data)
             self._size += written
             data = data[written:]
+
+    def _cut(self, size: int) -> None:
+        assert self._fd is not None
+        with contextlib.suppress(OSError):  # a pipe keeps what it has
+            os.ftruncate(self._fd, size)
+            self._size = size
 
     def _rotate(self) -> None:
         path = self.path

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -229,3 +230,18 @@ print(pid)
     child = path.with_name(f"penstock-spans.{out.stdout.strip()}.jsonl")
     assert [s["name"] for s in spans(path)] == ["before", "parent"]
     assert [s["name"] for s in spans(child)] == ["child"]
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_line_takes_none_of_it(path):
+    spool = Spool(path)
+    spool.append(b"first\n")
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, former[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            spool.append(b"second\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+    spool.append(b"third\n")
+    spool.close()
+    assert path.read_bytes() == b"first\nthird\n"
