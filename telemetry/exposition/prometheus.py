@@ -59,7 +59,8 @@ class Endpoint:
     @property
     def url(self) -> str:
         """Where to scrape."""
-        return f"http://{self._host}:{self.port}/metrics"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self.port}/metrics"
 
     def close(self) -> None:
         """Stop serving and free the port."""

@@ -86,3 +86,12 @@ def test_only_loopback_is_served_by_default(stage):
     ) as start:
         Endpoint(stage.registry.collect, 0)
     assert start.call_args.kwargs["addr"] == "127.0.0.1"
+
+
+def test_an_address_of_ipv6_is_named_so_that_it_can_be_asked():
+    endpoint = Endpoint(list, 0, "::1")
+    try:
+        assert endpoint.url == f"http://[::1]:{endpoint.port}/metrics"
+        urllib.request.urlopen(endpoint.url).close()
+    finally:
+        endpoint.close()
