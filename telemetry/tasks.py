@@ -128,8 +128,9 @@ class TaskScope:
 
     def _leave(self, error: BaseException | None) -> None:
         mine = _CURRENT.get()
-        index = next((i for i, e in enumerate(self._entries) if e.task is mine), len(self._entries) - 1)
-        entry = self._entries.pop(index)
+        entries = tuple(self._entries)  # other threads may come and go
+        entry = next((entry for entry in entries if entry.task is mine), entries[-1])
+        self._entries.remove(entry)
         entry.suspend()
         entry.end(error)
 

@@ -1,7 +1,9 @@
 """Tasks are carried, nested, timed and reported, in sync and async code, as `with` and as decorator."""
 
 import asyncio
+import contextlib
 import contextvars
+import sys
 import threading
 
 import pytest
@@ -10,6 +12,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from penstock.classifiers import ErrorClass
+from penstock.telemetry import guard
 from penstock.telemetry import semconv as names
 from penstock.telemetry.desk import Desk, close_desk, open_desk
 from penstock.telemetry.records import Operation
@@ -277,3 +280,27 @@ def test_a_failing_sink_does_not_reach_the_app(office):
     office.sink.tool_ended = office.sink.task_ended = lambda record: 1 / 0
     with task("agent"):
         assert add(1, 1) == 2
+
+
+def test_threads_that_share_one_scope_end_each_its_own_tasks(office):
+    shared, wrong = task("shared"), []
+    guard.errors.clear()
+
+    def work():
+        for _ in range(100):
+            with contextlib.ExitStack() as stack:
+                mine = [stack.enter_context(shared) for _ in range(20)]
+            wrong.extend(one for one in mine if one.ended_ns is None)
+
+    former = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(former)
+    assert wrong == []
+    assert dict(guard.errors) == {}
