@@ -25,6 +25,8 @@ TOLD: Final = "_PENSTOCK_TOLD"
 """Set once a Python without Penstock was reported."""
 
 _PYTHON_NAMES: Final = ("python", "python3", f"python3.{sys.version_info.minor}")
+_TOOL_RECEIPTS: Final = ("pipx_metadata.json", "uv-receipt.toml")
+"""What pipx and `uv tool` leave in an environment that is a tool's alone."""
 _PYTHON_WITH_VALUE: Final = frozenset({"-X", "-W", "--check-hash-based-pycs"})
 
 
@@ -123,6 +125,11 @@ def _find(program: str) -> tuple[str, str | None]:
     """Find a program on the path. A bare `python` is one that sees us: ours, where the path's does not."""
     found = shutil.which(program)
     if program in _PYTHON_NAMES and not _sees_penstock(found):
+        if found and any(Path(sys.prefix, receipt).exists() for receipt in _TOOL_RECEIPTS):
+            raise UsageError(
+                f"{found} has no penstock, and this one is a tool of its own, apart from the app's packages; "
+                f"install it beside them: {found} -m pip install penstock"
+            )
         ours = f"running {sys.executable} instead (or: {found} -m pip install penstock)"
         return sys.executable, f"{found} has no penstock; {ours}" if found else None
     if found is None:

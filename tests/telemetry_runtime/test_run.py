@@ -14,8 +14,10 @@ from dataclasses import replace
 import pytest
 
 from penstock.cli.app import main
+from penstock.errors import UsageError
 from penstock.simulator import Config, Distribution, profile, serve
 from penstock.telemetry.export import Spool
+from penstock.telemetry.launcher import prepare
 
 TWICE_REFUSED = [{"status": 429, "headers": {"retry-after-ms": "20"}, "times": 2}, {"status": 200}]
 
@@ -432,3 +434,25 @@ def test_an_unknown_pool_option_is_one_line(monkeypatch, capsys, tmp_path):
     (tmp_path / "penstock.toml").write_text('[pools."openai:gpt-5"]\nrequest_per_minute = 3\n')
     line = complain(monkeypatch, capsys, "python", "-c", "pass")
     assert "unknown option 'request_per_minute' of pool 'openai:gpt-5'" in line
+
+
+@pytest.mark.parametrize("receipt", ["pipx_metadata.json", "uv-receipt.toml", None])
+def test_a_python_that_lacks_us_is_swapped_unless_we_are_a_tool_of_our_own(receipt, tmp_path, monkeypatch):
+    other = tmp_path / "bin" / "python"
+    other.parent.mkdir()
+    other.write_text("#!/bin/sh\nexit 1\n")
+    other.chmod(0o755)
+    tool = tmp_path / "tool"
+    tool.mkdir()
+    app = tmp_path / "app.py"
+    app.write_text("")
+    monkeypatch.setenv("PATH", str(other.parent))
+    monkeypatch.setattr(sys, "prefix", str(tool))
+    if receipt is None:
+        prepared = prepare(["python", str(app)])
+        assert prepared.command == [sys.executable, str(app)]
+        assert f"{other} has no penstock; running {sys.executable} instead" in str(prepared.notice)
+    else:
+        (tool / receipt).write_text("")
+        with pytest.raises(UsageError, match=f"{other} -m pip install penstock"):
+            prepare(["python", str(app)])
