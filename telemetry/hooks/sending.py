@@ -170,6 +170,9 @@ class Sending:
             operation.fallback_from = attempt.fallback_from
             live = self._engine.start(out, self.scope, attempt)
             live.tap = self.tap
+            if route is not None and route.base_url is not None:  # its headers count as its own host counts
+                found = self._engine.registry.lookup(attempt.host, out.path)
+                live.provider = found[0] if found is not None else live.provider
             return live
         except guard.OURS as error:
             guard.failed("sending.launch", error)

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from penstock.providers import Registry
 from penstock.telemetry import guard
 from penstock.telemetry.interceptor import Granted, Refused, Route, Served
 
@@ -128,6 +129,18 @@ def test_a_route_goes_elsewhere_with_other_key_and_model(hook, chat, sim, decide
     assert attempt.fallback_from == "openai:gpt-5"
     assert seen.operations[0].pool == "openai:gpt-5"
     assert seen.operations[0].fallback_from == "openai:gpt-5"
+
+
+def test_the_quota_of_a_fallback_is_read_as_its_own_host_tells_it(hook, chat, sim, decider):
+    hosts = Registry()
+    hosts.add_host("localhost", hosts.lookup("api.groq.com", "/openai/v1/chat/completions")[0])
+    there = f"{sim.url}/v1".replace("127.0.0.1", "localhost")
+    decide = decider(Granted(route=Route(pool="backup", base_url=there)))
+    seen = hook(interceptor=decide, registry=hosts)
+    chat.openai().chat.completions.create(**chat.request)
+    (attempt,) = seen.attempts
+    assert attempt.quota.requests.period_seconds == 86_400
+    assert decide.answers[0].quota == attempt.quota
 
 
 def test_a_refused_fallback_leaves_no_mark_on_what_the_primary_then_answers(hook, chat, sim, decider):
