@@ -93,7 +93,7 @@ class LiveAttempt:
             if status >= 400:
                 self._error_body = bytearray()
             else:
-                content_type = headers.get("content-type", "")
+                content_type = headers.get("content-type", "").lower()
                 self._streams = "event-stream" in content_type or "eventstream" in content_type
                 self._reader = self.provider.reader(self.endpoint, content_type)
         except guard.OURS as error:

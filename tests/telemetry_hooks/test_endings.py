@@ -237,3 +237,13 @@ def test_a_task_that_outlives_the_call_it_began_in_makes_calls_of_its_own(hook, 
     asyncio.run(main())
     assert [attempt.number for attempt in seen.attempts] == [1, 1, 1]
     assert [operation.attempts for operation in seen.operations] == [1, 1, 1]
+
+
+def test_a_stream_is_known_in_whatever_case_its_type_is_written(hook, canned, chat):
+    import httpx2
+
+    seen = hook()
+    status, _, body = canned.stream({"usage": {"prompt_tokens": 3}}, "[DONE]")
+    canned.tell((status, {"content-type": "Text/Event-Stream; charset=UTF-8"}, body))
+    httpx2.post(f"{canned.url}/v1/chat/completions", json={**chat.request, "stream": True})
+    assert seen.attempts[0].usage.input == 3
