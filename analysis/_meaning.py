@@ -7,7 +7,7 @@ from typing import Any, Final
 from penstock.analysis._columns import INDEX
 from penstock.analysis._dialect import dialects
 from penstock.analysis._layout import Block
-from penstock.analysis._values import as_text
+from penstock.analysis._values import as_text, each
 from penstock.analysis._verdicts import Judge, Span
 from penstock.classifiers import SPAN_KEYS
 
@@ -102,14 +102,16 @@ def _told_roles(block: Block) -> list[str | None]:
         said = block.said(attribute)
         if said is None:
             continue
-        words = [None if value is None else str(value) for value in said]
-        meant = {word: _role_of(word, values) for word in set(words) if word}
-        told = [role or meant.get(word or "") for role, word in zip(told, words, strict=True)]
+        meant = each(partial(_role_of, values), said)
+        told = (
+            list(meant) if not any(told) else [role or word for role, word in zip(told, meant, strict=True)]
+        )
     return told
 
 
-def _role_of(word: str, values: Mapping[str, str]) -> str | None:
-    return values.get(word.strip('"').lower()) or values.get("*")
+def _role_of(values: Mapping[str, str], word: object) -> str | None:
+    told = "" if word is None else str(word)
+    return (values.get(told.strip('"').lower()) or values.get("*")) if told else None
 
 
 def _likely_role(
@@ -169,7 +171,11 @@ def _tokens(block: Block, roles: Sequence[str]) -> None:
 def _failures(block: Block) -> list[bool]:
     levels = block.said("langfuse.observation.level") or [None] * len(block)
     columns = (block.column(index) for index in (_CLASS, _STATUS, _HTTP, _ERROR_TYPE))
-    return [_is_failure(*row) for row in zip(*columns, levels, strict=True)]
+    known: dict[tuple[object, ...], bool] = {}
+    return [
+        known[row] if row in known else known.setdefault(row, _is_failure(*row))
+        for row in zip(*columns, levels, strict=True)
+    ]
 
 
 def _is_failure(

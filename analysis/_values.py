@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from penstock.analysis._columns import COLUMNS
-from penstock.analysis._raw import Coded
+from penstock.analysis._raw import Coded, Column
 
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=str)
 
@@ -73,6 +73,13 @@ def _bool(value: object) -> bool | None:
     if isinstance(value, bool):
         return value
     return {"true": True, "false": False, "1": True, "0": False}.get(str(value).lower())
+
+
+def each(read: Callable[[Any], Any], values: Column) -> Column:
+    """Read every value; those of a coded column once each."""
+    if isinstance(values, Coded):
+        return Coded(values.codes, [read(value) for value in values.values])
+    return [read(value) for value in values]
 
 
 _BY_TYPE: Final[dict[str, Callable[[object], object]]] = {

@@ -28,7 +28,7 @@ class Judge:
     """
 
     def __init__(self) -> None:
-        self._seen: dict[object, Verdict] = {}
+        self._seen: dict[str, Verdict] = {}
 
     def verdict(
         self, role: str, told: Sequence[object], events: Events, whole: Callable[[], Span]
@@ -38,11 +38,11 @@ class Judge:
         `whole` gives attributes, status message, events and name; it is asked only when that is needed.
         """
         exceptions = [
-            (repr(held.get("exception.type")), repr(held.get("exception.message")))
+            (held.get("exception.type"), held.get("exception.message"))
             for event, _, held in events
             if event == "exception"
         ]
-        known = (role, *exceptions, *map(repr, told))
+        known = repr((role, exceptions, told))
         if (found := self._seen.get(known)) is None:
             found = judge(role, *whole())
             if len(self._seen) < _MOST:

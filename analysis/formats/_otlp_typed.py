@@ -67,6 +67,24 @@ class _Traces(msgspec.Struct, gc=False):
     resourceSpans: list[_ResourceSpans]  # noqa: N815
 
 
+class _Text(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    stringValue: str  # noqa: N815
+
+
+class _Pair(msgspec.Struct, gc=False):
+    key: str
+    value: _Text
+
+
+class _Event(msgspec.Struct, gc=False):
+    """An event that tells text alone, as an exception does."""
+
+    name: str
+    timeUnixNano: _Int64  # noqa: N815
+    attributes: list[_Pair] = []
+
+
+_EVENTS: Final = msgspec.json.Decoder(list[_Event], strict=False)
 _DECODER: Final = msgspec.json.Decoder(_Traces, strict=False)  # lax: 64-bit integers travel as text
 _ENOUGH: Final = 4_096
 _PARTS: Final = tuple(
@@ -134,7 +152,7 @@ class Typed:
         for span in spans:
             if span.events is not _NONE:
                 try:
-                    found[id(span)] = _otlp_json.events(orjson.loads(bytes(span.events)))
+                    found[id(span)] = _events(span.events)
                 except (ValueError, TypeError, OverflowError) as error:
                     self._reject(span, error)
         return found
@@ -154,6 +172,21 @@ class Typed:
             enum(span.status.code, _CODES), span.status.message or None,
             tuple(held), tuple(held.values()), events, span.traceState,
         ))  # fmt: skip
+
+
+def _events(text: msgspec.Raw) -> list[Event]:
+    try:
+        told = _EVENTS.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return _otlp_json.events(orjson.loads(bytes(text)))
+    return [
+        (
+            event.name,
+            event.timeUnixNano,
+            {pair.key: pair.value.stringValue for pair in event.attributes[::-1]},
+        )
+        for event in told
+    ]
 
 
 def _told(spans: Sequence[_Span]) -> Told:

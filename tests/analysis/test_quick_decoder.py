@@ -40,6 +40,7 @@ VALUES = st.one_of(
     ),
 )
 PAIRS = st.tuples(KEYS, VALUES).map(lambda held: {"key": held[0], "value": held[1]})
+TEXTS = st.tuples(KEYS, TEXT).map(lambda held: {"key": held[0], "value": {"stringValue": held[1]}})
 ODD_PAIRS = st.sampled_from(
     [{"key": "a"}, {"value": {"stringValue": "x"}, "key": "a"}, {"key": "a", "value": 1, "c": 2}]
 )
@@ -57,7 +58,10 @@ SPANS = st.fixed_dictionaries(
         "status": st.sampled_from([{}, {"code": 2, "message": "no"}, {"code": "STATUS_CODE_ERROR"}]),
         "traceState": st.just("ot=th:8"),
         "events": st.lists(
-            st.fixed_dictionaries({"name": st.just("exception"), "attributes": st.lists(PAIRS, max_size=2)}),
+            st.fixed_dictionaries(
+                {"name": st.just("exception"), "attributes": st.lists(st.one_of(TEXTS, PAIRS), max_size=2)},
+                optional={"timeUnixNano": st.sampled_from([str(NS), NS, "0", "x", None])},
+            ),
             max_size=2,
         ),
         "origin": st.just("told by the file"),
