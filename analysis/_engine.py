@@ -1,8 +1,9 @@
 """What answers SQL, and DuckDB as we use it: no downloads, bounded memory, and only SELECT from outside."""
 
+import os
 import tempfile
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MEMORY_LIMIT: Final = "500MB"
-RELATING_LIMIT: Final = "300MB"
-"""Relating spills what does not fit: it stays as small as the workers that decoded, whatever the file."""
+RELATING: Final = {"memory_limit": "300MB", "threads": min(4, os.cpu_count() or 1)}
+"""Relating spills what does not fit: it stays small whatever the file. Every thread takes memory of its own."""
 _MACROS: Final = """
 CREATE MACRO intDiv(a, b) AS a // b;
 CREATE MACRO cityHash64(a) AS hash(a), (a, b) AS hash(a, b);
@@ -95,7 +96,7 @@ def text(value: object) -> str:
     return "'" + str(value).replace("'", "''") + "'"
 
 
-def connect(spill: Path, memory_limit: str = MEMORY_LIMIT) -> "duckdb.DuckDBPyConnection":
+def connect(spill: Path, settings: Mapping[str, object] | None = None) -> "duckdb.DuckDBPyConnection":
     """Open an in-memory database that spills into `spill` and never fetches an extension."""
     import duckdb
 
@@ -103,10 +104,11 @@ def connect(spill: Path, memory_limit: str = MEMORY_LIMIT) -> "duckdb.DuckDBPyCo
         config={
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
-            "memory_limit": memory_limit,
+            "memory_limit": MEMORY_LIMIT,
             "temp_directory": str(spill),
             "python_enable_replacements": False,
             "preserve_insertion_order": False,
+            **(settings or {}),
         }
     )
     con.execute(f"SET parquet_metadata_cache = true;{_MACROS}")

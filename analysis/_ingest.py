@@ -63,7 +63,7 @@ def relate(parts: list[Path], folder: Path) -> dict[str, object]:
     """Relate the spans of several files, or of one file's parts, to one another, and measure them."""
     with (
         _engine.spill_folder() as spill,
-        closing(_engine.connect(Path(spill), _engine.RELATING_LIMIT)) as con,
+        closing(_engine.connect(Path(spill), _engine.RELATING)) as con,
     ):
         resolve(con, parts, folder)
         held, engine = Held.of(parts, folder), _engine.DuckDB(con)

@@ -13,7 +13,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 NS: Final = 1_000_000_000
 SLICE_SECONDS: Final = 5.0
@@ -29,8 +30,7 @@ WINDOWS_SECONDS: Final = (60.0, 10.0, 1.0)
 FEWEST_WINDOWS: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Try:
+class Try(NamedTuple):
     """One attempt: when it was sent and ended (nanoseconds), whether a limit refused it, and which."""
 
     start: int
@@ -62,8 +62,10 @@ def fit_concurrency(tries: Sequence[Try]) -> Estimate | None:
     levels = [bisect_right(starts, one.start) - bisect_right(ends, one.start) for one in refused]
     level, hits = Counter(levels).most_common(1)[0]
     near = sum(abs(other - level) <= 1 for other in levels) / len(levels)
+    if level < 1 or near < 0.9:
+        return None
     highest = max(bisect_right(starts, one.start) - bisect_right(ends, one.start) for one in accepted)
-    if level < 1 or near < 0.9 or highest > level + 1:
+    if highest > level + 1:
         return None
     return Estimate(
         "concurrency", float(max(level, highest)), min(0.95, near * hits / len(levels) + 0.3), "refusals"
@@ -72,7 +74,7 @@ def fit_concurrency(tries: Sequence[Try]) -> Estimate | None:
 
 def fit_requests(tries: Sequence[Try]) -> Estimate | None:
     """Estimate the request rate; None when saturation was too short or too uneven to tell."""
-    ordered = sorted(tries, key=lambda one: one.start)
+    ordered = sorted(tries, key=attrgetter("start"))
     return _fit_window(ordered) or _fit_flow(ordered)
 
 

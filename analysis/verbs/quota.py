@@ -146,7 +146,8 @@ def _peak(tries: list[Try]) -> int:
     for end, at in enumerate(starts):
         while at - starts[begin] >= MINUTE_NS:
             begin += 1
-        best = max(best, end - begin + 1)
+        if end - begin >= best:
+            best = end - begin + 1
     return best
 
 
