@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MEMORY_LIMIT: Final = "500MB"
 RELATING: Final = {"memory_limit": "300MB", "threads": min(4, os.cpu_count() or 1)}
-"""Relating spills what does not fit: it stays small whatever the file. Every thread takes memory of its own."""
+"""Relating spills what does not fit, and stays small whatever the file; each thread takes some of its own."""
 _MACROS: Final = """
 CREATE MACRO intDiv(a, b) AS a // b;
 CREATE MACRO cityHash64(a) AS hash(a), (a, b) AS hash(a, b);
