@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MEMORY_LIMIT: Final = "500MB"
-RELATING: Final = {"memory_limit": "300MB", "threads": min(4, os.cpu_count() or 1)}
+RELATING: Final[Mapping[str, str | int]] = {"memory_limit": "300MB", "threads": min(4, os.cpu_count() or 1)}
 """Relating spills what does not fit, and stays small whatever the file; each thread takes some of its own."""
 _MACROS: Final = """
 CREATE MACRO intDiv(a, b) AS a // b;
@@ -96,7 +96,7 @@ def text(value: object) -> str:
     return "'" + str(value).replace("'", "''") + "'"
 
 
-def connect(spill: Path, settings: Mapping[str, object] | None = None) -> "duckdb.DuckDBPyConnection":
+def connect(spill: Path, settings: Mapping[str, str | int] | None = None) -> "duckdb.DuckDBPyConnection":
     """Open an in-memory database that spills into `spill` and never fetches an extension."""
     import duckdb
 

@@ -50,7 +50,7 @@ class Held:
 
     def _runs(self) -> Iterator[tuple[list[Path], list[Path]]]:
         """Cut between rows where a file of either kind begins."""
-        begins = [tuple(map(int, path.stem.split("-")[1:])) for path in self.found]
+        begins = [tuple(map(int, path.stem.split("-")[1:3])) for path in self.found]
         cuts = [(part, place) for place, (part, row) in enumerate(begins) if row == 0]
         chosen = cuts[:: -(-len(cuts) // _MOST_SCANS)]
         for (part, place), (next_part, next_place) in pairwise([*chosen, (len(self.parts), len(self.found))]):

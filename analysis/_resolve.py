@@ -179,8 +179,11 @@ LEFT JOIN blamed b ON b.root = r.row_id
 LEFT JOIN dialled o ON o.row_id = d.op
 LEFT JOIN tasks k ON k.trace = d.trace
 """
-FOUND_FILE: Final = "found-{part:05d}-{row:010d}.parquet"
-"""Names a file with what relating found, after the first row that it is about."""
+FOUND_FILE: Final = "found-{part:05d}-{row:010d}-of-{parts}.parquet"
+"""Names a file with what relating found, after its first row and the number of parts that were related.
+
+Who still reads fewer parts must not find what was found of more.
+"""
 _GROUP: Final = 1 << 15
 _SLICE: Final = 1 << 18
 
@@ -221,9 +224,10 @@ def resolve(con: "duckdb.DuckDBPyConnection", parts: list[Path], folder: Path) -
     for low, high in _slices(_counts(con, parts)):
         first, last = low // PART_ROWS, high // PART_ROWS
         raw = f"{_scan(parts[first : last + 1], first)} WHERE row_id BETWEEN {low} AND {high}"
+        found = FOUND_FILE.format(part=first, row=low % PART_ROWS, parts=len(parts))
         con.execute(
             f"COPY ({related(RELATED, raw, low, high)} ORDER BY r.row_id) "
-            f"TO {_engine.text(folder / FOUND_FILE.format(part=first, row=low % PART_ROWS))} "
+            f"TO {_engine.text(folder / found)} "
             f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {_GROUP})"
         )
 
