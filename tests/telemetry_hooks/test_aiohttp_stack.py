@@ -217,11 +217,12 @@ def test_headers_as_pairs_and_keys_that_are_no_text_are_read(hook, chat, sim):
 
     async def main():
         async with aiohttp.ClientSession() as session:
-            await session.post(
+            async with session.post(
                 f"{sim.url}/v1/chat/completions",
                 json={**chat.request, "metadata": {1: "one"}},
                 headers=[("authorization", "Bearer k"), ("x-stainless-retry-count", "2")],
-            )
+            ) as response:
+                await response.read()
 
     asyncio.run(main())
     assert [attempt.number for attempt in seen.attempts] == [3]
