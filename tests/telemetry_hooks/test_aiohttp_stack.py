@@ -216,13 +216,15 @@ def test_headers_as_pairs_and_keys_that_are_no_text_are_read(hook, chat, sim):
     seen = hook()
 
     async def main():
-        async with aiohttp.ClientSession() as session:
-            async with session.post(
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(
                 f"{sim.url}/v1/chat/completions",
                 json={**chat.request, "metadata": {1: "one"}},
                 headers=[("authorization", "Bearer k"), ("x-stainless-retry-count", "2")],
-            ) as response:
-                await response.read()
+            ) as response,
+        ):
+            await response.read()
 
     asyncio.run(main())
     assert [attempt.number for attempt in seen.attempts] == [3]
