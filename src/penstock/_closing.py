@@ -57,7 +57,8 @@ def _where(path: Path, noted: _Written) -> str:
     parts, added = [], noted.first.appended
     if noted.spans or noted.dropped:
         lost = f" ({noted.dropped} dropped)" if noted.dropped else ""
-        parts.append(f"{noted.spans} spans {'added to' if added else 'in'} {_short(path)}{lost}")
+        spans = "span" if noted.spans == 1 else "spans"
+        parts.append(f"{noted.spans} {spans} {'added to' if added else 'in'} {_short(path)}{lost}")
     if noted.beside:
         others = f"{noted.beside} other process{'es' if noted.beside > 1 else ''}"
         parts.append(f"{others} wrote {_short(path.with_name(f'{path.stem}.*{path.suffix}'))}")

@@ -456,3 +456,8 @@ def test_a_python_that_lacks_us_is_swapped_unless_we_are_a_tool_of_our_own(recei
         (tool / receipt).write_text("")
         with pytest.raises(UsageError, match=f"{other} -m pip install penstock"):
             prepare(["python", str(app)])
+
+
+def test_one_span_is_one_span(shell):
+    app = shell.script("import penstock\nwith penstock.task('one'):\n    pass\n")
+    assert shell.run(sys.executable, app)[2] == "penstock: 1 span in penstock-spans.jsonl\n"
