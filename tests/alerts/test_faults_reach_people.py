@@ -72,10 +72,9 @@ class Webhook:
             self.firing.discard(key)
 
 
-def simulated(**changes):
-    pool = dataclasses.replace(
-        profile("openai", rpm=0), latency_seconds=Distribution("constant", 0.4), **changes
-    )
+def simulated(latency_seconds, **quota):
+    latency = Distribution("constant", latency_seconds)
+    pool = dataclasses.replace(profile("openai", rpm=0), latency_seconds=latency, **quota)
     return serve(Config(pools=(pool,)))
 
 
@@ -123,8 +122,10 @@ def story(tmp_path_factory):
     """Healthy, then six faults at once, each in an app of its own, then healthy until all is quiet."""
     hourly = {"algorithm": "fixed_window", "window_seconds": 3600.0, "requests_per_minute": 20.0}
     running = ExitStack()
-    served = {"storm": {}, "slow": {}, "drain": hourly, "well": {}}
-    simulators = {name: running.enter_context(simulated(**quota)) for name, quota in served.items()}
+    # Just above a bound of the histogram: a busy machine would have to add half a second to be a slow provider.
+    served = {"well": simulated(0.7), "storm": simulated(0.4), "slow": simulated(0.4)}
+    served["drain"] = simulated(0.4, **hourly)
+    simulators = {name: running.enter_context(server) for name, server in served.items()}
     simulators["tools"] = simulators["well"]
     long = HEALTHY + FAULT + LONGEST_RECOVERY + 30
     folder = tmp_path_factory.mktemp("alerts")
