@@ -1,6 +1,7 @@
 """`penstock run`: instrument any program without touching its code."""
 
 import os
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -51,6 +52,8 @@ def run(
             settings.store
         ).close()  # connects to nothing: a wrong address is an error before the start
     prepared = launcher.prepare(program or [])
+    if limit is None and _says_limit(prepared.command[1:]):
+        prepared = prepared.adding("--limit after the program is the program's own; ours stands before it")
     env = {"PENSTOCK_SPANS": str(settings.spans or "off")}
     if settings.disabled:
         launcher.launch(prepared, dict(os.environ))
@@ -65,6 +68,15 @@ def run(
     if config is not None:
         env["PENSTOCK_CONFIG"] = str(config.absolute())  # the program may change its folder
     launcher.launch(prepared, launcher.environment(env))
+
+
+def _says_limit(arguments: list[str]) -> bool:
+    """Tell whether arguments of a program hold what looks like our `--limit`; `--limit 10` is another's."""
+    return any(
+        argument in ("--limit=observe", "--limit=enforce")
+        or (argument == "--limit" and (following is None or following.startswith("-")))
+        for argument, following in zip_longest(arguments, arguments[1:])
+    )
 
 
 class _RunCommand(Command):

@@ -7,12 +7,13 @@ signals, the exit code, the terminal and stdout are the program's own.
 import errno
 import importlib.machinery
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -28,6 +29,8 @@ _PYTHON_NAMES: Final = ("python", "python3", f"python3.{sys.version_info.minor}"
 _TOOL_RECEIPTS: Final = ("pipx_metadata.json", "uv-receipt.toml")
 """What pipx and `uv tool` leave in an environment that is a tool's alone."""
 _PYTHON_WITH_VALUE: Final = frozenset({"-X", "-W", "--check-hash-based-pycs"})
+_BLINDING: Final = "ESI"
+"""Options of Python that ignore PYTHONPATH or start no sitecustomize, which are our way in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,11 @@ class Prepared:
     """What to execute, and what its user should know first."""
 
     command: list[str]
-    notice: str | None = None
+    notices: tuple[str, ...] = ()
+
+    def adding(self, notice: str) -> "Prepared":
+        """Give the same with one notice more."""
+        return replace(self, notices=(*self.notices, notice))
 
 
 def prepare(command: Sequence[str]) -> Prepared:
@@ -48,11 +55,15 @@ def prepare(command: Sequence[str]) -> Prepared:
         raise UsageError("nothing to run; say for example: penstock run python app.py")
     if command[0] == "-m" or (command[0].endswith(".py") and not os.access(command[0], os.X_OK)):
         command = [sys.executable, *command]
-    program, notice = _find(command[0])
+    program, *notices = _find(command[0])
     arguments = list(command[1:])
     if _is_python(command[0]):
         _check_python(arguments, program)
-    return Prepared([program, *arguments], notice)
+        if blinding := _blinding_option(arguments):
+            notices.append(
+                f"python {blinding} leaves Penstock out: nothing of this run is seen; do without it"
+            )
+    return Prepared([program, *arguments], tuple(notices))
 
 
 def environment(settings: Mapping[str, str], base: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -75,8 +86,8 @@ def launch(prepared: Prepared, env: Mapping[str, str]) -> NoReturn:
         UsageError: it cannot be executed.
     """
     command = prepared.command
-    if prepared.notice is not None:
-        print(f"penstock: {prepared.notice}", file=sys.stderr)  # noqa: T201
+    for notice in prepared.notices:
+        print(f"penstock: {notice}", file=sys.stderr)  # noqa: T201
     sys.stdout.flush()
     sys.stderr.flush()
     try:
@@ -121,8 +132,11 @@ def check_folder(path: Path) -> None:
         raise UsageError(f"spans cannot be written to {path}; name another file by --spans, or say off")
 
 
-def _find(program: str) -> tuple[str, str | None]:
-    """Find a program on the path. A bare `python` is one that sees us: ours, where the path's does not."""
+def _find(program: str) -> tuple[str, *tuple[str, ...]]:
+    """Find a program on the path, and what is to be said of it.
+
+    A bare `python` is one that sees us: ours, where the path's does not.
+    """
     found = shutil.which(program)
     if program in _PYTHON_NAMES and not _sees_penstock(found):
         if found and any(Path(sys.prefix, receipt).exists() for receipt in _TOOL_RECEIPTS):
@@ -131,14 +145,14 @@ def _find(program: str) -> tuple[str, str | None]:
                 f"install it beside them: {found} -m pip install penstock"
             )
         ours = f"running {sys.executable} instead (or: {found} -m pip install penstock)"
-        return sys.executable, f"{found} has no penstock; {ours}" if found else None
+        return (sys.executable, f"{found} has no penstock; {ours}") if found else (sys.executable,)
     if found is None:
         if os.sep in program and Path(program).exists():
             raise UsageError(
                 f"{program!r} is not executable; for a script say: penstock run python {program}"
             )
         raise UsageError(f"program {program!r} does not exist")
-    return found, None
+    return (found,)
 
 
 def _sees_penstock(python: str | None) -> bool:
@@ -177,6 +191,24 @@ def _check_python(arguments: Sequence[str], program: str) -> None:
             if not Path(argument).exists():
                 raise UsageError(f"script {argument!r} does not exist")
             return
+
+
+def _blinding_option(arguments: Sequence[str]) -> str | None:
+    """Find the first option of an interpreter that keeps us out; options may be joined, as in `-uI`."""
+    rest = iter(arguments)
+    for argument in rest:
+        if argument in _PYTHON_WITH_VALUE:
+            next(rest, None)
+            continue
+        letters = re.match(r"-([^-cmXW]*)([cmXW]?)", argument)
+        if letters is None or argument == "-":
+            return None
+        for letter in letters[1]:
+            if letter in _BLINDING:
+                return f"-{letter}"
+        if letters[2] in ("c", "m"):
+            return None
+    return None
 
 
 def _check_module(module: str, program: str) -> None:

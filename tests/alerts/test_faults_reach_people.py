@@ -122,7 +122,7 @@ def story(tmp_path_factory):
     """Healthy, then six faults at once, each in an app of its own, then healthy until all is quiet."""
     hourly = {"algorithm": "fixed_window", "window_seconds": 3600.0, "requests_per_minute": 20.0}
     running = ExitStack()
-    # Just above a bound of the histogram: a busy machine would have to add half a second to be a slow provider.
+    # Just above a bound of the histogram: only half a second more would look like a slow provider.
     served = {"well": simulated(0.7), "storm": simulated(0.4), "slow": simulated(0.4)}
     served["drain"] = simulated(0.4, **hourly)
     simulators = {name: running.enter_context(server) for name, server in served.items()}

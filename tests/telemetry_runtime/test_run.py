@@ -313,6 +313,38 @@ def test_modules_other_programs_and_stdin_run_too(shell):
     assert shell.run("echo", "--limit", "-m")[:2] == (0, "--limit -m\n")
 
 
+@pytest.mark.parametrize("options", [["-I"], ["-uS"], ["-X", "dev", "-E"], ["-S", "-c", "pass"]])
+def test_a_python_told_to_leave_us_out_is_said_so(shell, options):
+    program = options if "-c" in options else [*options, shell.script("print('own')")]
+    status, _, err = shell.run("python", *program)
+    assert status == 0
+    assert "leaves Penstock out: nothing of this run is seen" in err
+
+
+def test_options_of_the_program_and_values_leave_nobody_out(shell):
+    script = shell.script("import sys; print(sys.argv[1:])")
+    for options in (["-W", "ignore::ImportWarning"], ["-Xfaulthandler"], ["-s"]):
+        status, out, err = shell.run(sys.executable, *options, script, "-I")
+        assert (status, out) == (0, "['-I']\n")
+        assert "leaves Penstock out" not in err
+    assert "leaves Penstock out" not in shell.run(sys.executable, "-c", "print(1)", "-S")[2]
+
+
+@pytest.mark.parametrize("words", [["--limit"], ["--limit", "--fast"], ["--limit=observe"]])
+def test_our_option_behind_the_program_is_given_to_it_and_said_so(shell, words):
+    script = shell.script("import sys; print(sys.argv[1:])")
+    status, out, err = shell.run(sys.executable, script, *words)
+    assert (status, out) == (0, f"{words}\n")
+    assert "--limit after the program is the program's own; ours stands before it" in err
+
+
+@pytest.mark.parametrize("words", [["--limit", "10"], ["--limit=10"], ["--limits"]])
+def test_a_limit_of_the_programs_own_is_no_news(shell, words):
+    status, _, err = shell.run(sys.executable, shell.script("pass"), *words)
+    assert status == 0
+    assert "--limit" not in err
+
+
 def test_disabled_is_off(shell):
     shell.env["PENSTOCK_DISABLE"] = "1"
     status, out, err = shell.run(
@@ -451,7 +483,7 @@ def test_a_python_that_lacks_us_is_swapped_unless_we_are_a_tool_of_our_own(recei
     if receipt is None:
         prepared = prepare(["python", str(app)])
         assert prepared.command == [sys.executable, str(app)]
-        assert f"{other} has no penstock; running {sys.executable} instead" in str(prepared.notice)
+        assert f"{other} has no penstock; running {sys.executable} instead" in prepared.notices[0]
     else:
         (tool / receipt).write_text("")
         with pytest.raises(UsageError, match=f"{other} -m pip install penstock"):
