@@ -61,7 +61,8 @@ def run(
         launcher.check_folder(settings.spans)
     if settings.metrics_port is not None:
         launcher.check_port(settings.metrics_host, settings.metrics_port)
-        env["PENSTOCK_METRICS_PORT"] = str(settings.metrics_port)
+    if metrics_port is not None:
+        env["PENSTOCK_METRICS_PORT"] = metrics_port
     if limit is not None:
         env["PENSTOCK_LIMIT"] = limit
     config = find_file(os.environ, Path())

@@ -77,6 +77,12 @@ def _port(value: object) -> int:
     return port
 
 
+def _store(value: object) -> str:
+    if value == "none":
+        raise ValueError("the URL of a Redis")
+    return _text(value)
+
+
 def _text(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError("a text")
@@ -112,7 +118,7 @@ OPTIONS: Final = (
     Option("state", "off", "Keep what `enforce` learnt of each pool for the next run: `on` in "
            "`$XDG_STATE_HOME/penstock` (else `~/.local/state/penstock`), or the folder named.", _path),
     Option("store", "none", "Share every pool's quota with the processes that name the same Redis: "
-           "`redis://host:6379/0`, `rediss://` for TLS (docs/fleet.md).", _text),
+           "`redis://host:6379/0`, `rediss://` for TLS (docs/fleet.md).", _store),
 )  # fmt: skip
 
 # Knobs of every pool that no `[pools."…"]` table sets: pool knob -> default and meaning.
@@ -211,6 +217,8 @@ def _choose(
         try:
             return option.read(value)
         except ValueError as error:
+            if value == option.default:  # the word that our table has for it: as if nobody had said more
+                return None
             raise UsageError(f"{place} must be {error}, not {value!r}") from None
     return None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import penstock
-from penstock._config import Settings, load
+from penstock._config import KNOBS, OPTIONS, Settings, load
 from penstock.errors import UsageError
 from penstock.telemetry.metrics_page import page, sections
 
@@ -80,6 +80,19 @@ def test_a_mistake_is_named(tmp_path, given, env, file, said):
     (tmp_path / "penstock.toml").write_text(file)
     with pytest.raises(UsageError, match=said):
         load(given, environ=env, folder=tmp_path)
+
+
+@pytest.mark.parametrize("option", [*OPTIONS, *KNOBS], ids=lambda option: option.name)
+def test_the_word_that_the_table_has_for_a_default_can_be_said(tmp_path, option):
+    file, others = tmp_path / "penstock.toml", {"OTEL_EXPORTER_PROMETHEUS_PORT": "9464"}
+    file.write_text(f'{option.name} = "{option.default}"\n')
+    told, unsaid = load(environ={}, folder=tmp_path), load(environ={}, folder=tmp_path / "empty")
+    if option.default[0].isalpha():  # a number that is said holds for a pool as if it were known
+        assert told == unsaid
+    said = {option.variable: option.default}
+    assert load(environ=others | said, folder=tmp_path).metrics_port == (
+        None if option.name == "metrics_port" else 9464
+    )
 
 
 @pytest.mark.parametrize(
