@@ -1,7 +1,8 @@
 """The root span of a trace as its task, where nobody named one.
 
-A local root is a span without a parent, or with one in another process. A root that is itself one
-model call is no task.
+A local root is a span without a parent, or with one in another process. A trace that comes in twice at a
+time, as a caller's fan-out does, has two of them and is one task, which ends with the last. A root that is
+itself one model call is no task.
 """
 
 import threading
@@ -38,9 +39,15 @@ _OURS: Final = frozenset(
 
 
 @dataclass(slots=True)
-class _Root:
-    span: Span
+class _Trace:
+    open: dict[int, Span]
+    """Its local roots that have not ended, by span id, the oldest first."""
     task: Task | None = None
+    verdict: Verdict | None = None
+
+    @property
+    def root(self) -> Span | None:
+        return next(iter(list(self.open.values())), None)
 
 
 class TraceRoots(SpanProcessor):
@@ -55,14 +62,17 @@ class TraceRoots(SpanProcessor):
 
     def task(self) -> Task | None:
         """Find the task of the current trace; None outside any trace."""
-        if not self._roots:
+        if not self._traces:
             return None
-        root = self._roots.get(trace.get_current_span().get_span_context().trace_id)
-        if root is None:
+        found = self._traces.get(trace.get_current_span().get_span_context().trace_id)
+        if found is None:
             return None
-        if root.task is None:
-            root.task = _record(root.span)
-        return root.task
+        if found.task is None:
+            with self._lock:
+                root = found.root
+                if found.task is None and root is not None:
+                    found.task = _record(root)
+        return found.task
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Note a root."""
@@ -71,35 +81,42 @@ class TraceRoots(SpanProcessor):
             return
         if (span.attributes or {}).get(names.SPAN_KIND) in _OURS:
             return
+        context = span.get_span_context()
         with self._lock:
-            self._roots[span.get_span_context().trace_id] = _Root(span)
-            if len(self._roots) > _LIMIT:
-                self._roots.popitem(last=False)
+            self._traces.setdefault(context.trace_id, _Trace({})).open[context.span_id] = span
+            if len(self._traces) > _LIMIT:
+                self._traces.popitem(last=False)
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Report the task of a root that ends."""
+        """Report the task of a trace whose last root ends."""
         parent = span.parent
         if parent is not None and not parent.is_remote:
             return
         context = span.context
-        if context is None or context.trace_id not in self._roots:
+        if context is None or context.trace_id not in self._traces:
             return
         with self._lock:
-            root = self._roots.get(context.trace_id)
-            if root is None or root.span.get_span_context().span_id != context.span_id:
+            ended = self._traces.get(context.trace_id)
+            if ended is None or ended.open.pop(context.span_id, None) is None:
                 return
-            del self._roots[context.trace_id]
-        if root.task is not None and root.task.operations:
-            root.task.ended_ns = span.end_time
-            root.task.verdict = _verdict(span)
-            self._task_ended(root.task)
+            last = not ended.open
+            if last:
+                del self._traces[context.trace_id]
+        ended.verdict = ended.verdict or _verdict(span)
+        if last and ended.task is not None and ended.task.operations:
+            ended.task.ended_ns = span.end_time
+            ended.task.verdict = ended.verdict
+            self._task_ended(ended.task)
 
     def operation_ended(self, operation: Operation) -> None:
-        """Write a root's figures, as far as they go."""
+        """Write a task's figures on its oldest open root, as far as they go."""
         task = operation.task
-        root = self._roots.get(int(task.id, 16)) if task is not None and task.root else None
-        if task is not None and root is not None and root.span.is_recording():
-            put(root.span, {names.TASK_ID: task.id, names.TASK_NAME: task.name, **tail(task)})
+        if task is None or not task.root:
+            return
+        found = self._traces.get(int(task.id, 16))
+        root = found.root if found is not None else None
+        if root is not None and root.is_recording():
+            put(root, {names.TASK_ID: task.id, names.TASK_NAME: task.name, **tail(task)})
 
     def tool_ended(self, call: ToolCall) -> None:
         """Nothing: a tool changes no figure of its task."""
@@ -109,8 +126,8 @@ class TraceRoots(SpanProcessor):
 
     def after_fork(self) -> None:
         """Forget the parent's traces."""
-        self._lock = threading.Lock()
-        self._roots: OrderedDict[int, _Root] = OrderedDict()
+        self._lock = threading.RLock()  # a span may end by the collector, in the middle of us
+        self._traces: OrderedDict[int, _Trace] = OrderedDict()
 
 
 def _record(span: Span) -> Task:

@@ -7,9 +7,11 @@ import sys
 import threading
 
 import pytest
+from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, TraceFlags
 
 from penstock.classifiers import ErrorClass
 from penstock.telemetry import guard
@@ -167,7 +169,32 @@ def test_the_root_span_is_the_task_where_nobody_named_one(office):
     assert mine.id == format(root.get_span_context().trace_id, "032x")
     assert office.sink.tasks == [mine]
     assert office.spans["POST /ask"].attributes[names.TASK_OPERATIONS] == 2
-    assert office.roots._roots == {}
+    assert office.roots._traces == {}
+
+
+@pytest.mark.parametrize("first_ends_first", [True, False])
+def test_a_trace_that_comes_in_twice_at_a_time_is_one_task(office, first_ends_first):
+    caller = SpanContext(trace_id=7, span_id=9, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+    incoming = trace.set_span_in_context(NonRecordingSpan(caller))
+    roots = [office.tracer.start_span(name, context=incoming) for name in ("POST /one", "POST /two")]
+    tasks = []
+    for number, root in enumerate(roots, 1):
+        with trace.use_span(root, end_on_exit=False):
+            tasks.append(current_task())
+            tasks[-1].operations = number
+            office.roots.operation_ended(
+                Operation(provider="p", operation="chat", model="m", pool="p:m", started_ns=0, task=tasks[-1])
+            )
+    first, last = roots if first_ends_first else reversed(roots)
+    first.set_status(StatusCode.ERROR, "429 Too Many Requests")
+    first.end()
+    assert office.sink.tasks == []
+    last.end()
+    assert tasks[0] is tasks[1]
+    assert office.sink.tasks == tasks[:1]
+    assert tasks[0].verdict.error_class is ErrorClass.RATE_LIMIT
+    assert office.spans["POST /one"].attributes[names.TASK_OPERATIONS] == 2
+    assert office.roots._traces == {}
 
 
 def test_a_root_without_model_calls_is_no_task(office):
