@@ -169,13 +169,13 @@ def _rich(answer: "Answer") -> None:
         console.print(Text(printable(line)))
     for table in answer.tables:
         console.print(Text(f"\n{table.title}".rstrip(), style="bold"))
-        console.print(_grid(table, console.width))
+        console.print(grid(table, console.width))
     if notes := _quality(answer):
         text = Text("\n".join(printable(note) for note in notes))
         console.print("", Panel(text, title="data quality", expand=False), sep="\n")
 
 
-def _grid(table: "Table", width: int) -> "RenderableType":
+def grid(table: "Table", width: int) -> "RenderableType":
     """Lay a table out for a terminal: headings break between words, and numbers never."""
     from rich.table import Table as RichTable
     from rich.text import Text
@@ -191,13 +191,13 @@ def _grid(table: "Table", width: int) -> "RenderableType":
         excess -= column.give(excess)
     if excess > 0:
         return _records(headings, rows)
-    grid = RichTable(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim")
+    laid = RichTable(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim")
     for column in columns:
         justify: Literal["left", "right"] = "right" if column.number else "left"
-        grid.add_column(Text(column.heading), justify=justify, overflow="fold", width=column.width)
+        laid.add_column(Text(column.heading), justify=justify, overflow="fold", width=column.width)
     for row in rows:
-        grid.add_row(*map(Text, row))
-    return grid
+        laid.add_row(*map(Text, row))
+    return laid
 
 
 class _Column:

@@ -1,13 +1,14 @@
 """`penstock pools`: a fleet's pools as its store has them now."""
 
 import json
+import sys
 import time
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import typer
 
-from penstock.cli._output import SHORT_FORMATS, ShortFormatOption, cell, check_format, printable
+from penstock.cli._output import SHORT_FORMATS, ShortFormatOption, check_format, grid
 from penstock.errors import UsageError
 
 COLUMNS: Final = ("pool", "cap", "rate/s", "live", "queued", "members", "last 429", "gate", "left")
@@ -91,44 +92,45 @@ def _show(found: list[dict[str, Any]], form: str) -> None:
     else:
         from rich.console import Console
 
-        Console().print(_table(found))
+        console = Console()
+        console.print(_table(found, console.width))
 
 
 def _watch(store: Any, form: str) -> None:
+    from rich.console import Console
     from rich.live import Live
 
-    if form == "json":
+    console = Console()
+    if form == "json" or not console.is_terminal:  # a file or a pipe gets one look below the other
         while True:
             _show(_pools(store), form)
+            sys.stdout.flush()
             time.sleep(1)
-    with Live(_table(_pools(store)), auto_refresh=False) as live:
+    with Live(_table(_pools(store), console.width), console=console, auto_refresh=False) as live:
         while True:
             time.sleep(1)
-            live.update(_table(_pools(store)), refresh=True)
+            live.update(_table(_pools(store), console.width), refresh=True)
 
 
-def _table(found: list[dict[str, Any]]) -> Any:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
+def _table(found: list[dict[str, Any]], width: int) -> Any:
+    from penstock.analysis.answer import Table
 
-    table = Table(box=SIMPLE_HEAD, header_style="bold")
-    for column in COLUMNS:
-        table.add_column(column, justify="left" if column in {"pool", "gate", "left"} else "right")
+    rows: list[list[object]] = []
     for pool in found:
         ago, gate = pool["seconds_since_429"], pool["gate"]
         wait = f" {pool['gate_seconds']:.0f} s" if pool["gate_seconds"] else ""
         left = ", ".join(f"{one['left']:,.0f} {what}" for what, one in pool["quota"].items())
-        words = (
-            pool["pool"],
-            cell(pool["cap"]),
-            cell(round(pool["rate_per_second"], 2)),
-            cell(pool["in_flight"]),
-            cell(pool["queued"]),
-            cell(pool["members"]),
-            "never" if ago is None else f"{ago:,.0f} s ago",
-            f"{gate}{wait}",
-            left or "-",
+        rows.append(
+            [
+                pool["pool"],
+                pool["cap"],
+                round(pool["rate_per_second"], 2),
+                pool["in_flight"],
+                pool["queued"],
+                pool["members"],
+                "never" if ago is None else f"{ago:,.0f} s ago",
+                f"{gate}{wait}",
+                left or "-",
+            ]
         )
-        table.add_row(*(Text(printable(word)) for word in words))
-    return table
+    return grid(Table("", COLUMNS, rows), width)

@@ -91,8 +91,24 @@ def test_real_processes_share_a_quota_and_the_dead_give_back(fleet, redis_server
     truth = json.load(urllib.request.urlopen(f"{simulator.url}/_sim/truth"))
     assert truth["attempts"] >= 30
     assert truth["rate_limited"] <= 0.06 * truth["attempts"]  # a machine that is busy loses its store
-    table = penstock("pools", "--store", redis_server.url).stdout
-    assert "members" in table
+    table = penstock("pools", "--store", redis_server.url, COLUMNS="80").stdout
+    heading, row = (line.split() for line in table.splitlines())  # in eighty columns no word is cut
+    assert heading[:2] == ["pool", "cap"]
+    assert row[0] == "openai:gpt-5"
+    assert row[-1] == "requests"
+
+
+def test_a_watch_into_a_pipe_is_one_look_below_the_other_until_it_is_ended(redis_server):
+    redis_server.client.flushall()
+    command = [sys.executable, "-m", "penstock", "pools", "--watch", "--store", redis_server.url]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as watch:
+        looks = [watch.stdout.readline() for _ in range(2)]
+        watch.send_signal(signal.SIGINT)
+        rest, errors = watch.communicate(timeout=20)
+    assert looks[0] == looks[1] != ""
+    assert set(rest.splitlines()) <= {looks[0].rstrip()}
+    assert (errors, watch.returncode) == ("", 130)
 
 
 def test_where_there_is_no_store_it_says_so(redis_server, tmp_path):
