@@ -40,6 +40,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
         heapq.heappush(self._timers, (when, self._count, timer))
         return timer
 
+    def call_soon(
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
     def sleep_until(self, when: float) -> "asyncio.Future[None]":
         """Make a future that is done at `when`: cheaper than `asyncio.sleep`."""
         future = self.create_future()
@@ -65,23 +72,24 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Need no waking when a peer's thread calls in: this loop never sleeps."""
 
     def _run_once(self) -> None:
-        ready = self._ready
-        if not ready:
-            self._jump()
-        for _ in range(len(ready)):
-            handle = ready.popleft()
-            if not handle._cancelled:
-                handle._run()
+        ready, timers = self._ready, self._timers
+        while not self._stopping:
+            if not ready:
+                self._jump(timers)
+            for _ in range(len(ready)):
+                handle = ready.popleft()
+                if not handle._cancelled:
+                    handle._run()
 
-    def _jump(self) -> None:
-        timers = self._timers
+    def _jump(self, timers: list[tuple[float, int, Any]]) -> None:
         while timers:
             when, _, item = heapq.heappop(timers)
             if item.cancelled():
                 continue
             # At least a nanosecond: a sleep too short to change the clock would never end.
-            self._at = max(when, self._at + 1e-9)
-            if isinstance(item, asyncio.TimerHandle):
+            least = self._at + 1e-9
+            self._at = max(least, when)
+            if type(item) is asyncio.TimerHandle:
                 self._ready.append(item)
             elif not item.done():
                 item.set_result(None)

@@ -1,9 +1,10 @@
 """Libraries as they ship, each talking to the virtual provider: nothing of theirs is rewritten."""
 
+import asyncio
 import itertools
 import os
-from collections.abc import Callable
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, Final
 
 from benchmarks.limiter_lab.policies._shared import each_process
 from benchmarks.limiter_lab.world import Call, GaveUpError, Reply, World
@@ -20,14 +21,14 @@ class Tenacity:
         import tenacity
 
         self._world = world
-        self._retry = tenacity.retry(
+        self._attempt = tenacity.retry(
             wait=tenacity.wait_random_exponential(min=1, max=60), stop=tenacity.stop_after_attempt(6)
-        )
+        )(_attempt)
         self._error = tenacity.RetryError
 
     async def call(self, call: Call) -> None:
         try:
-            await self._retry(_attempt)(self._world, call)
+            await self._attempt(self._world, call)
         except self._error:
             raise GaveUpError from None
 
@@ -41,11 +42,11 @@ class Stamina:
 
         instrumentation.set_on_retry_hooks([])  # it logs every retry
         self._world = world
-        self._retry = stamina.retry(on=CallFailedError)
+        self._attempt = stamina.retry(on=CallFailedError)(_attempt)
 
     async def call(self, call: Call) -> None:
         try:
-            await self._retry(_attempt)(self._world, call)
+            await self._attempt(self._world, call)
         except CallFailedError:
             raise GaveUpError from None
 
@@ -65,13 +66,6 @@ class Botocore:
         from botocore.retries import adaptive, bucket, standard, throttling
 
         self._world, self._attempts = world, attempts
-        self._refused = (
-            bucket.CapacityNotAvailableError if hasattr(bucket, "CapacityNotAvailableError") else None
-        )
-        if self._refused is None:
-            from botocore.exceptions import CapacityNotAvailableError
-
-            self._refused = CapacityNotAvailableError
         clock = bucket.Clock()
         self._bucket = bucket.TokenBucket(max_rate=1, clock=clock)
         self._limiter = adaptive.ClientRateLimiter(
@@ -100,12 +94,29 @@ class Botocore:
         raise GaveUpError
 
     async def _acquire(self) -> None:
-        while self._limiter._enabled:
-            try:
-                self._bucket.acquire(block=False)
-                return
-            except self._refused:
-                await self._world.sleep(max(1e-3, self._bucket._sleep_amount(1)))
+        if not self._take():
+            turn = self._world.loop.create_future()
+            self._look_again(turn)
+            await turn
+
+    def _take(self) -> bool:
+        bucket = self._bucket
+        if not self._limiter._enabled:
+            return True
+        bucket._refill()  # as `acquire` does first, which raises when there is no token
+        return bucket._current_capacity >= 1 and bucket.acquire(block=False)
+
+    def _look_again(self, turn: "asyncio.Future[None]") -> None:
+        """Wake the call when it has its token: hundreds look at one bucket, so none is woken to look."""
+        self._world.loop.call_later(max(1e-3, self._bucket._sleep_amount(1)), self._look, turn)
+
+    def _look(self, turn: "asyncio.Future[None]") -> None:
+        if turn.done():
+            return
+        if self._take():
+            turn.set_result(None)
+        else:
+            self._look_again(turn)
 
 
 def _http_of(base_client: Any) -> Any:
@@ -113,47 +124,51 @@ def _http_of(base_client: Any) -> Any:
     return getattr(base_client, "httpx2", None) or base_client.httpx
 
 
-class Sdk:
-    """A real SDK client over a transport that is the virtual provider: its own retries, its own sleep."""
+_SENT: Final[ContextVar[Call]] = ContextVar("call")
 
-    def __init__(self, world: World, client: Callable[[Any], Any], http: Any, answer: bytes) -> None:
-        self._world, self._http, self._answer = world, http, answer
-        self._calls: dict[str, Call] = {}
-        self._numbers = itertools.count()
+
+class Sdk:
+    """A real SDK client above the virtual provider: its own retries, its own sleep, its own errors.
+
+    Only what it does not decide by is cut short: a request is spelled once, not at each attempt, and all
+    good answers are one and the same.
+    """
+
+    def __init__(self, world: World, client: type[Any], http: Any, path: str, body: object) -> None:
+        self._world, self._http, self._path, self._body = world, http, path, body
+        self._request = request = http.Request("POST", "https://provider.invalid")
+        self._answer = http.Response(200, content=b"{}", request=request)
         policy = self
 
-        class Transport(http.AsyncBaseTransport):  # type: ignore[misc, name-defined]
-            async def handle_async_request(self, request: Any) -> Any:
-                return await policy.respond(request)
+        class Client(client):  # type: ignore[misc]
+            def _build_request(self, *args: object, **given: object) -> Any:
+                return request
 
-        self._client = client(http.AsyncClient(transport=Transport()))
+        class Provider(http.AsyncClient):  # type: ignore[misc, name-defined]
+            async def send(self, request: object, **given: object) -> Any:
+                return await policy.respond()
 
-    async def respond(self, request: Any) -> Any:
-        """Put one HTTP request to the virtual provider."""
-        reply = await self._world.send(self._calls[request.headers["x-lab-call"]])
+        self._client = Client(api_key="lab", http_client=Provider())
+
+    async def respond(self) -> Any:
+        """Put the call at hand to the virtual provider."""
+        reply = await self._world.send(_SENT.get())
+        if reply.ok:
+            return self._answer
         if reply.status is None:
-            raise self._http.ReadTimeout("no answer", request=request)
-        body = self._answer
+            raise self._http.ReadTimeout("no answer", request=self._request)
+        body = b'{"error":{"message":"The server had an error","type":"server_error"}}'
         if reply.refused is not None:
             body = reply.body()[1]
-        elif not reply.ok:
-            body = b'{"error":{"message":"The server had an error","type":"server_error"}}'
         headers = {"content-type": "application/json", **reply.headers}
-        return self._http.Response(reply.status, headers=headers, content=body, request=request)
+        return self._http.Response(reply.status, headers=headers, content=body, request=self._request)
 
     async def call(self, call: Call) -> None:
-        key = str(next(self._numbers))
-        self._calls[key] = call
+        _SENT.set(call)
         try:
-            await self.create(key)
+            await self._client.post(self._path, cast_to=self._http.Response, body=self._body)
         except self.errors() as error:
             raise GaveUpError from error
-        finally:
-            del self._calls[key]
-
-    async def create(self, key: str) -> None:
-        """Make one SDK call."""
-        raise NotImplementedError
 
     def errors(self) -> type[Exception]:
         """What the SDK raises when it gives up."""
@@ -163,25 +178,16 @@ class Sdk:
 class OpenAISdk(Sdk):
     """`openai.AsyncOpenAI()` with its defaults."""
 
-    ANSWER = (
-        b'{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":'
-        b'{"role":"assistant","content":"ok"},"finish_reason":"stop"}]}'
-    )
-
     def __init__(self, world: World) -> None:
         import openai
         from openai import _base_client
 
         super().__init__(
             world,
-            lambda http: openai.AsyncOpenAI(api_key="lab", http_client=http),
+            openai.AsyncOpenAI,
             _http_of(_base_client),
-            self.ANSWER,
-        )
-
-    async def create(self, key: str) -> None:
-        await self._client.chat.completions.create(
-            model="m", messages=[{"role": "user", "content": "go"}], extra_headers={"x-lab-call": key}
+            "/chat/completions",
+            {"model": "m", "messages": [{"role": "user", "content": "go"}]},
         )
 
     def errors(self) -> type[Exception]:
@@ -193,28 +199,16 @@ class OpenAISdk(Sdk):
 class AnthropicSdk(Sdk):
     """`anthropic.AsyncAnthropic()` with its defaults."""
 
-    ANSWER = (
-        b'{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"ok"}],'
-        b'"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1}}'
-    )
-
     def __init__(self, world: World) -> None:
         import anthropic
         from anthropic import _base_client
 
         super().__init__(
             world,
-            lambda http: anthropic.AsyncAnthropic(api_key="lab", http_client=http),
+            anthropic.AsyncAnthropic,
             _http_of(_base_client),
-            self.ANSWER,
-        )
-
-    async def create(self, key: str) -> None:
-        await self._client.messages.create(
-            model="m",
-            max_tokens=9,
-            messages=[{"role": "user", "content": "go"}],
-            extra_headers={"x-lab-call": key},
+            "/v1/messages",
+            {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "go"}]},
         )
 
     def errors(self) -> type[Exception]:
