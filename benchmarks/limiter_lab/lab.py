@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import gc
 import math
+import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
@@ -82,6 +83,7 @@ def play(scenario: Scenario, seed: int, make: Maker, tokens: bool = False, watch
         working.result()
 
     began = time.process_time()
+    random.seed(seed)  # libraries draw their jitter from the generator that all share
     # Nothing here makes cycles worth collecting while it runs; a pass over a day's calls costs seconds.
     gc.disable()
     try:

@@ -122,6 +122,30 @@ def test_a_row_has_every_field_and_the_same_seed_gives_the_same_row(rows):
     assert {**first, "compute_seconds": 0} == {**again, "compute_seconds": 0}
 
 
+@pytest.mark.parametrize("library", ["tenacity", "stamina"])
+def test_a_library_whose_jitter_is_everyone_s_gives_the_same_row_again(rows, library):
+    pytest.importorskip(library)
+    crowded = SHORT + "\n[[pools]]\nrequests_per_minute = 100"
+    first, again = (rows(crowded, library)[library] for _ in range(2))
+    assert first["rate_limited_per_1000"] > 100
+    assert {**first, "compute_seconds": 0} == {**again, "compute_seconds": 0}
+
+
+@pytest.mark.parametrize("sdk", ["openai", "anthropic"])
+def test_a_real_sdk_sends_three_times_and_minds_what_it_was_told(rows, sdk):
+    pytest.importorskip(sdk)
+    told = SHORT + "\n[[pools]]\nrequests_per_minute = 100\nretry_after = 'seconds'"
+    found = rows(told, f"{sdk}_sdk", "penstock_without_queue")
+    watched, real = found["penstock_without_queue"], found[f"{sdk}_sdk"]
+    assert real["rate_limited_per_1000"] > 100
+    assert (real["attempts"], real["calls"]) == (watched["attempts"], watched["calls"])
+    dead = "fan_out_share = 0\n[[pools]]\n[[pools.events]]\nat_seconds = 0\noutage_seconds = 200"
+    found = rows(SHORT + dead, f"{sdk}_sdk")[f"{sdk}_sdk"]
+    assert found["calls"] == 0
+    running = found["attempts"] - 3 * found["tasks_ended"]
+    assert 0 <= running <= 3 * 20
+
+
 def test_queueing_beats_retrying_and_costs_nothing_when_idle(rows):
     crowded = SHORT.replace("tasks = 20", "tasks = 60") + "\n[[pools]]\nrequests_per_minute = 300"
     found = rows(crowded, "penstock", "immediate", "bucket")
