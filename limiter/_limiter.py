@@ -20,7 +20,7 @@ from penstock.limiter._memory import recall, remember
 from penstock.limiter._outlook import PoolSnapshot
 from penstock.limiter._permit import Judge, PoolHandle
 from penstock.limiter._pool import Pool
-from penstock.limiter._prospects import eta, hopeless, outgrown
+from penstock.limiter._prospects import eta, hopeless
 from penstock.limiter._queue import patience
 from penstock.limiter._retry import Retries
 from penstock.limiter._router import Router, route_to
@@ -261,10 +261,8 @@ class Limiter:
 
     def _enter(self, ticket: Ticket, now: float) -> Wakes:
         pool, settings = ticket.home, ticket.home.settings
-        if settings.tokens_per_minute is not None and pool.too_large(ticket):
-            return self._refuse(ticket, "too_large", 0.0, now)
-        if pool.oversize.known and outgrown(ticket, self._router, now):
-            return self._refuse(ticket, "too_large", 0.0, now)
+        if pool.never_holds(ticket, now):
+            return self._rehouse(ticket, now)
         if not pool.queue.waiting and pool.when(ticket, now) <= now:
             return self._grant(ticket, pool, now)
         if len(pool.queue) >= settings.queue_limit:
@@ -286,6 +284,21 @@ class Limiter:
             wakes += self._refuse(ticket, why(ticket), eta(ticket, now), now)
         return wakes
 
+    def _rehouse(self, ticket: Ticket, now: float) -> Wakes:
+        """Let a call that its home can never hold live with the first fallback that can; else refuse it."""
+        home = next(
+            (
+                pool
+                for pool in self._router.candidates(ticket.home, ticket)
+                if not pool.never_holds(ticket, now)
+            ),
+            None,
+        )
+        if home is None:
+            return self._refuse(ticket, "too_large", 0.0, now)
+        ticket.home = home
+        return self._enter(ticket, now)
+
     def _pump(self, pool: Pool, now: float) -> Wakes:
         """Send everyone who may go, refuse whose wait is over, and set the next look."""
         wakes: Wakes = []
@@ -296,9 +309,9 @@ class Limiter:
         at = inf
         while (head := queue.head(now)) is not None:
             ticket = cast("Ticket", head)
-            if pool.oversize.known and outgrown(ticket, self._router, now):
+            if pool.outgrown(ticket, now):
                 queue.remove(ticket, served=False)
-                wakes += self._refuse(ticket, "too_large", 0.0, now)
+                wakes += self._rehouse(ticket, now)
                 continue
             at = pool.when(ticket, now)
             if at > now:
@@ -319,9 +332,9 @@ class Limiter:
         if ticket.foretold is not None and ticket.attempts == 1:
             pool.overtaking.learn(*ticket.foretold, now - ticket.queued_at)
         pool.send(ticket, now)
-        home, waited = ticket.home, now - ticket.queued_at
-        route = None if pool is home else route_to(home, pool, reason)
-        if home.settings.fallback:
+        asked, waited = ticket.asked, now - ticket.queued_at
+        route = None if pool is asked else route_to(asked, pool, reason or "too_large")
+        if asked.settings.fallback:
             self._router.remember(ticket.call.conversation, pool.name)
         wake = ticket.decide(Granted(queued_seconds=waited, route=route) if waited or route else _AT_ONCE)
         return [wake] if wake is not None else []

@@ -120,12 +120,14 @@ class Pool:
         size = self.mirror.windows(entry)
         return size > 1 and self.oversize.try_out(entry.number, size, self.live)
 
-    def too_large(self, entry: Entry) -> bool:
-        """Whether a call can never fit into what the user stated."""
+    def never_holds(self, entry: Entry, now: float) -> bool:
+        """Whether no waiting makes a call fit: the user stated so, or the provider lately said so."""
         per_minute = self.settings.tokens_per_minute
-        if per_minute is None:
-            return False
-        return self.mirror.cost(entry) > per_minute * (1 - self.settings.headroom_ratio)
+        if per_minute is not None and self.mirror.cost(entry) > per_minute * (
+            1 - self.settings.headroom_ratio
+        ):
+            return True
+        return self.outgrown(entry, now)
 
     def outgrown(self, entry: Entry, now: float) -> bool:
         """Whether the provider has lately refused for good what was no larger than this call."""

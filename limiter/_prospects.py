@@ -3,7 +3,6 @@
 from math import inf
 from typing import Final
 
-from penstock.limiter._router import Router
 from penstock.limiter._ticket import Ticket
 
 _HOPELESS: Final = 1.25
@@ -30,9 +29,3 @@ def hopeless(ticket: Ticket, now: float) -> bool:
     if home.outlook.expected_wait(ticket, home.queue.waiting, now) <= allowed:
         return False  # not even at the end of the queue, so that its place does not matter
     return home.outlook.expected_wait(ticket, home.queue.ahead_of(ticket), now) > allowed
-
-
-def outgrown(ticket: Ticket, router: Router, now: float) -> bool:
-    """Whether a call is known to be larger than its window, and no fallback can take it."""
-    home = ticket.home
-    return home.outgrown(ticket, now) and not router.candidates(home, ticket)

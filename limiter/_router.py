@@ -84,7 +84,7 @@ class Router:
         """Ramp a take-over up: one call at first, one more every quarter of a second."""
         if self._spent.get(pool.name, now) > now or len(pool.queue):
             return False
-        if pool.outgrown(entry, now) or pool.when(entry, now) > now:
+        if pool.never_holds(entry, now) or pool.when(entry, now) > now:
             return False
         away = self._away.get((home.name, pool.name))
         seconds = now - away.since if away is not None else 0.0

@@ -41,6 +41,7 @@ class Ticket(Entry):
     __slots__ = (
         "_needs",
         "admission",
+        "asked",
         "call",
         "foretold",
         "home",
@@ -65,6 +66,8 @@ class Ticket(Entry):
             max_output=call.max_output_tokens,
         )
         self.call = call
+        self.asked = home
+        """The pool that the app called; `home` is where the call waits, `pool` what it draws on."""
         self.home = home
         self.pool = home
         self.owner = owner

@@ -107,6 +107,50 @@ def test_a_fallback_with_a_larger_window_keeps_its_chance(limiter, call, time, s
     assert not isinstance(lim.admit(call(input_tokens=5000)).admission, Refused)
 
 
+def test_what_its_pool_never_holds_waits_with_the_first_fallback_that_does(limiter, call, time):
+    lim = limiter(
+        p={
+            "tokens_per_minute": 1000.0,
+            "wait_up_to_seconds": math.inf,
+            "fallback": (Fallback(pool="small"), Fallback(pool="q")),
+        },
+        small={"tokens_per_minute": 2000.0},
+        q={"max_concurrency": 1},
+    )
+    large = [lim.admit(call(input_tokens=5000)) for _ in range(2)]
+    time.pass_(1.0)
+    assert [ticket.admission is not None for ticket in large] == [True, False]  # it waits for q's one place
+    ordinary = lim.admit(call(input_tokens=100))
+    assert ordinary.admission.route is None  # and nobody at home waits behind it
+    lim.settle(large[0], Settlement(at=time.now, end="eof", usage=Usage(input=5000, output=10)))
+    time.pass_(1.0)
+    for ticket in large:
+        route = ticket.admission.route
+        assert (route.pool, route.trust, route.tier, route.reason) == ("q", "fallback", 2, "too_large")
+
+
+def test_what_no_pool_holds_is_refused_at_once(limiter, call):
+    lim = limiter(
+        p={"tokens_per_minute": 1000.0, "fallback": (Fallback(pool="q"),)}, q={"tokens_per_minute": 2000.0}
+    )
+    assert lim.admit(call(input_tokens=5000)).admission.reason == "too_large"
+    assert lim.admit(call(input_tokens=1500, primary_only=True)).admission.reason == "too_large"
+    assert lim.admit(call(input_tokens=1500)).admission.route.pool == "q"
+
+
+def test_an_excess_never_moves_to_a_pool_that_cannot_hold_it(limiter, call, time):
+    lim = limiter(
+        p={"max_concurrency": 1, "wait_up_to_seconds": 0.0, "fallback": (Fallback(pool="q"),)},
+        q={"tokens_per_minute": 1000.0},
+    )
+    lim.admit(call(input_tokens=5000))
+    waits = lim.admit(call(input_tokens=5000))
+    moves = lim.admit(call(input_tokens=50))
+    time.pass_(5.0)
+    assert waits.admission is None
+    assert moves.admission.route.pool == "q"
+
+
 def test_code_is_told_that_the_call_is_too_large(patient, call, sent, too_large):
     sent(patient, patient.admit(call(input_tokens=5000)), too_large)
     with (
