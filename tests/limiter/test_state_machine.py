@@ -146,6 +146,6 @@ class LimiterMachine(RuleBasedStateMachine):
 
 
 LimiterMachine.TestCase.settings = settings(
-    max_examples=400, stateful_step_count=50, deadline=None, derandomize=True
+    max_examples=500, stateful_step_count=50, deadline=None, derandomize=True
 )
 TestLimiter = LimiterMachine.TestCase
