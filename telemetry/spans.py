@@ -29,6 +29,7 @@ from penstock.telemetry.adoption import (
 from penstock.telemetry.attributes import put
 from penstock.telemetry.bursts import Burst
 from penstock.telemetry.records import Attempt, Operation
+from penstock.telemetry.span_starts import SpanStarts
 
 TracerSource = Callable[[], Tracer | None]
 """Asked at each operation: the app's provider may be set long after we were installed."""
@@ -60,7 +61,7 @@ class OperationSpan:
 
     span: Span
     context: Context
-    tracer: Tracer
+    starts: SpanStarts
     adopted: bool
     recorded: bool
 
@@ -71,6 +72,7 @@ class SpanWriter:
     def __init__(self, tracer_source: TracerSource, burst_source: BurstSource = lambda pool: None) -> None:
         self._tracer_source = tracer_source
         self._burst_source = burst_source
+        self._starts: SpanStarts | None = None
 
     def operation_started(self, operation: Operation) -> OperationSpan | None:
         """Adopt the LLM span that is current, else start our own."""
@@ -78,22 +80,20 @@ class SpanWriter:
             tracer = self._tracer_source()
             if tracer is None:
                 return None
+            starts = self._starts
+            if starts is None or starts.tracer is not tracer:
+                starts = self._starts = SpanStarts(tracer)
             parent = context_api.get_current()
             current = trace.get_current_span(parent)
             adopted = adopt(current, operation)
             if adopted is not None:
                 operation.adopted = True
                 context = parent if adopted is current else trace.set_span_in_context(adopted, parent)
-                return OperationSpan(adopted, context, tracer, True, True)
-            span = tracer.start_span(
-                f"{operation.operation} {operation.model}",
-                context=parent,
-                kind=SpanKind.CLIENT,
-                attributes=_operation_head(operation),
-                start_time=operation.started_ns,
-            )
+                return OperationSpan(adopted, context, starts, True, True)
+            name, head = f"{operation.operation} {operation.model}", _operation_head(operation)
+            span = starts.start(name, parent, current, head, operation.started_ns)
             context = trace.set_span_in_context(span, parent)
-            return OperationSpan(span, context, tracer, False, span.is_recording())
+            return OperationSpan(span, context, starts, False, span.is_recording())
         except guard.OURS as error:
             guard.failed("spans.operation_started", error)
             return None
@@ -125,13 +125,8 @@ class SpanWriter:
         try:
             if attempt.queued_seconds >= QUEUE_SPAN_SECONDS:
                 _queue_span(attempt, handle)
-            span = handle.tracer.start_span(
-                f"attempt {attempt.model}",
-                context=handle.context,
-                kind=SpanKind.CLIENT,
-                attributes=_ATTEMPT,
-                start_time=attempt.started_ns,
-            )
+            name, above = f"attempt {attempt.model}", handle.span
+            span = handle.starts.start(name, handle.context, above, _ATTEMPT, attempt.started_ns)
             attempt.span = span
             return trace.set_span_in_context(span, handle.context)
         except guard.OURS as error:
@@ -289,7 +284,7 @@ def _usage(attributes: Attributes, fields: tuple[str, str, str, str], usage: Usa
 
 def _queue_span(attempt: Attempt, handle: OperationSpan) -> None:
     """Show the time in our own queue as a span of its own: it is not in flight."""
-    span = handle.tracer.start_span(
+    span = handle.starts.tracer.start_span(
         f"queue {attempt.pool}",
         context=handle.context,
         kind=SpanKind.INTERNAL,
