@@ -179,7 +179,8 @@ class SseReader(NdjsonReader):
         """Take the next bytes; most often they are one whole event of one line."""
         alone = chunk[:5] == b"data:" and chunk[-2:] == b"\n\n" and chunk.count(b"\n") == 2
         if alone and not (self._rest or self._size or self._skipping or b"\r" in chunk):
-            self._said(chunk[5:-2].strip())
+            if self._first or _DONE in chunk or self._marked(chunk) is not None:  # most say nothing to us
+                self._said(chunk[5:-2].strip())
         else:
             super().feed(chunk)
 
