@@ -101,6 +101,12 @@ class ClickHouse:
         settings = {"max_block_size": size, "output_format_arrow_string_as_string": 1}
         return pa.ipc.open_stream(self.client.raw_stream(sql, settings=settings, fmt="ArrowStream"))
 
+    def hold(self, table: str, select: str) -> None:
+        """Hold what a query of ours gives, on the server's disk: it may be larger than its memory."""
+        self.run(
+            f"CREATE TEMPORARY TABLE IF NOT EXISTS {table} ENGINE = MergeTree ORDER BY tuple() AS {select}"
+        )
+
     def select(
         self, sql: str, timeout_seconds: float, most: int
     ) -> tuple[list[str], Sequence[Sequence[object]]]:
@@ -140,7 +146,7 @@ def open_table(name: str, since_ns: int | None, until_ns: int | None) -> Iterato
         _check(engine, address)
         _normalise(engine, address, _window(since_ns, until_ns))
         derive(engine.run)
-        _keep(engine, "every_span", related(_SPAN))
+        engine.hold("every_span", related(_SPAN))
         for table in ("raw", "derived", "blamed", "dialled", "tasks"):
             engine.run(f"DROP TABLE {table}")
         yield engine
@@ -204,13 +210,13 @@ def _normalise(engine: ClickHouse, address: Address, window: str) -> None:
     told = _otel_traces.normalised(address.quoted, window)
     # the limit keeps numbering on the server that was asked, where the table is spread over several
     numbered = f"SELECT *, toInt64(rowNumberInAllBlocks()) AS row_id FROM ({told}\nLIMIT {1 << 62})"  # noqa: S608
-    _keep(engine, "normal", numbered)
+    engine.hold("normal", numbered)
     engine.run(_VERDICTS)
     verdicts = [json.dumps(_verdict(row)) for row in engine.rows(_UNNAMED)]
     if verdicts:
         engine.client.raw_insert("judged", insert_block="\n".join(verdicts), fmt="JSONEachRow")
     columns = ", ".join(f"{_JUDGED.get(name, f'n.{name}')} AS {name}" for name in (*COLUMNS, "row_id"))
-    _keep(engine, "raw", f"SELECT {columns} FROM normal n LEFT JOIN judged j ON j.row_id = n.row_id")  # noqa: S608
+    engine.hold("raw", f"SELECT {columns} FROM normal n LEFT JOIN judged j ON j.row_id = n.row_id")  # noqa: S608
     for table in ("normal", "judged"):
         engine.run(f"DROP TABLE {table}")
 
@@ -230,14 +236,9 @@ def _verdict(row: dict[str, Any]) -> dict[str, object]:
     }
 
 
-def _keep(engine: ClickHouse, table: str, select: str) -> None:
-    """Keep rows for the session, on the server's disk: a window may be larger than its memory."""
-    engine.run(f"CREATE TEMPORARY TABLE {table} ENGINE = MergeTree ORDER BY tuple() AS {select}")
-
-
 def select_spans(engine: ClickHouse, condition: str) -> None:
     """Make `spans` of the related ones that a question is about."""
-    _keep(engine, "spans", f"SELECT * FROM every_span WHERE NOT duplicate AND {condition}")  # noqa: S608
+    engine.hold("spans", f"SELECT * FROM every_span WHERE NOT duplicate AND {condition}")  # noqa: S608
 
 
 def _window(since_ns: int | None, until_ns: int | None) -> str:

@@ -20,6 +20,8 @@ RELATING: Final[Mapping[str, str | int]] = {"memory_limit": "300MB", "threads": 
 _MACROS: Final = """
 CREATE MACRO intDiv(a, b) AS a // b;
 CREATE MACRO cityHash64(a) AS hash(a), (a, b) AS hash(a, b);
+CREATE MACRO groupArray(a) AS list(a);
+CREATE MACRO arraySort(a) AS list_sort(a);
 """
 """What our SQL calls by ClickHouse's names, so that one text runs on both. Any 64-bit hash will do."""
 
@@ -32,6 +34,9 @@ class Engine(Protocol):
 
     def batches(self, sql: str, size: int) -> "pa.RecordBatchReader":
         """Run one of our queries and stream its rows."""
+
+    def hold(self, table: str, select: str) -> None:
+        """Hold what a query of ours gives as a table, for the questions that follow; held, it stays."""
 
     def select(
         self, sql: str, timeout_seconds: float, most: int
@@ -59,6 +64,10 @@ class DuckDB:
     def batches(self, sql: str, size: int) -> "pa.RecordBatchReader":
         """Run one of our queries and stream its rows."""
         return self.con.sql(sql).to_arrow_reader(size)
+
+    def hold(self, table: str, select: str) -> None:
+        """Hold what a query of ours gives as a table, for the questions that follow; held, it stays."""
+        self.con.execute(f"CREATE TEMPORARY TABLE IF NOT EXISTS {table} AS {select}")
 
     def select(
         self, sql: str, timeout_seconds: float, most: int

@@ -27,22 +27,30 @@ class Kept:
     def __init__(self, files: Sequence[Path], open_engine: Callable[[], Engine]) -> None:
         self._open = open_engine
         self._opened: Engine | None = None
+        self._held: dict[str, str] = {}
         self._place = files[0].parent / "answers.json"
         self._of = _stamp(files)
         self._answers = _load(self._place, self._of)
         self._new = False
+        self._finding = False
 
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[dict[str, Any]]:
         """Run one of our queries, or tell what it gave."""
+        if self._finding:
+            return self._engine().rows(sql, values)
         return self.kept(repr((sql, *values)), lambda: self._engine().rows(sql, values))
 
     def kept(self, name: str, find: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
-        """Tell what was found under a name, or find and keep it."""
+        """Tell what was found under a name, or find and keep it: it alone, not what is asked to find it."""
         asked = hashlib.sha256(name.encode()).hexdigest()
         if asked in self._answers:
             known: list[dict[str, Any]] = json.loads(self._answers[asked])
             return known
-        found = find()
+        self._finding = True
+        try:
+            found = find()
+        finally:
+            self._finding = False
         if len(found) <= _MOST_ROWS:
             self._keep(asked, found)
         return found
@@ -50,6 +58,10 @@ class Kept:
     def batches(self, sql: str, size: int) -> "pa.RecordBatchReader":
         """Run one of our queries and stream its rows."""
         return self._engine().batches(sql, size)
+
+    def hold(self, table: str, select: str) -> None:
+        """Hold what a query of ours gives as a table, once a question is not known already."""
+        self._held[table] = select
 
     def select(
         self, sql: str, timeout_seconds: float, most: int
@@ -79,6 +91,8 @@ class Kept:
     def _engine(self) -> Engine:
         if self._opened is None:
             self._opened = self._open()
+        while self._held:
+            self._opened.hold(*self._held.popitem())
         return self._opened
 
 

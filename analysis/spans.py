@@ -54,6 +54,10 @@ class Spans:
         """Run one of our queries and return rows as dicts."""
         return self.engine.rows(sql, values)
 
+    def hold(self, table: str, select: str) -> None:
+        """Hold what a query of ours gives as a table, for the questions that follow."""
+        self.engine.hold(table, select)
+
     def kept(self, name: str, find: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
         """Find something that follows from the spans and nothing else; found before, it is told again."""
         return self.engine.kept(name, find) if isinstance(self.engine, Kept) else find()

@@ -89,6 +89,44 @@ def test_fanout_counts_calls_at_once_per_task(calls, formats, opened):
     assert told["calls_at_once_if_all_fan_out"] == told["tasks_at_once"]["p95"] * 5
 
 
+def nearest(values, percent):
+    return sorted(values)[-(-len(values) * percent // 100) - 1]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_fanout_counts_as_going_through_every_call_does(seed, calls, formats, opened):
+    rng = random.Random(seed)
+    asked = {f"{task + 1:032x}": [(rng.randrange(60) / 4, rng.randrange(1, 4)) for _ in range(rng.randrange(1, 40))]
+             for task in range(30)}  # fmt: skip
+    spans = [
+        span
+        for trace, held in asked.items()
+        for start, attempts in held
+        for span in calls(trace, start, attempts, attempts - 1)
+    ]
+    with opened(formats.lines(spans)) as view:
+        told = fanout(view).data
+
+    def begun(held):  # every attempt takes a second, and the next one of its call begins a second later
+        return [start + 2 * i for start, attempts in held for i in range(attempts)]
+
+    truth = {
+        "operations": [len(held) for held in asked.values()],
+        "attempts": [len(begun(held)) for held in asked.values()],
+        "peak_live": [max(sum(at <= now < at + 1 for at in begun(held)) for now in begun(held)) for held in asked.values()],
+        "seconds": [max(begun(held)) + 1 - min(begun(held)) for held in asked.values()],
+    }  # fmt: skip
+    for name, values in truth.items():
+        ranks = {f"p{percent}": nearest(values, percent) for percent in (50, 95, 99)}
+        assert told["per_task"][name] == pytest.approx(
+            {"mean": sum(values) / 30, **ranks, "max": max(values)}
+        )
+    heaviest = sorted(
+        zip(truth["attempts"], asked, truth["peak_live"], strict=True), key=lambda held: (-held[0], held[1])
+    )
+    assert [(task["attempts"], task["task"], task["peak_live"]) for task in told["heaviest"]] == heaviest[:20]
+
+
 def test_fanout_says_so_where_no_work_is_named(calls, formats, opened):
     spans = [span for i in range(3) for span in calls(f"{i + 1:032x}", i, 1, 0)]
     with opened(formats.lines(spans)) as view:
