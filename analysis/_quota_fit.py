@@ -12,9 +12,8 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from operator import attrgetter
-from typing import Final, NamedTuple
+from itertools import zip_longest
+from typing import Final
 
 NS: Final = 1_000_000_000
 SLICE_SECONDS: Final = 5.0
@@ -30,15 +29,6 @@ WINDOWS_SECONDS: Final = (60.0, 10.0, 1.0)
 FEWEST_WINDOWS: Final = 3
 
 
-class Try(NamedTuple):
-    """One attempt: when it was sent and ended (nanoseconds), whether a limit refused it, and which."""
-
-    start: int
-    end: int
-    refused: bool
-    dimension: str | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """One inferred limit. `confidence` runs from 0 to 1; `per_seconds` is the window of a rate."""
@@ -52,19 +42,19 @@ class Estimate:
     refusals_charged: bool | None = None
 
 
-def fit_concurrency(tries: Sequence[Try]) -> Estimate | None:
-    """Find the number of live calls at which refusals came; None when it was not one number."""
-    accepted = [one for one in tries if not one.refused]
-    refused = [one for one in tries if one.refused]
-    if len(refused) < FEWEST_REFUSALS or not accepted:
+def fit_concurrency(starts: Sequence[int], ends: Sequence[int], refused: Sequence[int]) -> Estimate | None:
+    """Find the number of live calls at which refusals came; None when it was not one number.
+
+    All are sorted: when accepted attempts started, when they ended, and when others were refused.
+    """
+    if len(refused) < FEWEST_REFUSALS or not starts:
         return None
-    starts, ends = sorted(one.start for one in accepted), sorted(one.end for one in accepted)
-    levels = [bisect_right(starts, one.start) - bisect_right(ends, one.start) for one in refused]
+    levels = [_level(starts, ends, at) for at in refused]
     level, hits = Counter(levels).most_common(1)[0]
     near = sum(abs(other - level) <= 1 for other in levels) / len(levels)
     if level < 1 or near < 0.9:
         return None
-    highest = max(bisect_right(starts, one.start) - bisect_right(ends, one.start) for one in accepted)
+    highest = max(_level(starts, ends, at) for at in starts)
     if highest > level + 1:
         return None
     return Estimate(
@@ -72,46 +62,56 @@ def fit_concurrency(tries: Sequence[Try]) -> Estimate | None:
     )
 
 
-def fit_requests(tries: Sequence[Try]) -> Estimate | None:
-    """Estimate the request rate; None when saturation was too short or too uneven to tell."""
-    ordered = sorted(tries, key=attrgetter("start"))
-    return _fit_window(ordered) or _fit_flow(ordered)
+def fit_requests(accepted: Sequence[int], refused: Sequence[int]) -> Estimate | None:
+    """Estimate the request rate; None when saturation was too short or too uneven to tell.
+
+    Both are sorted starts of attempts.
+    """
+    return _fit_window(accepted, refused) or _fit_flow(accepted, refused)
 
 
-def _fit_flow(tries: Sequence[Try]) -> Estimate | None:
-    slices = _slices(tries)
-    accepted = sum(one[1] for one in slices)
-    if accepted < FEWEST_ACCEPTED or len(slices) < FEWEST_WINDOWS:
+def most_within(starts: Sequence[int], width: int) -> int:
+    """Count the most of some sorted times that lie in any half-open window of a width."""
+    best = 0
+    for place, at in enumerate(starts):
+        if at - starts[place - best] < width:
+            best += 1
+    return best
+
+
+def _level(starts: Sequence[int], ends: Sequence[int], at: int) -> int:
+    return bisect_right(starts, at) - bisect_right(ends, at)
+
+
+def _fit_flow(starts: Sequence[int], refused: Sequence[int]) -> Estimate | None:
+    cut = slices(starts, refused)
+    accepted = sum(one[1] for one in cut)
+    if accepted < FEWEST_ACCEPTED or len(cut) < FEWEST_WINDOWS:
         return None
-    rate, charged, error = _least_squares(slices)
+    rate, charged, error = _least_squares(cut)
     counts = charged > _FREE
     if not counts:
         # Free refusals leave one unknown, and chains of slices are exact to one request at either end.
-        total = sum(one[0] for one in slices)
-        rate, error = accepted / total, min(error, math.sqrt(len(slices)) / total)
+        total = sum(one[0] for one in cut)
+        rate, error = accepted / total, min(error, math.sqrt(len(cut)) / total)
     if rate <= 0 or error > (_LARGEST_ERROR_CHARGED if counts else _LARGEST_ERROR) * rate:
         return None
     confidence = round(max(0.5, 0.95 - 6 * error / rate), 2)
     return Estimate("requests", rate * 60, confidence, "refusals", "continuous", 60.0, counts)
 
 
-def _slices(tries: Sequence[Try]) -> list[tuple[float, int, int]]:
+def slices(accepted: Sequence[int], refused: Sequence[int]) -> list[tuple[float, int, int]]:
     """Cut saturated time into (seconds, accepted, refused), from one refusal to a later one."""
     found: list[tuple[float, int, int]] = []
-    begin: int | None = None
-    last = accepted = refused = 0
-    for one in tries:
-        if not one.refused:
-            accepted += 1
-            continue
-        refused += 1
-        if begin is not None and (one.start - last) / NS <= LONGEST_GAP_SECONDS:
-            if (one.start - begin) / NS >= SLICE_SECONDS:
-                found.append(((one.start - begin) / NS, accepted, refused))
-                begin, accepted, refused = one.start, 0, 0
-        else:
-            begin, accepted, refused = one.start, 0, 0
-        last = one.start
+    first = 0
+    for place, at in enumerate(refused):
+        seconds = (at - refused[first]) / NS
+        if (at - refused[place - 1]) / NS > LONGEST_GAP_SECONDS:
+            first = place
+        elif seconds >= SLICE_SECONDS:
+            came = bisect_left(accepted, at) - bisect_left(accepted, refused[first])
+            found.append((seconds, came, place - first))
+            first = place
     return found
 
 
@@ -130,11 +130,9 @@ def _least_squares(slices: Sequence[tuple[float, int, int]]) -> tuple[float, flo
     return rate, charged, math.sqrt(left / max(1, len(slices) - 2) * rr / determinant)
 
 
-def _fit_window(tries: Sequence[Try]) -> Estimate | None:
+def _fit_window(accepted: Sequence[int], refused: Sequence[int]) -> Estimate | None:
     """Find a window whose edges let calls in again, and which admits one number."""
-    reopened = [later.start for before, later in pairwise(tries) if before.refused and not later.refused]
-    accepted = [one.start for one in tries if not one.refused]
-    refused = [one.start for one in tries if one.refused]
+    reopened = _reopened(accepted, refused)
     for width in WINDOWS_SECONDS:
         counts = _saturated_counts(accepted, refused, int(width * NS), reopened)
         if len(counts) < FEWEST_WINDOWS:
@@ -152,6 +150,16 @@ def _fit_window(tries: Sequence[Try]) -> Estimate | None:
                 None,
             )
     return None
+
+
+def _reopened(accepted: Sequence[int], refused: Sequence[int]) -> list[int]:
+    """Give the starts of attempts that were accepted right after another was refused."""
+    found = []
+    for at, following in zip_longest(refused, refused[1:], fillvalue=math.inf):
+        place = bisect_left(accepted, at)
+        if place < len(accepted) and accepted[place] < following:
+            found.append(accepted[place])
+    return found
 
 
 def _saturated_counts(

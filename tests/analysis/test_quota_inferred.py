@@ -2,10 +2,12 @@
 
 import heapq
 import random
+from itertools import pairwise
 
 import pytest
 
 from penstock.analysis import quota
+from penstock.analysis._quota_fit import LONGEST_GAP_SECONDS, NS, SLICE_SECONDS, most_within, slices
 from penstock.simulator import Accepted, Quota, Request
 from penstock.simulator.scenario import Pool
 
@@ -124,3 +126,31 @@ def test_headers_are_believed(seed, make_span, opened, formats):
 def test_nothing_refused_and_nothing_told_is_no_limit(make_span, opened, formats):
     spans = recording(make_span, Pool(requests_per_minute=500), 1, overload=0.3, seconds=100)
     assert limits(opened, formats, spans) == ({}, [])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_most_sends_of_a_minute_are_those_that_counting_finds(seed):
+    rng = random.Random(seed)
+    times = sorted(rng.randrange(400) for _ in range(rng.randrange(1, 200)))
+    truth = max(sum(begin <= at < begin + 60 for at in times) for begin in times)
+    assert most_within(times, 60) == truth
+
+
+def test_nothing_sent_is_no_peak():
+    assert most_within([], 60) == 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_slices_count_what_lies_between_refusals(seed):
+    rng = random.Random(seed)
+    accepted, refused = (sorted(rng.sample(range(40 * 10**9), count)) for count in (300, 60))
+    begin, truth = refused[0], []
+    for before, at in pairwise(refused):
+        if at - before > LONGEST_GAP_SECONDS * NS:
+            begin = at
+        elif at - begin >= SLICE_SECONDS * NS:
+            came, went = (sum(begin < one <= at for one in held) for held in (accepted, refused))
+            truth.append(((at - begin) / NS, came, went))
+            begin = at
+    assert slices(accepted, refused) == truth
+    assert truth
