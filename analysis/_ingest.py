@@ -29,6 +29,8 @@ RANGE: Final = 32 << 20
 LARGEST_RANGE: Final = 8 * RANGE
 WORTH_ASKING: Final = 100_000
 """Fewer spans answer at once whenever they are asked."""
+QUICK_TO_ASK: Final = 500_000
+"""Questions about each task and each attempt would make reading more spans noticeably longer."""
 _PART: Final = "part-{:05d}.parquet"
 PARALLEL_FROM: Final = 2 * RANGE
 
@@ -69,21 +71,23 @@ def relate(parts: list[Path], folder: Path) -> dict[str, object]:
         held, engine = Held.of(parts, folder), _engine.DuckDB(con)
         counts = measure(engine, held.table())
         if counts["spans"] >= WORTH_ASKING:
-            _ask(engine, held)
+            _ask(engine, held, everything=counts["spans"] <= QUICK_TO_ASK)
         return counts
 
 
-def _ask(engine: _engine.DuckDB, held: Held) -> None:
+def _ask(engine: _engine.DuckDB, held: Held, *, everything: bool) -> None:
     """Ask what is likely to be asked next: the answers are kept beside the spans."""
     from penstock.analysis.spans import Selection, Spans, make_views
     from penstock.analysis.verbs.bursts import bursts
+    from penstock.analysis.verbs.fanout import fanout
+    from penstock.analysis.verbs.quota import quota
     from penstock.analysis.verbs.storms import storms
     from penstock.analysis.verbs.trust import trust
 
     make_views(engine.con, held, Selection())
     with kept(held.files, lambda: engine) as answering:
         spans = Spans(answering, {})
-        for verb in (storms, bursts, trust):
+        for verb in (storms, bursts, trust, *((fanout, quota) if everything else ())):
             verb(spans)
 
 

@@ -11,6 +11,7 @@ from penstock.analysis import (
     _store,
     bursts,
     errors,
+    fanout,
     open_spans,
     quota,
     storms,
@@ -76,13 +77,32 @@ def test_answers_about_older_spans_are_not_told_of_newer_ones(ask, path, tmp_pat
 
 
 def test_of_many_spans_the_next_questions_are_asked_when_they_are_read(ask, path, opened, monkeypatch):
-    truth = [ask(path, verb) for verb in (storms, bursts, trust)]
+    verbs = (storms, bursts, trust, fanout, quota)
+    truth = [ask(path, verb) for verb in verbs]
     monkeypatch.setattr(_store, "_version", lambda: "newer")
     monkeypatch.setattr(_ingest, "WORTH_ASKING", 1)
     ask(path)
     before = len(opened)
-    assert [ask(path, verb) for verb in (storms, bursts, trust)] == truth
+    assert [ask(path, verb) for verb in verbs] == truth
     assert len(opened) == before
+
+
+def test_what_would_make_reading_long_waits_until_it_is_asked(ask, path, opened, monkeypatch):
+    monkeypatch.setattr(_ingest, "WORTH_ASKING", 1)
+    monkeypatch.setattr(_ingest, "QUICK_TO_ASK", 1)
+    ask(path)
+    before = len(opened)
+    for verb, more in ((storms, 0), (fanout, 1), (quota, 2)):
+        ask(path, verb)
+        assert len(opened) == before + more
+
+
+def test_what_is_asked_to_find_something_is_not_kept_beside_it(ask, path, tmp_path):
+    ask(path)
+    (place,) = (tmp_path / "store").rglob("answers.json")
+    before = len(json.loads(place.read_text())["answers"])
+    ask(path, quota)
+    assert len(json.loads(place.read_text())["answers"]) == before + 1
 
 
 def test_a_quota_asked_again_opens_no_database(ask, path, opened):
