@@ -33,7 +33,7 @@ _START: Final = 1_000.0
 
 @dataclass(slots=True)
 class Want:
-    """One call the app wanted. `after` is the index of the call of its task that it waited for, if any."""
+    """One call the app wanted. `after` has the places of the calls of its task that it waited for."""
 
     pool: str
     pause_seconds: float
@@ -41,7 +41,7 @@ class Want:
     input_tokens: int
     output_tokens: int
     max_tokens: int
-    after: int | None = None
+    after: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -164,13 +164,17 @@ class _Task:
         self.began = 0.0
         self.left = len(demand.wants)
         self.failed = False
-        self._next: dict[int | None, list[int]] = {}
+        self._next: dict[int, list[int]] = {}
+        self._waits_for = [len(want.after) for want in demand.wants]
         for index, want in enumerate(demand.wants):
-            self._next.setdefault(want.after, []).append(index)
+            for before in want.after:
+                self._next.setdefault(before, []).append(index)
 
     def begin(self, policy: Policy) -> None:
         self.began = self.world.now
-        self._follow(None, policy)
+        for index, before in enumerate(self._waits_for):
+            if not before:
+                self._want(index, policy)
 
     def done(self, index: int, policy: Policy, *, failed: bool) -> None:
         """Go on after a call; a task whose call failed for good gives up."""
@@ -184,12 +188,14 @@ class _Task:
         if self.left == 0:
             outcome.finished += 1
             outcome.task_seconds.append(self.world.now - self.began)
-        self._follow(index, policy)
-
-    def _follow(self, index: int | None, policy: Policy) -> None:
         for follower in self._next.get(index, ()):
-            call = _Call(self, follower, self.demand.wants[follower])
-            self.world.call_at(self.world.now + call.want.pause_seconds, lambda call=call: call.begin(policy))  # type: ignore[misc]
+            self._waits_for[follower] -= 1
+            if not self._waits_for[follower]:
+                self._want(follower, policy)
+
+    def _want(self, index: int, policy: Policy) -> None:
+        call = _Call(self, index, self.demand.wants[index])
+        self.world.call_at(self.world.now + call.want.pause_seconds, lambda: call.begin(policy))
 
 
 @dataclass(slots=True)

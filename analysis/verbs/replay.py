@@ -3,7 +3,7 @@
 import math
 import random
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as changed
 from typing import Any, Final
@@ -28,11 +28,14 @@ _OPERATIONS: Final = """
 WITH tries AS (
   SELECT call_id, max(greatest(end_ns - start_ns, 0)) FILTER (WHERE NOT failed) AS service_ns
   FROM spans WHERE is_attempt AND call_id IS NOT NULL GROUP BY call_id
+), tasks AS (
+  SELECT task, min(start_ns) AS began_ns FROM spans WHERE task IS NOT NULL GROUP BY task
 )
 SELECT coalesce(o.task, o.span_id) AS task, coalesce(o.pool, 'unknown') AS pool,
-       o.start_ns, greatest(o.end_ns, o.start_ns) AS end_ns, o.failed, o.error_class, t.service_ns,
+       coalesce(k.began_ns, o.start_ns) AS began_ns, o.start_ns, greatest(o.end_ns, o.start_ns) AS end_ns,
+       o.failed, o.error_class, t.service_ns,
        o.input_tokens, o.output_tokens, o.max_tokens
-FROM spans o LEFT JOIN tries t ON t.call_id = o.call_id
+FROM spans o LEFT JOIN tries t ON t.call_id = o.call_id LEFT JOIN tasks k ON k.task = o.task
 WHERE o.is_operation AND o.start_ns IS NOT NULL AND o.end_ns IS NOT NULL
 ORDER BY 1, o.start_ns
 """
@@ -114,9 +117,9 @@ def demand_of(rows: list[dict[str, Any]], seed: int) -> tuple[list[Demand], int]
         tasks.setdefault(row["task"], []).append(row)
     services = sorted(row["service_ns"] for row in rows if row["service_ns"])
     usual = services[len(services) // 2] / 1e9 if services else 1.0
-    first = min(row["start_ns"] for row in rows)
+    first = min(row["began_ns"] for row in rows)
     wholes = [calls for calls in tasks.values() if not _gave_up(calls)]
-    demand = [Demand((calls[0]["start_ns"] - first) / 1e9, _wants(calls, usual)) for calls in tasks.values()]
+    demand = [Demand((calls[0]["began_ns"] - first) / 1e9, _wants(calls, usual)) for calls in tasks.values()]
     broken = [held for held, calls in zip(demand, tasks.values(), strict=True) if _gave_up(calls)]
     if wholes:
         _complete(broken, [_wants(calls, usual) for calls in wholes], random.Random(seed))
@@ -133,47 +136,74 @@ def _gave_up(calls: list[dict[str, Any]]) -> bool:
 
 
 def _wants(calls: list[dict[str, Any]], usual: float) -> list[Want]:
-    """Chain calls: each waited for the latest one that had ended when it began.
+    """Chain the calls of a task, in the order in which they began.
 
-    A call that capacity refused for good and that another one followed was repeated by the app: the two
-    are one want, and the app's own back-off between them is waiting, not work.
+    A call that capacity refused for good is repeated by the next one that begins after it: the two are one
+    want, and the app's own back-off between them is waiting, not work. Every other call waited for the
+    latest one that had ended when it began, and for those beside that one.
     """
     wants: list[Want] = []
-    place: dict[int, tuple[int | None, float]] = {}  # refused call -> what it waited for, and its pause
-    number: dict[int, int] = {}
-    last = max(range(len(calls)), key=lambda i: calls[i]["end_ns"])
-    for index, call in enumerate(calls):
-        ended = [i for i in range(index) if calls[i]["end_ns"] <= call["start_ns"]]
-        before = max(ended, key=lambda i: calls[i]["end_ns"]) if ended else None
-        if before in place:
-            after, pause = place[before]
+    starts: list[int] = []
+    ends: list[int] = []
+    refused: list[int] = []  # wants whose latest call was refused, and not repeated yet
+    for call in calls:
+        pending = [place for place in refused if ends[place] <= call["start_ns"]]
+        want = _want(call, usual)
+        if pending:
+            place = min(pending, key=ends.__getitem__)
+            refused.remove(place)
+            wants[place] = changed(want, after=wants[place].after, pause_seconds=wants[place].pause_seconds)
+            ends[place] = call["end_ns"]
         else:
-            since = calls[0]["start_ns"] if before is None else calls[before]["end_ns"]
-            after, pause = None if before is None else number[before], (call["start_ns"] - since) / 1e9
-        if call["failed"] and call["error_class"] in _CAPACITY and index != last:
-            place[index] = (after, pause)
-            continue
-        number[index] = len(wants)
-        wants.append(
-            Want(
-                pool=call["pool"],
-                pause_seconds=pause,
-                service_seconds=call["service_ns"] / 1e9 if call["service_ns"] else usual,
-                input_tokens=call["input_tokens"] or 0,
-                output_tokens=call["output_tokens"] or 0,
-                max_tokens=call["max_tokens"] or call["output_tokens"] or 0,
-                after=after,
-            )
-        )
+            place, start = len(wants), call["start_ns"]
+            after = _waited_for(wants, starts, ends, start)
+            since = max((ends[before] for before in after), default=calls[0]["began_ns"])
+            wants.append(changed(want, after=after, pause_seconds=(start - since) / 1e9))
+            starts.append(start)
+            ends.append(call["end_ns"])
+        if call["failed"] and call["error_class"] in _CAPACITY:
+            refused.append(place)
     return wants
 
 
+def _waited_for(
+    wants: Sequence[Want], starts: Sequence[int], ends: Sequence[int], now: int
+) -> tuple[int, ...]:
+    """Find the latest want that had ended, and those beside it.
+
+    Wants lie side by side when they waited for the same ones; that the app waits for all of them shows in
+    that it began nothing between the first and the last one's end.
+    """
+    ended = [place for place, end in enumerate(ends) if end <= now]
+    if not ended:
+        return ()
+    latest = max(ended, key=ends.__getitem__)
+    beside = [place for place in ended if wants[place].after == wants[latest].after]
+    first = min(ends[place] for place in beside)
+    went_on = any(first <= start < ends[latest] for start in starts)
+    return (latest,) if went_on else tuple(beside)
+
+
+def _want(call: dict[str, Any], usual: float) -> Want:
+    return Want(
+        pool=call["pool"],
+        pause_seconds=0.0,
+        service_seconds=call["service_ns"] / 1e9 if call["service_ns"] else usual,
+        input_tokens=call["input_tokens"] or 0,
+        output_tokens=call["output_tokens"] or 0,
+        max_tokens=call["max_tokens"] or call["output_tokens"] or 0,
+    )
+
+
 def _complete(broken: list[Demand], wholes: list[list[Want]], rng: random.Random) -> None:
+    """Draw the calls that tasks never made from tasks that finished, on their own pool if any did."""
     for held in broken:
-        model = rng.choice(wholes)
-        for want in model[len(held.wants) :]:
-            after = want.after if want.after is None or want.after < len(held.wants) else len(held.wants) - 1
-            held.wants.append(changed(want, after=after))
+        pool = held.wants[0].pool
+        drawn = rng.choice([wants for wants in wholes if wants[0].pool == pool] or wholes)
+        other = drawn[0].pool
+        held.wants += [
+            changed(want, pool=pool) if want.pool == other else want for want in drawn[len(held.wants) :]
+        ]
 
 
 def _quotas(spans: Spans, what_if: WhatIf, pools: set[str]) -> tuple[dict[str, PoolModel], bool]:
@@ -227,11 +257,11 @@ def _recorded(spans: Spans, rows: list[dict[str, Any]]) -> dict[str, Any]:
 
     live = concurrency(spans).data["total"]
     whole = [calls for calls in tasks.values() if not _gave_up(calls)]
-    seconds = [(max(call["end_ns"] for call in calls) - calls[0]["start_ns"]) / 1e9 for calls in whole]
+    seconds = [(max(call["end_ns"] for call in calls) - calls[0]["began_ns"]) / 1e9 for calls in whole]
     return _row(
         len(tasks), len(whole), attempts["attempts"], attempts["refused"], seconds, [],
         live["p50"], live["p99"],
-        (max(row["end_ns"] for row in rows) - min(row["start_ns"] for row in rows)) / 1e9,
+        (max(row["end_ns"] for row in rows) - min(row["began_ns"] for row in rows)) / 1e9,
     )  # fmt: skip
 
 

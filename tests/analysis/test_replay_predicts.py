@@ -19,7 +19,7 @@ POOL = "openai:gpt-5"
 def wanted(seed, tasks=40, calls=12):
     rng = random.Random(seed)
     return [
-        Demand(rng.uniform(0, 20), [Want(POOL, rng.uniform(0.1, 1.0), rng.lognormvariate(0.5, 0.4), 800, 200, 500, i - 1 if i else None)
+        Demand(rng.uniform(0, 20), [Want(POOL, rng.uniform(0.1, 1.0), rng.lognormvariate(0.5, 0.4), 800, 200, 500, (i - 1,) if i else ())
                                     for i in range(calls)])
         for _ in range(tasks)
     ]  # fmt: skip
@@ -101,6 +101,103 @@ def test_a_small_recording_predicts_as_well(tasks, calls, rpm, seed, make_span, 
     for name, share in (("task_p50_seconds", 0.5), ("task_p99_seconds", 0.99)):
         ordered = sorted(truth.task_seconds)
         assert predicted[name] == pytest.approx(ordered[min(tasks - 1, int(share * tasks))], rel=0.15)
+
+
+def agents(seed, services, tasks=30, calls=20):
+    """Draw agents that fan out and go on when all calls have ended: half of them on each of two pools."""
+    rng, drawn = random.Random(seed), random.Random(services)
+    found = []
+    for number in range(tasks):
+        wants, before = [], ()
+        while len(wants) < calls:
+            width = min(calls - len(wants), rng.randint(2, 5) if rng.random() < 0.4 else 1)
+            pause, pool = rng.expovariate(1.0), ("openai:gpt-5", "anthropic:claude")[number % 2]
+            stage = [
+                Want(pool, pause, drawn.lognormvariate(0.0, 0.6), 400, 40, 256, before) for _ in range(width)
+            ]
+            before = tuple(range(len(wants), len(wants) + width))
+            wants += stage
+        found.append(Demand(0.0, wants))
+    return found
+
+
+class Habit(SdkRetries):
+    """The SDK's retries inside a loop of three tries, each of them an operation, with 1 s and 2 s between."""
+
+    def __init__(self, world):
+        super().__init__(world)
+        self.operations = {}
+
+    def heard(self, run, refused, facts):
+        if refused is None or run.tries < 3:
+            super().heard(run, refused, facts)
+        elif self.operations.get(id(run), 1) == 3:
+            run.finish(self, failed=True)
+        elif not run.task.failed:
+            self.operations[id(run)] = self.operations.get(id(run), 1) + 1
+            run.tries = 0
+            self._world.call_at(
+                self._world.now + 2 ** (self.operations[id(run)] - 2), lambda: self.start(run)
+            )
+
+
+class HabitRecorder(World):
+    """Keeps every attempt with its operation."""
+
+    def __init__(self, *words, **named):
+        super().__init__(*words, **named)
+        self.kept = {}
+
+    def _ended(self, call, policy, refused, accepted, facts):
+        operation = (call.task.number, call.index, policy.operations.get(id(call), 1))
+        self.kept.setdefault(operation, []).append((call, call.sent, self.now, refused))
+        super()._ended(call, policy, refused, accepted, facts)
+
+    def spans(self, make_span):
+        at = lambda seconds: START + int((seconds - 1_000) * 1e9)  # noqa: E731
+        found = []
+        for number, (named, tries) in enumerate(self.kept.items(), 1):
+            trace, operation, last = f"{named[0] + 1:032x}", f"{number:016x}", tries[-1][3]
+            told = {"penstock.pool": tries[0][0].want.pool}
+            refusal = told | {"penstock.error.class": "rate_limit"}
+            own = {
+                "penstock.span.kind": "operation",
+                "gen_ai.operation.name": "chat",
+                "gen_ai.request.model": "m",
+            }
+            found.append(make_span(trace, operation, f"{named[0] + 1:08x}ffffffff", "chat", at(tries[0][1]), at(tries[-1][2]),
+                                   own | (refusal if last else told)))  # fmt: skip
+            for place, (_, sent, ended, refused) in enumerate(tries):
+                own = {"penstock.span.kind": "attempt", "penstock.quota.requests.limit": 250.0}
+                found.append(make_span(trace, f"{number:08x}{place + 1:08x}", operation, "attempt", at(sent), at(ended),
+                                       own | (refusal if refused else told)))  # fmt: skip
+        ends = {
+            task: max(tries[-1][2] for named, tries in self.kept.items() if named[0] == task)
+            for task, *_ in self.kept
+        }
+        return found + [make_span(f"{task + 1:032x}", f"{task + 1:08x}ffffffff", None, "work", at(1_000), at(end), {})
+                        for task, end in ends.items()]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_agents_that_fan_out_over_two_pools_are_predicted_from_their_naive_run(
+    seed, make_span, formats, opened
+):
+    pools = {"openai:gpt-5": Pool(requests_per_minute=250, charge_rejected=True), "anthropic:claude": Pool(requests_per_minute=250)}  # fmt: skip
+    naive = HabitRecorder(agents(seed, seed + 100), pools, headers=True, seed=seed)
+    recorded = naive.run(Habit(naive))
+    assert 0 < recorded.finished < recorded.tasks
+    guarded = World(agents(seed, seed + 200), pools, headers=True, seed=seed)
+    patient = {name: PoolSettings(max_wait_seconds=1e6) for name in pools}
+    truth = guarded.run(Guarded(guarded, patient, seed))
+    with opened(formats.lines(naive.spans(make_span), 20)) as view:
+        predicted = replay(view).data["policies"]["limiter"]
+    times = sorted(truth.task_seconds)
+    assert predicted["tasks_finished"] == truth.finished == 30
+    assert predicted["task_p50_seconds"] == pytest.approx(times[15], rel=0.15)
+    assert predicted["task_p99_seconds"] == pytest.approx(times[-1], rel=0.15)
+    assert predicted["seconds"] == pytest.approx(truth.ended, rel=0.15)
+    assert abs(predicted["rate_limited_ratio"] - truth.rate_limited / truth.attempts) <= 0.01
 
 
 def test_more_quota_shortens_tasks(make_span, formats, opened):
