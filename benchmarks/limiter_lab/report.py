@@ -26,7 +26,7 @@ SHORT: Final = {
     "tasks_failed_ratio": "failed",
     "worst_wait_over_median": "wait",
 }
-ONE_SEED: Final = "¹"
+RAISED: Final = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 
 Rows = list[dict[str, Any]]
 Runs = dict[str, dict[str, Rows]]
@@ -95,11 +95,12 @@ def overall(runs: Runs, policies: list[str]) -> list[str]:
 
 
 def grid(runs: Runs, policies: list[str], cell: Callable[[dict[str, float]], str]) -> list[str]:
-    """Put policies beside each other, scenario by scenario; a mean of a single seed is marked."""
+    """Put policies beside each other, scenario by scenario; marks a mean of fewer seeds than others have."""
     lines = table_head("scenario", *policies)
+    most = max(len(rows) for found in runs.values() for rows in found.values())
     for scenario, found in sorted(runs.items()):
         cells = [
-            cell(means_of(rows)) + (ONE_SEED if len(rows) == 1 else "")
+            cell(means_of(rows)) + (_raised(len(rows)) if len(rows) < most else "")
             if (rows := found.get(policy))
             else "–"
             for policy in policies
@@ -112,6 +113,10 @@ def grid(runs: Runs, policies: list[str], cell: Callable[[dict[str, float]], str
 def table_head(*names: str) -> list[str]:
     """Begin a Markdown table."""
     return ["| " + " | ".join(names) + " |", "|---" + "|---:" * (len(names) - 1) + "|"]
+
+
+def _raised(number: int) -> str:
+    return "".join(RAISED[int(digit)] for digit in str(number))
 
 
 def _lost(by_policy: dict[str, Rows]) -> float:
