@@ -148,7 +148,7 @@ class SpanStarts:
             fields = vars(span)
             shared = {name: fields[name] for name in fields.keys() - _OWN}
             form = self._form = _Form(type(span), shared, fields["_limits"], sampler, config)
-        if type(span) is form.kind and span.parent is None and _takes(sampler, "_root"):
+        if isinstance(span, form.kind) and span.parent is None and _takes(sampler, "_root"):
             self._root_flags = span.get_span_context().trace_flags
 
 
