@@ -101,8 +101,14 @@ def test_real_processes_share_a_quota_and_the_dead_give_back(fleet, redis_server
 def test_a_watch_into_a_pipe_is_one_look_below_the_other_until_it_is_ended(redis_server):
     redis_server.client.flushall()
     command = [sys.executable, "-m", "penstock", "pools", "--watch", "--store", redis_server.url]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as watch:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # What a shell starts in the background ignores SIGINT, and hands that down to its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as watch:
         looks = [watch.stdout.readline() for _ in range(2)]
         watch.send_signal(signal.SIGINT)
         rest, errors = watch.communicate(timeout=20)
