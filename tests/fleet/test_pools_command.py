@@ -40,6 +40,11 @@ def penstock(*words, **env):
     )
 
 
+def own(redis_server, number):
+    """Name a database of our own: in the first one, members of other tests may still be at work."""
+    return f"{redis_server.url}?db={number}"
+
+
 def eventually(true):
     deadline = time.monotonic() + 60
     while not true():
@@ -50,11 +55,10 @@ def eventually(true):
 @pytest.fixture
 def fleet(redis_server, tmp_path):
     """Six processes at three times their quota."""
-    redis_server.client.flushall()
     (tmp_path / "app.py").write_text(APP)
     pool = dataclasses.replace(profile("openai", rpm=300), latency_seconds=Distribution("constant", 0.3))
     with serve(Config(pools=(pool,))) as simulator:
-        ours = {"SIM": simulator.url, "PENSTOCK_STORE": redis_server.url, "PENSTOCK_SPANS": "off"}
+        ours = {"SIM": simulator.url, "PENSTOCK_STORE": own(redis_server, 1), "PENSTOCK_SPANS": "off"}
         env = {**os.environ, **ours}
         command = [sys.executable, "-m", "penstock", "run", "--limit", sys.executable, "app.py"]
         processes = [
@@ -74,14 +78,14 @@ def fleet(redis_server, tmp_path):
 
 
 def told(redis_server):
-    looked = dict(RedisStore(redis_server.url, socket_timeout=10).look())
+    looked = dict(RedisStore(own(redis_server, 1), socket_timeout=10).look())
     return looked.get("openai:gpt-5", {"members": 0, "quota": {}})
 
 
 def test_real_processes_share_a_quota_and_the_dead_give_back(fleet, redis_server):
     processes, simulator = fleet
     eventually(lambda: told(redis_server)["members"] == 6 and "requests" in told(redis_server)["quota"])
-    done = penstock("pools", "--format", "json", PENSTOCK_STORE=redis_server.url)
+    done = penstock("pools", "--format", "json", PENSTOCK_STORE=own(redis_server, 1))
     (pool,) = json.loads(done.stdout)["pools"]
     assert (pool["pool"], pool["members"], pool["gate"]) == ("openai:gpt-5", 6, "open")
     assert pool["rate_per_second"] == pytest.approx(5.0, rel=0.02)
@@ -91,7 +95,7 @@ def test_real_processes_share_a_quota_and_the_dead_give_back(fleet, redis_server
     truth = json.load(urllib.request.urlopen(f"{simulator.url}/_sim/truth"))
     assert truth["attempts"] >= 30
     assert truth["rate_limited"] <= 0.06 * truth["attempts"]  # a machine that is busy loses its store
-    table = penstock("pools", "--store", redis_server.url, COLUMNS="80").stdout
+    table = penstock("pools", "--store", own(redis_server, 1), COLUMNS="80").stdout
     heading, row = (line.split() for line in table.splitlines())  # in eighty columns no word is cut
     assert heading[:2] == ["pool", "cap"]
     assert row[0] == "openai:gpt-5"
@@ -99,8 +103,7 @@ def test_real_processes_share_a_quota_and_the_dead_give_back(fleet, redis_server
 
 
 def test_a_watch_into_a_pipe_is_one_look_below_the_other_until_it_is_ended(redis_server):
-    redis_server.client.flushall()
-    command = [sys.executable, "-m", "penstock", "pools", "--watch", "--store", redis_server.url]
+    command = [sys.executable, "-m", "penstock", "pools", "--watch", "--store", own(redis_server, 2)]
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -124,8 +127,7 @@ def test_where_there_is_no_store_it_says_so(redis_server, tmp_path):
     unnamed = penstock("pools")
     assert unnamed.returncode == 2
     assert "PENSTOCK_STORE" in unnamed.stderr
-    redis_server.client.flushall()
-    empty = penstock("pools", "--store", redis_server.url)
+    empty = penstock("pools", "--store", own(redis_server, 2))
     assert (empty.returncode, "no pool is shared here yet" in empty.stdout) == (0, True)
 
 
