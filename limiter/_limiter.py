@@ -289,7 +289,7 @@ class Limiter:
         home = next(
             (
                 pool
-                for pool in self._router.candidates(ticket.home, ticket)
+                for pool in self._router.candidates(ticket.asked, ticket)
                 if not pool.never_holds(ticket, now)
             ),
             None,

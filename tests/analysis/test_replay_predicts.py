@@ -154,7 +154,9 @@ class HabitRecorder(World):
         super()._ended(call, policy, refused, accepted, facts)
 
     def spans(self, make_span):
-        at = lambda seconds: START + int((seconds - 1_000) * 1e9)  # noqa: E731
+        def at(seconds):
+            return START + int((seconds - 1_000) * 1e9)
+
         found = []
         for number, (named, tries) in enumerate(self.kept.items(), 1):
             trace, operation, last = f"{named[0] + 1:032x}", f"{number:016x}", tries[-1][3]

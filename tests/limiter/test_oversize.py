@@ -129,6 +129,19 @@ def test_what_its_pool_never_holds_waits_with_the_first_fallback_that_does(limit
         assert (route.pool, route.trust, route.tier, route.reason) == ("q", "fallback", 2, "too_large")
 
 
+def test_where_the_fallback_turns_out_too_small_the_next_one_is_taken(limiter, call, time, sent, too_large):
+    lim = limiter(
+        p={"tokens_per_minute": 1000.0, "fallback": (Fallback(pool="small"), Fallback(pool="q"))},
+        small={"max_concurrency": 1},
+        q={},
+    )
+    first, waits = (lim.admit(call(input_tokens=5000)) for _ in range(2))
+    assert (first.admission.route.pool, waits.admission) == ("small", None)
+    assert sent(lim, first, too_large) is Next.PASS
+    time.pass_(1.0)
+    assert waits.admission.route.pool == "q"
+
+
 def test_what_no_pool_holds_is_refused_at_once(limiter, call):
     lim = limiter(
         p={"tokens_per_minute": 1000.0, "fallback": (Fallback(pool="q"),)}, q={"tokens_per_minute": 2000.0}
