@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from penstock.limiter._changes import Change
+from penstock.limiter._later import take
 
 _log: Final = logging.getLogger("penstock")
 
@@ -36,11 +37,7 @@ class Events:
 
     def tell(self) -> None:
         """Tell everything that was noted; what the listener raises is logged and swallowed."""
-        while self.waiting:
-            try:
-                event = self.waiting.popleft()
-            except IndexError:  # another thread tells it
-                return
+        for event in take(self.waiting):
             if self._listener is not None:
                 try:
                     self._listener(event)

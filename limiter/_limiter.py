@@ -6,7 +6,7 @@ import random
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from math import inf
 from typing import Final, Literal, cast
 
@@ -15,6 +15,7 @@ from penstock.limiter._alarms import Alarms
 from penstock.limiter._clock import Scheduler
 from penstock.limiter._events import Event, Events, Would
 from penstock.limiter._kinds import Kind
+from penstock.limiter._later import take
 from penstock.limiter._lock import Lock
 from penstock.limiter._memory import recall, remember
 from penstock.limiter._outlook import PoolSnapshot
@@ -32,7 +33,6 @@ from penstock.telemetry.interceptor import Answer, Call, Granted, Next, Refused,
 from penstock.telemetry.interceptor import Ticket as AnyTicket
 
 Mode = Literal["enforce", "observe"]
-Wakes = list[Callable[[], None]]
 MoveCost = Callable[[Call, str, float], float]
 """(call, other pool, its tokens per second): the seconds of its quota that moving there would lose."""
 
@@ -79,6 +79,8 @@ class Limiter:
         self._router = Router(self._pool)
         self.move_cost: MoveCost | None = None
         self._spilling: list[Pool] = []
+        self._wakes: deque[Callable[[], None]] = deque()
+        """Of those who were decided: made once the lock is free, also where our code raised meanwhile."""
         self._dropped: deque[tuple[Ticket, Settlement]] = deque()
         self._alarms = Alarms(clock, scheduler, self._tick)
         self.fleet = fleet if mode == "enforce" else None
@@ -91,38 +93,41 @@ class Limiter:
     def admit(self, call: Call) -> Ticket:
         """Queue a call."""
         now = self.clock()
-        with self.lock:
-            pool = self._pools.get(call.pool) or self._pool(call.pool)
-            ticket = Ticket(next(self._numbers), now, call, pool, self, give_up_at(call, pool.settings, now))
-            if self.mode == "observe":
-                self._let_pass(ticket, now)
-                wakes: Wakes = []
-            else:
-                try:
-                    wakes = self._enter(ticket, now)
-                except BaseException:  # it goes on without us, and must not stay in the queue
-                    self._close(ticket, None, now, finished=False)
-                    raise
-        if wakes or self._events.waiting or self._dropped:
-            self._finish(wakes)
-        return ticket
+        try:
+            with self.lock:
+                pool = self._pools.get(call.pool) or self._pool(call.pool)
+                ends = give_up_at(call, pool.settings, now)
+                ticket = Ticket(next(self._numbers), now, call, pool, self, ends)
+                if self.mode == "observe":
+                    self._let_pass(ticket, now)
+                else:
+                    try:
+                        self._enter(ticket, now)
+                    except BaseException:  # it goes on without us, and must not stay in the queue
+                        self._close(ticket, None, now, finished=False)
+                        raise
+            return ticket
+        finally:
+            self._finish()
 
     def answer(self, ticket: AnyTicket, answer: Answer) -> Next:
         """Learn from an answer; say whether the app may see it."""
         mine = cast("Ticket", ticket)
         now = self.clock()
-        with self.lock:
-            if mine.stage is not Stage.DECIDED or mine.number not in mine.pool.live:
-                return Next.PASS
-            verdict, again = answer.verdict, False
-            kind = self._hear(mine, answer.quota, verdict, now)
-            if kind is not None and verdict is not None and self.mode == "enforce":
-                again = self._retries.again(mine, kind, verdict, now)
-                if again:
-                    mine.requeue(now)
-            wakes = self._pump_after(mine, now)
-        self._finish(wakes)
-        return Next.RETRY if again else Next.PASS
+        try:
+            with self.lock:
+                if mine.stage is not Stage.DECIDED or mine.number not in mine.pool.live:
+                    return Next.PASS
+                verdict, again = answer.verdict, False
+                kind = self._hear(mine, answer.quota, verdict, now)
+                if kind is not None and verdict is not None and self.mode == "enforce":
+                    again = self._retries.again(mine, kind, verdict, now)
+                    if again:
+                        mine.requeue(now)
+                self._pump_after(mine, now)
+            return Next.RETRY if again else Next.PASS
+        finally:
+            self._finish()
 
     def settle(self, ticket: AnyTicket, settlement: Settlement) -> None:
         """Close a call. Idempotent; a finalizer may do it anywhere."""
@@ -130,7 +135,10 @@ class Limiter:
         if self.lock.mine:
             self._dropped.append((mine, settlement))
         else:
-            self._finish(self._settled(mine, settlement))
+            try:
+                self._settled(mine, settlement)
+            finally:
+                self._finish()
 
     def end(
         self, ticket: Ticket, quota: Quota | None, verdict: Verdict | None, usage: Usage | None,
@@ -138,13 +146,14 @@ class Limiter:
     ) -> None:  # fmt: skip
         """Learn from an answer that is its owner's to keep or repeat, and close its call."""
         now = self.clock()
-        with self.lock:
-            if ticket.stage is Stage.DECIDED and ticket.number in ticket.pool.live:
-                self._hear(ticket, quota, verdict, now)
-            self._close(ticket, usage, now, finished=finished)
-            wakes = self._pump_after(ticket, now)
-        if wakes or self._events.waiting or self._dropped:
-            self._finish(wakes)
+        try:
+            with self.lock:
+                if ticket.stage is Stage.DECIDED and ticket.number in ticket.pool.live:
+                    self._hear(ticket, quota, verdict, now)
+                self._close(ticket, usage, now, finished=finished)
+                self._pump_after(ticket, now)
+        finally:
+            self._finish()
 
     def abandon(self, ticket: Ticket, usage: Usage | None = None) -> None:
         """Give back the place or the permit of a ticket that was cancelled while it waited or ran."""
@@ -157,7 +166,7 @@ class Limiter:
         now = self.clock()
         with self.lock:
             told = {name: pool.outlook.snapshot(now) for name, pool in self._pools.items()}
-        self._finish(())  # metrics have no call to wait for
+        self._finish()  # metrics have no call to wait for
         return told
 
     def headroom(self, pool: str) -> int:
@@ -210,23 +219,23 @@ class Limiter:
     def exchanged(self, pool: str) -> None:
         """Send whoever may go, now that the fleet lent this pool more or the store is lost."""
         now = self.clock()
-        with self.lock:
-            wakes = self._pump(self._pools[pool], now)
-        for wake in wakes:
-            wake()  # events are told by the next call of the app's, so that its span notes them
-        self._end_dropped()
+        try:
+            with self.lock:
+                self._pump(self._pools[pool], now)
+        finally:
+            self._wake()  # events are told by the next call of the app's, so that its span notes them
+            self._end_dropped()
 
     def close(self) -> None:
         """Refuse everyone who still waits, and leave the fleet."""
         if self.fleet is not None:
             self.fleet.close()
         now = self.clock()
-        wakes: Wakes = []
         with self.lock:
             for pool in self._pools.values():
                 for waiter in pool.queue.drain():
-                    wakes += self._refuse(cast("Ticket", waiter), "closed", 0.0, now)
-        self._finish(wakes)
+                    self._refuse(cast("Ticket", waiter), "closed", 0.0, now)
+        self._finish()
 
     # Under the lock
 
@@ -259,14 +268,17 @@ class Limiter:
                 self._spilling.append(pool)
         return pool
 
-    def _enter(self, ticket: Ticket, now: float) -> Wakes:
+    def _enter(self, ticket: Ticket, now: float) -> None:
         pool, settings = ticket.home, ticket.home.settings
         if pool.never_holds(ticket, now):
-            return self._rehouse(ticket, now)
+            self._rehouse(ticket, now)
+            return
         if not pool.queue.waiting and pool.when(ticket, now) <= now:
-            return self._grant(ticket, pool, now)
+            self._grant(ticket, pool, now)
+            return
         if len(pool.queue) >= settings.queue_limit:
-            return self._refuse(ticket, "queue_full", eta(ticket, now), now)
+            self._refuse(ticket, "queue_full", eta(ticket, now), now)
+            return
         if pool.mirror.counts_tokens:
             ticket.cost = pool.mirror.cost(ticket)
         ticket.promote_at = now + patience(ticket)
@@ -275,16 +287,14 @@ class Limiter:
             ahead, queued = pool.queue.ahead_of(ticket), len(pool.queue)
             ticket.foretold = (ahead, queued, pool.outlook.expected_wait(ticket, ahead, now))
         if pool.queue.head(now) is ticket or settings.fallback or self.fleet is not None:
-            wakes = self._pump(pool, now)
+            self._pump(pool, now)
         else:  # whoever is before it keeps it, and is waited for already
-            wakes = []
-            self._wake_pool(pool, min(self._alarms.of(pool.name), pool.queue.next_event()), now)
+            self._look_again(pool, min(self._alarms.of(pool.name), pool.queue.next_event()), now)
         if ticket.queued and hopeless(ticket, now):
             pool.queue.remove(ticket, served=False)
-            wakes += self._refuse(ticket, why(ticket), eta(ticket, now), now)
-        return wakes
+            self._refuse(ticket, why(ticket), eta(ticket, now), now)
 
-    def _rehouse(self, ticket: Ticket, now: float) -> Wakes:
+    def _rehouse(self, ticket: Ticket, now: float) -> None:
         """Let a call that its home can never hold live with the first fallback that can; else refuse it."""
         home = next(
             (
@@ -295,38 +305,37 @@ class Limiter:
             None,
         )
         if home is None:
-            return self._refuse(ticket, "too_large", 0.0, now)
+            self._refuse(ticket, "too_large", 0.0, now)
+            return
         ticket.home = home
-        return self._enter(ticket, now)
+        self._enter(ticket, now)
 
-    def _pump(self, pool: Pool, now: float) -> Wakes:
+    def _pump(self, pool: Pool, now: float) -> None:
         """Send everyone who may go, refuse whose wait is over, and set the next look."""
-        wakes: Wakes = []
         queue = pool.queue
         for waiter in queue.expired(now):
             late = cast("Ticket", waiter)
-            wakes += self._refuse(late, why(late), eta(late, now), now)
+            self._refuse(late, why(late), eta(late, now), now)
         at = inf
         while (head := queue.head(now)) is not None:
             ticket = cast("Ticket", head)
             if pool.outgrown(ticket, now):
                 queue.remove(ticket, served=False)
-                wakes += self._rehouse(ticket, now)
+                self._rehouse(ticket, now)
                 continue
             at = pool.when(ticket, now)
             if at > now:
                 break
             queue.remove(ticket, served=True)
-            wakes += self._grant(ticket, pool, now)
+            self._grant(ticket, pool, now)
         if queue.waiting and pool.settings.fallback:
-            wakes += self._spill(pool, now)
+            self._spill(pool, now)
         if queue.waiting:
             if self.fleet is not None:
                 at = min(at, self.fleet.wanted(pool, now))
-            self._wake_pool(pool, min(at, queue.next_event()), now)
-        return wakes
+            self._look_again(pool, min(at, queue.next_event()), now)
 
-    def _grant(self, ticket: Ticket, pool: Pool, now: float, reason: str = "") -> Wakes:
+    def _grant(self, ticket: Ticket, pool: Pool, now: float, reason: str = "") -> None:
         ticket.pool = pool
         ticket.attempts += 1
         if ticket.foretold is not None and ticket.attempts == 1:
@@ -336,23 +345,23 @@ class Limiter:
         route = None if pool is asked else route_to(asked, pool, reason or "too_large")
         if asked.settings.fallback:
             self._router.remember(ticket.call.conversation, pool.name)
-        wake = ticket.decide(Granted(queued_seconds=waited, route=route) if waited or route else _AT_ONCE)
-        return [wake] if wake is not None else []
+        self._decide(ticket, Granted(queued_seconds=waited, route=route) if waited or route else _AT_ONCE)
 
-    def _refuse(self, ticket: Ticket, reason: str, eta: float, now: float) -> Wakes:
-        wake = ticket.decide(
-            Refused(eta_seconds=max(eta, 0.0), reason=reason, queued_seconds=now - ticket.queued_at)
-        )
-        return [wake] if wake is not None else []
+    def _refuse(self, ticket: Ticket, reason: str, eta: float, now: float) -> None:
+        waited = now - ticket.queued_at
+        self._decide(ticket, Refused(eta_seconds=max(eta, 0.0), reason=reason, queued_seconds=waited))
 
-    def _spill(self, home: Pool, now: float) -> Wakes:
+    def _decide(self, ticket: Ticket, admission: Granted | Refused) -> None:
+        wake = ticket.decide(admission)
+        if wake is not None:
+            self._wakes.append(wake)
+
+    def _spill(self, home: Pool, now: float) -> None:
         """Move the excess: calls whose whole wait at home would be longer than the user allows."""
-        wakes: Wakes = []
         for ticket, pool in self._router.excess(home, self._loss, now):
             home.queue.remove(ticket, served=True)
             self._router.moved(home, pool, now)
-            wakes += self._grant(ticket, pool, now, home.reason())
-        return wakes
+            self._grant(ticket, pool, now, home.reason())
 
     def _loss(self, ticket: Ticket, pool: Pool) -> float:
         """Price what moving loses in prompt cache, as a wait; at most as long as the user waits anyway."""
@@ -380,62 +389,66 @@ class Limiter:
         ticket.attempts = 1
         ticket.decide(Granted())
 
-    def _pump_after(self, ticket: Ticket, now: float) -> Wakes:
+    def _pump_after(self, ticket: Ticket, now: float) -> None:
         """Look again at whoever this call's end can let go: its pool's queue, and those that spill."""
         pool = ticket.pool
-        wakes = self._pump(pool, now) if pool.queue.waiting else []
-        if self._spilling:
-            for home in self._spilling:
-                if home is not pool and len(home.queue):
-                    wakes += self._pump(home, now)
-        return wakes
+        if pool.queue.waiting:
+            self._pump(pool, now)
+        for home in self._spilling:
+            if home is not pool and len(home.queue):
+                self._pump(home, now)
 
-    def _wake_pool(self, pool: Pool, at: float, now: float) -> None:
+    def _look_again(self, pool: Pool, at: float, now: float) -> None:
         self._alarms.set(pool.name, min(at, now + _SPILL_SECONDS) if pool.settings.fallback else at)
 
     def _tick(self, generation: int, at: float) -> None:
         now = self.clock()
-        wakes: Wakes = []
-        with self.lock:
-            for name in self._alarms.due(generation, at, now):
-                wakes += self._pump(self._pools[name], now)
-        for wake in wakes:
-            wake()  # as in `exchanged`
-        self._end_dropped()
+        try:
+            with self.lock:
+                for name in self._alarms.due(generation, at, now):
+                    self._pump(self._pools[name], now)
+        finally:
+            self._wake()  # and nothing else, as in `exchanged`
+            self._end_dropped()
 
     # Outside the lock
 
-    def _settled(self, ticket: Ticket, settlement: Settlement) -> Wakes:
+    def _settled(self, ticket: Ticket, settlement: Settlement) -> None:
         now = self.clock()
         with self.lock:
             if ticket.stage is Stage.OVER:
-                return []
+                return
             if settlement.verdict is not None and ticket.number in ticket.pool.live and ticket.attempts:
                 ticket.pool.broke(ticket, settlement.verdict, now)
             room = self._close(ticket, settlement.usage, now, finished=settlement.end == "eof")
-            return self._pump_after(ticket, now) if room else []
+            if room:
+                self._pump_after(ticket, now)
 
-    def _finish(self, wakes: Iterable[Callable[[], None]]) -> None:
-        for wake in wakes:
+    def _finish(self) -> None:
+        if self._wakes:
+            self._wake()
+        if self._events.waiting:
+            self._events.tell()
+        if self._dropped:
+            self._end_dropped()
+
+    def _wake(self) -> None:
+        """Tell those who were decided."""
+        for wake in take(self._wakes):
             wake()
-        self._events.tell()
-        self._end_dropped()
 
     def _end_dropped(self) -> None:
         """End the calls that a finalizer found while this thread or another was inside of the lock."""
-        while self._dropped:
-            try:
-                ticket, settlement = self._dropped.popleft()
-            except IndexError:  # another thread ends it
-                return
-            for wake in self._settled(ticket, settlement):
-                wake()
+        for ticket, settlement in take(self._dropped):
+            self._settled(ticket, settlement)
+            self._wake()
 
     def after_fork(self) -> None:
         """Start over in a child: the parent's waiters and live calls are not ours; what was learnt is."""
         self.lock = Lock()
         self._alarms.forget()
         self._events.waiting.clear()
+        self._wakes.clear()
         self._dropped.clear()
         if self.fleet is not None:
             self.fleet.after_fork()

@@ -13,6 +13,7 @@ import pytest
 import penstock
 from penstock.limiter import Limiter, LimiterSettings, LoopScheduler, PoolSettings, ThreadScheduler, _clock
 from penstock.telemetry.interceptor import Answer, Call, Granted, Settlement
+from tests.limiter.conftest import Time
 
 CALL = Call(provider="o", host="h", pool="p", model="m", operation="chat")
 
@@ -212,6 +213,34 @@ def test_where_no_thread_can_start_the_call_is_told_and_nothing_stays(monkeypatc
 
 def _no_thread(thread: threading.Thread) -> None:
     raise RuntimeError("can't create new thread at interpreter shutdown")
+
+
+def test_whoever_was_let_go_is_told_also_where_the_next_alarm_cannot_be_set():
+    class Closing(Time):
+        closed = False
+
+        def call_at(self, when, run):
+            if self.closed:
+                raise RuntimeError("Event loop is closed")
+            super().call_at(when, run)
+
+    time = Closing()
+    settings = LimiterSettings(pools={"p": PoolSettings(requests_per_minute=60)})
+    limiter = Limiter(settings, clock=time, scheduler=time, seed=1)
+    waiting = limiter.admit(CALL)
+    while waiting.admission is not None:
+        waiting = limiter.admit(CALL)
+    limiter.admit(CALL)  # behind it: it needs an alarm of its own
+    thread = threading.Thread(target=waiting.wait, daemon=True)
+    thread.start()
+    while waiting.wake is None:
+        real_time.sleep(0.001)
+    time.closed = True
+    with pytest.raises(RuntimeError, match="closed"):
+        time.pass_(5)
+    thread.join(10)
+    assert not thread.is_alive()
+    assert isinstance(waiting.admission, Granted)
 
 
 def test_a_finalizer_may_end_a_call_inside_of_the_limiters_own_lock():
