@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from penstock.limiter._permit import PoolHandle
     from penstock.trust import TrustRoom
 
-_lock: Final = threading.RLock()
+_lock = threading.RLock()
 _current: "Runtime | None" = None
 _LOCK_SECONDS: Final = 1.0
 
@@ -204,3 +204,11 @@ def _say(text: str) -> None:
     except (OSError, ValueError, AttributeError):
         pass  # stderr may be closed or gone at the end of a process
 
+
+def _in_child() -> None:
+    """Start and stop in a forked child also where another thread of its parent was about to."""
+    global _lock
+    _lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_in_child)

@@ -1,13 +1,16 @@
 """The façade: light to import, configured from one table, started and dropped at will."""
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 import penstock
+from penstock import _runtime
 from penstock._config import KNOBS, OPTIONS, Settings, load
 from penstock.errors import UsageError
 from penstock.telemetry.metrics_page import page, sections
@@ -172,3 +175,22 @@ def test_the_metrics_page_is_the_catalogue():
     from penstock.telemetry.metrics import CATALOGUE
 
     assert sum(len(family) for _, family in sections()) == len(CATALOGUE)
+
+
+def test_a_child_forked_while_another_thread_starts_us_can_start_us_itself():
+    held, over = threading.Event(), threading.Event()
+
+    def starting() -> None:
+        with _runtime._lock:
+            held.set()
+            over.wait()
+
+    threading.Thread(target=starting, daemon=True).start()
+    assert held.wait(10)
+    pid = os.fork()
+    if not pid:
+        signal.alarm(20)
+        penstock.instrument(spans="off").shutdown()
+        os._exit(0)
+    over.set()
+    assert os.waitpid(pid, 0)[1] == 0
