@@ -118,13 +118,14 @@ class Limiter:
             with self.lock:
                 if mine.stage is not Stage.DECIDED or mine.number not in mine.pool.live:
                     return Next.PASS
-                verdict, again = answer.verdict, False
+                pool, verdict, again = mine.pool, answer.verdict, False
                 kind = self._hear(mine, answer.quota, verdict, now)
                 if kind is not None and verdict is not None and self.mode == "enforce":
-                    again = self._retries.again(mine, kind, verdict, now)
+                    movable = self._movable(mine, kind, now)
+                    again = self._retries.again(mine, kind, verdict, now, movable=movable)
                     if again:
-                        mine.requeue(now)
-                self._pump_after(mine, now)
+                        self._requeue(mine, kind, now)
+                self._pump_after(pool, now)
             return Next.RETRY if again else Next.PASS
         finally:
             self._finish()
@@ -151,7 +152,7 @@ class Limiter:
                 if ticket.stage is Stage.DECIDED and ticket.number in ticket.pool.live:
                     self._hear(ticket, quota, verdict, now)
                 self._close(ticket, usage, now, finished=finished)
-                self._pump_after(ticket, now)
+                self._pump_after(ticket.pool, now)
         finally:
             self._finish()
 
@@ -296,19 +297,26 @@ class Limiter:
 
     def _rehouse(self, ticket: Ticket, now: float) -> None:
         """Let a call that its home can never hold live with the first fallback that can; else refuse it."""
-        home = next(
-            (
-                pool
-                for pool in self._router.candidates(ticket.asked, ticket)
-                if not pool.never_holds(ticket, now)
-            ),
-            None,
-        )
+        home = self._router.roomier(ticket, now)
         if home is None:
             self._refuse(ticket, "too_large", 0.0, now)
             return
         ticket.home = home
         self._enter(ticket, now)
+
+    def _movable(self, ticket: Ticket, kind: Kind, now: float) -> bool:
+        """Whether another pool could serve what this one never will."""
+        if kind is Kind.TOO_LARGE:
+            return ticket.pool is not ticket.home or self._router.roomier(ticket, now) is not None
+        return kind is Kind.EXHAUSTED and bool(ticket.home.settings.fallback) and not ticket.call.primary_only
+
+    def _requeue(self, ticket: Ticket, kind: Kind, now: float) -> None:
+        """Put a call back where it waited; one that is too large for its home finds another."""
+        ticket.reopen()
+        if kind is Kind.TOO_LARGE and ticket.pool is ticket.home:
+            self._rehouse(ticket, now)
+        else:
+            ticket.home.queue.add(ticket, now)
 
     def _pump(self, pool: Pool, now: float) -> None:
         """Send everyone who may go, refuse whose wait is over, and set the next look."""
@@ -389,9 +397,8 @@ class Limiter:
         ticket.attempts = 1
         ticket.decide(Granted())
 
-    def _pump_after(self, ticket: Ticket, now: float) -> None:
-        """Look again at whoever this call's end can let go: its pool's queue, and those that spill."""
-        pool = ticket.pool
+    def _pump_after(self, pool: Pool, now: float) -> None:
+        """Look again at whoever the end of a call in `pool` can let go: its queue, and those that spill."""
         if pool.queue.waiting:
             self._pump(pool, now)
         for home in self._spilling:
@@ -422,7 +429,7 @@ class Limiter:
                 ticket.pool.broke(ticket, settlement.verdict, now)
             room = self._close(ticket, settlement.usage, now, finished=settlement.end == "eof")
             if room:
-                self._pump_after(ticket, now)
+                self._pump_after(ticket.pool, now)
 
     def _finish(self) -> None:
         if self._wakes:

@@ -48,16 +48,16 @@ class Retries:
         self.budget = RetryBudget()
         self._rng = rng
 
-    def again(self, ticket: Ticket, kind: Kind, verdict: Verdict, now: float) -> bool:
+    def again(self, ticket: Ticket, kind: Kind, verdict: Verdict, now: float, *, movable: bool) -> bool:
         """Whether a failed attempt is to be repeated; `ticket.not_before` is set if so.
 
         Not if it may have done its work, if its body is gone, if its time would be over, or, where that is
-        unsure, if the budget is spent.
+        unsure, if the budget is spent. `movable`: another pool could serve what this one never will.
         """
         if ticket.call.once:
             return False
         repeatable = may_repeat(kind, verdict, idempotent=ticket.call.idempotency_key is not None)
-        if not repeatable and not _movable(ticket, kind):
+        if not repeatable and not movable:
             return False
         ticket.not_before = now
         if kind in _PAUSED:
@@ -74,13 +74,6 @@ class Retries:
 
 _PAUSED: Final = frozenset({Kind.OVERLOAD, Kind.FAULT})
 """What no window's end will mend: tried again after a pause that grows."""
-
-
-def _movable(ticket: Ticket, kind: Kind) -> bool:
-    """Whether another pool could serve what this one never will."""
-    if kind is Kind.TOO_LARGE:
-        return ticket.pool is not ticket.home
-    return kind is Kind.EXHAUSTED and bool(ticket.home.settings.fallback) and not ticket.call.primary_only
 
 
 def _shut_out(ticket: Ticket) -> bool:

@@ -55,6 +55,11 @@ class Router:
             and self._has_key(pool)
         ]
 
+    def roomier(self, ticket: Ticket, now: float) -> Pool | None:
+        """Find the first fallback that can ever hold a call, with whatever wait."""
+        fallbacks = self.candidates(ticket.asked, ticket)
+        return next((pool for pool in fallbacks if not pool.never_holds(ticket, now)), None)
+
     def _has_key(self, pool: Pool) -> bool:
         """Whether the fallback's own key is there: without it the call would take the home's key there."""
         variable = pool.settings.api_key_env

@@ -92,13 +92,12 @@ class Ticket(Entry):
         wake, self.wake = self.wake, None
         return wake
 
-    def requeue(self, now: float) -> None:
-        """Go back to the place in the queue that this call had."""
+    def reopen(self) -> None:
+        """Wait again, from the place in the queue that this call had."""
         self.stage = Stage.QUEUED
         self.admission = None
         if self.promote_at == inf:  # it went at once the first time
             self.promote_at = self.queued_at + patience(self)
-        self.home.queue.add(self, now)
 
     def wait(self) -> Admission:
         """Block this thread until admitted or refused.

@@ -137,9 +137,34 @@ def test_where_the_fallback_turns_out_too_small_the_next_one_is_taken(limiter, c
     )
     first, waits = (lim.admit(call(input_tokens=5000)) for _ in range(2))
     assert (first.admission.route.pool, waits.admission) == ("small", None)
-    assert sent(lim, first, too_large) is Next.PASS
+    assert sent(lim, first, too_large) is Next.RETRY
     time.pass_(1.0)
-    assert waits.admission.route.pool == "q"
+    assert [ticket.admission.route.pool for ticket in (first, waits)] == ["q", "q"]
+
+
+def test_what_its_pool_refuses_for_its_size_goes_on_to_the_first_fallback_that_may_hold_it(
+    limiter, call, time, sent, too_large
+):
+    lim = limiter(
+        p={"wait_up_to_seconds": math.inf, "fallback": (Fallback(pool="small"), Fallback(pool="q"))},
+        small={"tokens_per_minute": 2000.0},
+        q={"max_concurrency": 1},
+    )
+    first, second = (lim.admit(call(input_tokens=5000)) for _ in range(2))
+    assert sent(lim, first, too_large) is Next.RETRY
+    assert (first.admission.route.pool, first.admission.route.reason) == ("q", "too_large")
+    assert sent(lim, second, too_large) is Next.RETRY
+    assert second.admission is None  # it waits for q's one place
+    assert sent(lim, first, None) is Next.PASS
+    assert second.admission.route.pool == "q"
+    assert sent(lim, second, too_large) is Next.PASS  # q's own words, as there is no other
+
+
+def test_a_call_that_no_fallback_holds_keeps_its_providers_own_refusal(limiter, call, sent, too_large):
+    lim = limiter(p={"fallback": (Fallback(pool="q"),)}, q={"tokens_per_minute": 2000.0})
+    assert sent(lim, lim.admit(call(input_tokens=5000)), too_large) is Next.PASS
+    lim = limiter(p={"fallback": (Fallback(pool="q"),)}, q={})
+    assert sent(lim, lim.admit(call(input_tokens=5000, primary_only=True)), too_large) is Next.PASS
 
 
 def test_what_no_pool_holds_is_refused_at_once(limiter, call):
