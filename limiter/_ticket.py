@@ -1,7 +1,5 @@
 """One call's place in the queue, then its permit, as the hook holds it."""
 
-import asyncio
-import contextlib
 import threading
 from collections.abc import Callable
 from enum import IntEnum
@@ -10,6 +8,7 @@ from typing import Protocol
 
 from penstock.limiter._entry import Entry
 from penstock.limiter._lock import Lock
+from penstock.limiter._parking import park
 from penstock.limiter._pool import Pool
 from penstock.limiter._queue import patience
 from penstock.limiter._settings import PoolSettings
@@ -36,7 +35,7 @@ class Owner(Protocol):
 
 
 class Ticket(Entry):
-    """Waits by thread or by event loop. `decide` may be called from any thread, under the owner's lock."""
+    """Waits by thread or in a task. `decide` may be called from any thread, under the owner's lock."""
 
     __slots__ = (
         "_needs",
@@ -124,15 +123,13 @@ class Ticket(Entry):
     async def wait_async(self) -> Admission:
         """Suspend this task until admitted or refused. Cancelling gives the place back."""
         if self.admission is None:
-            loop = asyncio.get_running_loop()
-            future: asyncio.Future[None] = loop.create_future()
-            wake = _waker(loop, future)
+            woken, wake = park()
             with self.owner.lock:
                 if self.admission is None:
                     self.wake = wake
             if self.admission is None:
                 try:
-                    await future
+                    await woken()
                 except BaseException:
                     self.owner.abandon(self)
                     raise
@@ -175,21 +172,3 @@ def _needs_of(body: bytes) -> frozenset[str]:
     if b'"image_url"' in body or b'"type": "image"' in body or b'"type":"image"' in body:
         found.add("images")
     return frozenset(found)
-
-
-def _waker(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[None]") -> Callable[[], None]:
-    home = threading.get_ident()
-
-    def done() -> None:
-        if not future.done():
-            future.set_result(None)
-
-    def wake() -> None:
-        # A closed loop's task is gone; its place was given back when it was cancelled.
-        with contextlib.suppress(RuntimeError):
-            if threading.get_ident() == home:
-                done()
-            else:
-                loop.call_soon_threadsafe(done)
-
-    return wake

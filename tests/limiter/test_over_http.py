@@ -19,7 +19,7 @@ from penstock.simulator.scenario import Distribution
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 BURST = """
-import asyncio, collections, openai, sys
+import anyio, collections, openai, sys
 async def main():
     client = openai.AsyncOpenAI()
     ask = lambda: client.chat.completions.create(
@@ -31,19 +31,23 @@ async def main():
             outcomes[answer.model] += 1
         except openai.RateLimitError as error:
             outcomes[error.code or "429"] += 1
-    await asyncio.gather(*(one() for _ in range(int(sys.argv[1]))))
+    async with anyio.create_task_group() as calls:
+        for _ in range(int(sys.argv[1])):
+            calls.start_soon(one)
     print(dict(outcomes))
-asyncio.run(main())
+anyio.run(main, backend=sys.argv[2])
 """
 
 
-def run(tmp_path: Path, config: str, url: str, calls: int, *flags: str) -> dict[str, int]:
+def run(
+    tmp_path: Path, config: str, url: str, calls: int, *flags: str, backend: str = "asyncio"
+) -> dict[str, int]:
     (tmp_path / "penstock.toml").write_text(config)
     (tmp_path / "app.py").write_text(BURST)
     spans = tmp_path / "spans.jsonl"
     done = subprocess.run(
         [sys.executable, "-m", "penstock", "run", *flags, "--spans", spans,
-         sys.executable, "app.py", f"{calls}"],
+         sys.executable, "app.py", f"{calls}", backend],
         cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False,
         env={**os.environ, "OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_KEY": "k"},
     )  # fmt: skip
@@ -60,8 +64,9 @@ def small_quota():
         yield simulator
 
 
-def test_a_burst_over_the_quota_is_queued_and_every_call_answered(tmp_path, small_quota):
-    outcomes = run(tmp_path, "", small_quota.url, 40, "--limit")
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_burst_over_the_quota_is_queued_and_every_call_answered(tmp_path, small_quota, backend):
+    outcomes = run(tmp_path, "", small_quota.url, 40, "--limit", backend=backend)
     assert outcomes == {"gpt-5-mini": 40}
     assert small_quota.truth().rate_limited <= 2
 

@@ -9,6 +9,7 @@ import time as real_time
 
 import httpx2
 import pytest
+import trio
 
 import penstock
 from penstock.limiter import Limiter, LimiterSettings, LoopScheduler, PoolSettings, ThreadScheduler, _clock
@@ -144,6 +145,21 @@ def test_a_waiter_whose_task_is_cancelled_does_not_hold_up_the_next():
         assert isinstance(await last, Granted)
 
     asyncio.run(main())
+
+
+def test_a_task_of_trio_waits_is_woken_from_any_thread_and_gives_its_place_back_when_cancelled():
+    limiter = capped(1)
+    first, second, third = (limiter.admit(CALL) for _ in range(3))
+
+    async def main() -> None:
+        with trio.move_on_after(0.05) as scope:
+            await second.wait_async()
+        assert scope.cancelled_caught
+        threading.Timer(0.05, serve, (limiter, first)).start()
+        assert isinstance(await third.wait_async(), Granted)
+
+    trio.run(main)
+    assert (limiter.snapshot()["p"].in_flight, limiter.snapshot()["p"].queued) == (1, 0)
 
 
 def test_a_timed_wait_ends_on_the_timer_thread():
