@@ -161,7 +161,8 @@ def _from_refusals(spans: Spans, pool: str, tries: _Tries) -> tuple[list[Estimat
         estimate = None
         if dimension in {None, "concurrency"} and len(refused) >= FEWEST_REFUSALS and tries.accepted:
             (held,) = spans.rows(_ENDS, [pool])
-            estimate = fit_concurrency(tries.accepted, held["ends"], refused)
+            named = dimension is not None
+            estimate = fit_concurrency(tries.accepted, held["ends"], refused, named=named)
         if estimate is None and (dimension == "requests" or (dimension is None and len(tries.refused) == 1)):
             estimate = fit_requests(tries.accepted, refused)
         if estimate is None:

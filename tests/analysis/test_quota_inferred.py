@@ -7,7 +7,14 @@ from itertools import pairwise
 import pytest
 
 from penstock.analysis import quota
-from penstock.analysis._quota_fit import LONGEST_GAP_SECONDS, NS, SLICE_SECONDS, most_within, slices
+from penstock.analysis._quota_fit import (
+    LONGEST_GAP_SECONDS,
+    NS,
+    SLICE_SECONDS,
+    fit_concurrency,
+    most_within,
+    slices,
+)
 from penstock.simulator import Accepted, Quota, Request
 from penstock.simulator.scenario import Pool
 
@@ -121,6 +128,17 @@ def test_headers_are_believed(seed, make_span, opened, formats):
     assert (found["requests"]["value"], found["tokens"]["value"]) == (500, 200_000)
     assert {limit["source"] for limit in found.values()} == {"headers"}
     assert min(limit["confidence"] for limit in found.values()) > 0.9
+
+
+def test_answers_seen_late_hide_no_concurrency_limit_that_refusals_name():
+    ends = [(second + 1) * NS for second in range(60) for _ in range(5)]
+    starts = [end - NS for end in ends]
+    late = sorted(end + (place % 2) * NS // 2 for place, end in enumerate(ends))
+    refused = sorted(second * NS + 6 * NS // 10 for second in range(60))
+    assert fit_concurrency(starts, late, refused) is None
+    found = fit_concurrency(starts, late, refused, named=True)
+    assert found is not None
+    assert found.value == 5
 
 
 def test_nothing_refused_and_nothing_told_is_no_limit(make_span, opened, formats):
