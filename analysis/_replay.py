@@ -9,8 +9,8 @@ import heapq
 import itertools
 import math
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from penstock.classifiers import CLASSES, ErrorClass, Verdict
@@ -52,6 +52,20 @@ class Demand:
     wants: list[Want]
 
 
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """How a pool's answers travel, and what they tell.
+
+    `delays` are what round trips took beyond the shortest, in seconds: each attempt draws one of them, and
+    meets half of it on its way there. So calls reach the provider at other times, and even in another
+    order, than they were sent: nobody who paces them sees that before the answers come.
+    """
+
+    headers: bool = True
+    retry_after: bool = True
+    delays: Sequence[float] = (0.0,)
+
+
 @dataclass(slots=True)
 class Outcome:
     """What came of it. Seconds; `waits` are from wanting a call to its last send."""
@@ -83,12 +97,17 @@ class World:
     """Virtual time, the quotas and the tasks of one run."""
 
     def __init__(
-        self, demand: Sequence[Demand], quotas: dict[str, PoolModel], *, headers: bool, seed: int
+        self,
+        demand: Sequence[Demand],
+        quotas: Mapping[str, PoolModel],
+        wires: Mapping[str, Wire] | None = None,
+        *,
+        seed: int,
     ) -> None:
         self.now = _START
         self.rng = random.Random(seed)
         self.outcome = Outcome(tasks=len(demand))
-        self._headers = headers
+        self._wires = wires or dict.fromkeys(quotas, Wire())
         self._quotas = {name: Quota(model, seed, now=_START) for name, model in quotas.items()}
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
@@ -111,24 +130,27 @@ class World:
 
     def send(self, call: "_Call", policy: Policy) -> None:
         """Put an attempt on the wire."""
-        want = call.want
-        quota = self._quotas[want.pool]
-        request = Request(want.input_tokens, want.output_tokens, want.max_tokens)
         call.sent = self.now
         self.outcome.attempts += 1
-        decision = quota.ask(self.now, request)
-        facts = self._facts(quota) if self._headers else None
         self._level(+1)
+        wire = self._wires[call.want.pool]
+        delay = self.rng.choice(wire.delays) / 2
+        self.call_at(self.now + delay, lambda: self._arrived(call, policy, wire, delay))
+
+    def _arrived(self, call: "_Call", policy: Policy, wire: Wire, delay: float) -> None:
+        want = call.want
+        quota = self._quotas[want.pool]
+        decision = quota.ask(self.now, Request(want.input_tokens, want.output_tokens, want.max_tokens))
+        facts = self._facts(quota) if wire.headers else None
         if isinstance(decision, Refused):
             self.outcome.rate_limited += 1
-            self.call_at(
-                self.now + decision.seconds, lambda: self._ended(call, policy, decision, None, facts)
-            )
+            refused = replace(decision, retry_after=_told(decision.retry_after) if wire.retry_after else None)
+            back = self.now + decision.seconds + delay
+            self.call_at(back, lambda: self._ended(call, policy, refused, None, facts))
         else:
             accepted = decision
-            self.call_at(
-                self.now + want.service_seconds, lambda: self._ended(call, policy, None, accepted, facts)
-            )
+            ends = max(self.now, call.sent + want.service_seconds)
+            self.call_at(ends, lambda: self._ended(call, policy, None, accepted, facts))
 
     def _ended(
         self,
@@ -146,7 +168,9 @@ class World:
     def _facts(self, quota: Quota) -> Facts:
         seen = {
             dimension: FactsWindow(
-                limit=held.limit, remaining=held.remaining, reset_seconds=held.reset_seconds
+                limit=held.limit,
+                remaining=math.floor(max(0.0, held.remaining)),  # headers tell whole calls
+                reset_seconds=held.reset_seconds,
             )
             for dimension, held in quota.windows(self.now).items()
         }
@@ -241,7 +265,7 @@ class SdkRetries:
 
     def _pause(self, run: _Call, refused: Refused) -> float:
         if refused.retry_after is not None and 0 < refused.retry_after <= SDK_LONGEST_RETRY_AFTER:
-            return math.ceil(refused.retry_after)
+            return refused.retry_after
         pause: float = min(SDK_LONGEST_PAUSE, SDK_FIRST_PAUSE * 2 ** (run.tries - 1))
         return pause * (1 - 0.25 * self._world.rng.random())
 
@@ -305,6 +329,11 @@ class Guarded:
             return
         self._limiter.settle(run.ticket, hook.Settlement(at=self._world.now, end="cancelled"))  # type: ignore[arg-type]
         run.finish(self, failed=True)
+
+
+def _told(wait: float | None) -> float | None:
+    """Spell a Retry-After as providers do: whole seconds, none of 0."""
+    return None if wait is None or math.isinf(wait) else max(1.0, math.ceil(wait))
 
 
 def _verdict(refused: Refused) -> Verdict:

@@ -4,19 +4,19 @@ import math
 import random
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from dataclasses import replace as changed
 from typing import Any, Final
 
+from penstock.analysis._quota_fit import NS
 from penstock.analysis._replay import Demand, Guarded, Outcome, Policy, SdkRetries, Want, World
 from penstock.analysis.answer import Answer, table_of
 from penstock.analysis.spans import Spans
-from penstock.analysis.verbs.quota import quota
+from penstock.analysis.verbs._recorded_quotas import Recorded, recorded_quotas
 from penstock.errors import UsageError
 from penstock.limiter import PoolSettings
 from penstock.simulator.scenario import Pool as PoolModel
 
-BUCKET_SECONDS: Final = 10.0
 PLAYS: Final = 7
 WANTS_PLAYED: Final = 20_000
 """A recording is played up to seven times, each with its own draw of what tasks that gave up would have
@@ -59,9 +59,11 @@ def replay(spans: Spans, what_if: WhatIf | None = None, seed: int = 0) -> Answer
     rows = spans.rows(_OPERATIONS)
     if not rows:
         raise UsageError("no finished LLM operation to replay")
-    plays = [demand_of(rows, seed + play) for play in range(_plays(len(rows)))]
-    demands, notes = [demand for demand, _ in plays], plays[0][1]
-    models, headers = _quotas(spans, what_if or WhatIf(), {row["pool"] for row in rows})
+    drawn = [demand_of(rows, seed + play) for play in range(_plays(len(rows)))]
+    demands, notes = [demand for demand, _ in drawn], drawn[0][1]
+    quotas = _quotas(spans, what_if or WhatIf(), rows)
+    models = {name: held.model for name, held in quotas.items()}
+    wires = {name: held.wire for name, held in quotas.items()}
     if not any(
         model.requests_per_minute or model.tokens_per_minute or model.concurrency for model in models.values()
     ):
@@ -69,17 +71,21 @@ def replay(spans: Spans, what_if: WhatIf | None = None, seed: int = 0) -> Answer
             "no quota could be inferred from these spans; give one with --rpm, --tpm or --concurrency"
         )
 
-    def played(policy_of: Callable[[World, int], Policy]) -> dict[str, Any]:
+    def played(policy_of: Callable[[World, int], Policy]) -> list[dict[str, Any]]:
         outcomes = []
         for number, demand in enumerate(demands, seed):
-            world = World(demand, models, headers=headers, seed=number)
+            world = World(demand, models, wires, seed=number)
             outcomes.append(_figures(world.run(policy_of(world, number))))
-        return _middle(outcomes)
+        return outcomes
 
-    policies = {
-        "recorded": _recorded(spans, rows),
+    plays = {
         "sdk retries": played(lambda world, _: SdkRetries(world)),
         "limiter": played(lambda world, number: Guarded(world, _settings(models), number)),
+    }
+    ranges = {name: _ranges(outcomes) for name, outcomes in plays.items()}
+    policies = {
+        "recorded": _recorded(spans, rows),
+        **{name: _middle(outcomes) for name, outcomes in plays.items()},
     }
     limits = [
         {"pool": name, "requests_per_minute": model.requests_per_minute or None,
@@ -89,6 +95,7 @@ def replay(spans: Spans, what_if: WhatIf | None = None, seed: int = 0) -> Answer
     ]  # fmt: skip
     data = {
         "policies": policies,
+        "ranges": ranges,
         "quota": limits,
         "completed_tasks": notes,
         "seed": seed,
@@ -96,16 +103,22 @@ def replay(spans: Spans, what_if: WhatIf | None = None, seed: int = 0) -> Answer
         "quality": spans.quality,
     }
     with_it, without = policies["limiter"], policies["recorded"]
+    least, most = ranges["limiter"]["rate_limited_ratio"]
     lines = [
         f"with the limiter you would have had {with_it['rate_limited_ratio']:.1%} of attempts refused "
         f"(recorded {without['rate_limited_ratio']:.1%}) and {with_it['tasks_finished']:,} of "
         f"{with_it['tasks']:,} tasks finished (recorded {without['tasks_finished']:,})"
     ]
+    if len(demands) > 1:
+        spread = f", of which {least:.1%} to {most:.1%} were refused" if most > least else ""
+        lines.append(f"medians of {len(demands)} plays{spread}")
     if notes:
         lines.append(
             f"{notes:,} recorded tasks gave up; the calls they never made were drawn from tasks that finished"
-            + (f" (medians of {len(demands)} draws)" if len(demands) > 1 else "")
         )
+    shared = [name for name, model in models.items() if model.events]
+    if shared:
+        lines.append(f"others took a part of the quota of {', '.join(shared)}, and would again")
     rows_shown = [{"policy": name, **held} for name, held in policies.items()]
     return Answer("replay", data, lines, [table_of("policies", rows_shown), table_of("quota", limits)])
 
@@ -115,8 +128,14 @@ def demand_of(rows: list[dict[str, Any]], seed: int) -> tuple[list[Demand], int]
     tasks: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         tasks.setdefault(row["task"], []).append(row)
-    services = sorted(row["service_ns"] for row in rows if row["service_ns"])
-    usual = services[len(services) // 2] / 1e9 if services else 1.0
+    usual = Want(
+        pool="",
+        pause_seconds=0.0,
+        service_seconds=(_usual(rows, "service_ns") or NS) / NS,
+        input_tokens=_usual(rows, "input_tokens"),
+        output_tokens=_usual(rows, "output_tokens"),
+        max_tokens=_usual(rows, "max_tokens"),
+    )
     first = min(row["began_ns"] for row in rows)
     wholes = [calls for calls in tasks.values() if not _gave_up(calls)]
     demand = [Demand((calls[0]["began_ns"] - first) / 1e9, _wants(calls, usual)) for calls in tasks.values()]
@@ -135,7 +154,13 @@ def _gave_up(calls: list[dict[str, Any]]) -> bool:
     )
 
 
-def _wants(calls: list[dict[str, Any]], usual: float) -> list[Want]:
+def _usual(rows: list[dict[str, Any]], name: str) -> int:
+    """Tell the median of what is known of calls: a call that was never answered is taken for a usual one."""
+    known = sorted(row[name] for row in rows if row[name])
+    return known[len(known) // 2] if known else 0
+
+
+def _wants(calls: list[dict[str, Any]], usual: Want) -> list[Want]:
     """Chain the calls of a task, in the order in which they began.
 
     A call that capacity refused for good is repeated by the next one that begins after it: the two are one
@@ -184,14 +209,15 @@ def _waited_for(
     return (latest,) if went_on else tuple(beside)
 
 
-def _want(call: dict[str, Any], usual: float) -> Want:
+def _want(call: dict[str, Any], usual: Want) -> Want:
+    output = call["output_tokens"] or usual.output_tokens
     return Want(
         pool=call["pool"],
         pause_seconds=0.0,
-        service_seconds=call["service_ns"] / 1e9 if call["service_ns"] else usual,
-        input_tokens=call["input_tokens"] or 0,
-        output_tokens=call["output_tokens"] or 0,
-        max_tokens=call["max_tokens"] or call["output_tokens"] or 0,
+        service_seconds=call["service_ns"] / NS if call["service_ns"] else usual.service_seconds,
+        input_tokens=call["input_tokens"] or usual.input_tokens,
+        output_tokens=output,
+        max_tokens=call["max_tokens"] or output,
     )
 
 
@@ -206,25 +232,13 @@ def _complete(broken: list[Demand], wholes: list[list[Want]], rng: random.Random
         ]
 
 
-def _quotas(spans: Spans, what_if: WhatIf, pools: set[str]) -> tuple[dict[str, PoolModel], bool]:
-    told = {pool["pool"]: pool["limits"] for pool in quota(spans).data["pools"]}
-    headers = any(limit["source"] == "headers" for limits in told.values() for limit in limits)
-    models = {}
-    for name in pools:
-        limits = {limit["kind"]: limit for limit in told.get(name, ())}
-        requests = limits.get("requests", {})
-        fixed = requests.get("window") == "fixed"
-        models[name] = PoolModel(
-            name=name,
-            algorithm="fixed_window" if fixed else "continuous",
-            window_seconds=requests.get("per_seconds") or 60.0,
-            bucket_seconds=BUCKET_SECONDS,
-            requests_per_minute=what_if.requests_per_minute or requests.get("value") or 0.0,
-            tokens_per_minute=what_if.tokens_per_minute or limits.get("tokens", {}).get("value") or 0.0,
-            concurrency=what_if.concurrency or limits.get("concurrency", {}).get("value") or 0.0,
-            charge_rejected=bool(requests.get("refusals_charged")),
-        )
-    return models, headers
+def _quotas(spans: Spans, what_if: WhatIf, rows: list[dict[str, Any]]) -> dict[str, Recorded]:
+    first = min(row["began_ns"] for row in rows)
+    wished = {name: value for name, value in asdict(what_if).items() if value}
+    return {
+        name: changed(held, model=changed(held.model, **wished))
+        for name, held in recorded_quotas(spans, {row["pool"] for row in rows}, first).items()
+    }
 
 
 def _settings(models: dict[str, PoolModel]) -> dict[str, PoolSettings]:
@@ -243,6 +257,12 @@ def _middle(outcomes: list[dict[str, Any]]) -> dict[str, Any]:
         return statistics.median_low(held) if held else None
 
     return {name: middle(name) for name in outcomes[0]}
+
+
+def _ranges(outcomes: list[dict[str, Any]]) -> dict[str, tuple[float, float]]:
+    """Tell the least and the most of each figure over the plays."""
+    held = {name: [one[name] for one in outcomes if one[name] is not None] for name in outcomes[0]}
+    return {name: (min(values), max(values)) for name, values in held.items() if values}
 
 
 def _recorded(spans: Spans, rows: list[dict[str, Any]]) -> dict[str, Any]:
