@@ -63,6 +63,6 @@ POLICIES: Final[dict[str, Entry]] = {
     "llmd_aimd": Entry("adaptive:llmd_aimd", "AIMD per clean second"),
     "hivemind": Entry("adaptive:hivemind", "told the quota, AIMD on latency"),
     "atb": Entry("adaptive:atb", "adaptive token bucket"),
-    "litellm_router": Entry("libraries:litellm_router", "as shipped, one deployment a pool", "litellm"),
+    "litellm_router": Entry("litellm_router:litellm_router", "as shipped, one deployment a pool", "litellm"),
     "cooldown_router": Entry("adaptive:cooldown_router", "rests a pool for 5 s, nine tries"),
 }

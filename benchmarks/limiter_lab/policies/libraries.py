@@ -1,8 +1,6 @@
 """Libraries as they ship, each talking to the virtual provider: nothing of theirs is rewritten."""
 
 import asyncio
-import itertools
-import os
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -223,49 +221,3 @@ botocore_3 = each_process(lambda world: Botocore(world, 3))
 botocore_9 = each_process(lambda world: Botocore(world, 9))
 openai_sdk = each_process(OpenAISdk)
 anthropic_sdk = each_process(AnthropicSdk)
-
-
-class LitellmRouter:
-    """litellm's Router with its defaults over one deployment a pool, through a custom provider."""
-
-    def __init__(self, world: World) -> None:
-        os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # it asks the network for prices
-        import litellm
-
-        litellm.suppress_debug_info = True
-        self._calls: dict[str, Call] = {}
-        self._numbers = itertools.count()
-        policy, errors = self, litellm
-
-        class Handler(litellm.CustomLLM):  # type: ignore[misc, name-defined]
-            async def acompletion(self, *args: Any, **given: Any) -> Any:
-                call = policy._calls[given["messages"][0]["content"]]
-                reply = await world.send(call, int(given["model"].rsplit("-", 1)[1]))
-                if reply.ok:
-                    return errors.ModelResponse(
-                        choices=[{"message": {"role": "assistant", "content": "ok"}, "finish_reason": "stop"}]
-                    )
-                kind = errors.RateLimitError if reply.status == 429 else errors.InternalServerError
-                raise kind(message="refused", llm_provider="lab", model=given["model"])
-
-        litellm.custom_provider_map = [{"provider": "lab", "custom_handler": Handler()}]
-        litellm.utils.custom_llm_setup()
-        self._router = litellm.Router(
-            model_list=[
-                {"model_name": "lab", "litellm_params": {"model": f"lab/pool-{index}"}}
-                for index in range(len(world.quotas))
-            ]
-        )
-
-    async def call(self, call: Call) -> None:
-        key = str(next(self._numbers))
-        self._calls[key] = call
-        try:
-            await self._router.acompletion(model="lab", messages=[{"role": "user", "content": key}])
-        except Exception as error:  # litellm raises its own and the provider's
-            raise GaveUpError from error
-        finally:
-            del self._calls[key]
-
-
-litellm_router = each_process(LitellmRouter)

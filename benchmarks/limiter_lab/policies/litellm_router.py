@@ -1,0 +1,68 @@
+"""litellm's Router as it ships, above the virtual provider."""
+
+import os
+import random
+from contextvars import ContextVar
+from typing import Any, Final
+
+from benchmarks.limiter_lab.policies._shared import each_process
+from benchmarks.limiter_lab.world import Call, GaveUpError, World
+
+_SENT: Final[ContextVar[Call]] = ContextVar("call")
+
+
+class LitellmRouter:
+    """litellm's Router with its defaults over one deployment a pool.
+
+    Retries, back-off, picks and what counts towards a cooldown are the Router's own. It reaches the provider
+    through its host, and the host here is the virtual provider: litellm's spends 4 ms an attempt on logging,
+    prices and spelling, by which the Router decides nothing.
+    """
+
+    def __init__(self, world: World) -> None:
+        os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # it asks the network for prices
+        drawn = random.getstate()
+        import litellm
+        import openai
+        from litellm.router import router_arguments
+        from litellm.router_config import build_router_config
+        from litellm.router_python_host import PythonHost
+        from litellm.types.router import RouterRateLimitError
+
+        random.setstate(drawn)  # litellm draws from the run's seed when it is first imported
+        litellm.suppress_debug_info = True
+        litellm.custom_provider_map = [{"provider": "lab", "custom_handler": litellm.CustomLLM()}]
+        litellm.utils.custom_llm_setup()
+        self._world, self._errors = world, litellm
+        self._gives_up = openai.APIError, RouterRateLimitError  # the provider's errors, and all pools at rest
+        self._answer = litellm.ModelResponse(choices=[{"message": {"role": "assistant", "content": "ok"}}])
+        policy = self
+
+        class Host(PythonHost):  # type: ignore[misc, name-defined]
+            def invoke(self, op: str) -> Any:
+                return policy.respond if op == "acompletion" else super().invoke(op)
+
+        deployments = [
+            {"model_name": "lab", "litellm_params": {"model": f"lab/pool-{index}"}}
+            for index in range(len(world.quotas))
+        ]
+        config = build_router_config(router_arguments(model_list=deployments))
+        self._router = litellm.Router.from_config(config, Host())
+
+    async def respond(self, *, model: str, **given: object) -> Any:
+        """Put the call at hand to the pool that the Router picked."""
+        reply = await self._world.send(_SENT.get(), int(model.rsplit("-", 1)[1]))
+        if reply.ok:
+            return self._answer
+        kind = self._errors.RateLimitError if reply.status == 429 else self._errors.InternalServerError
+        raise kind(message="refused", llm_provider="lab", model=model)
+
+    async def call(self, call: Call) -> None:
+        _SENT.set(call)
+        try:
+            await self._router.acompletion(model="lab", messages=[{"role": "user", "content": "go"}])
+        except self._gives_up as error:
+            raise GaveUpError from error
+
+
+litellm_router = each_process(LitellmRouter)
