@@ -14,6 +14,7 @@ import pytest
 from penstock.simulator import read_scenario
 
 ROOT = Path(__file__).parents[2]
+OPENAI_2 = ROOT / ".venv-openai2" / "bin" / "python"
 SHORT = """
 name = "short"
 horizon_seconds = 200
@@ -52,15 +53,31 @@ def rows(lab):
     return run
 
 
-def command(*arguments):
+def command(*arguments, python=sys.executable):
     return subprocess.run(
-        [sys.executable, "-m", "benchmarks.limiter_lab", *map(str, arguments)],
+        [python, "-m", "benchmarks.limiter_lab", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=100,
         cwd=ROOT,
         check=False,
     )
+
+
+@pytest.fixture
+def litellm_rows(tmp_path):
+    """Run litellm's Router, which pins openai 2, in the other environment; give a row a seed."""
+
+    def run(source, seeds):
+        scenario, found = tmp_path / "scenario.toml", tmp_path / "rows.json"
+        scenario.write_text(source)
+        done = command(
+            scenario, "--policies", "litellm_router", "--seeds", seeds, "--json", found, python=OPENAI_2
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(found.read_text())["results"]
+
+    return run
 
 
 def test_a_day_passes_at_once_and_every_clock_shows_it(lab):
@@ -144,6 +161,14 @@ def test_a_real_sdk_sends_three_times_and_minds_what_it_was_told(rows, sdk):
     assert found["calls"] == 0
     running = found["attempts"] - 3 * found["tasks_ended"]
     assert 0 <= running <= 3 * 20
+
+
+def test_litellm_s_router_draws_by_the_seed_and_rests_a_pool_for_virtual_seconds(litellm_rows):
+    away = "[[pools.events]]\nat_seconds = 0\noutage_seconds = 20"
+    first, again = litellm_rows(f"{SHORT}\n[[pools]]\n{away}\n[[pools]]\nname = 'backup'\n", "1,1")
+    assert {**first, "compute_seconds": 0} == {**again, "compute_seconds": 0}
+    assert 0.4 < first["fallback_ratio"] < 0.65
+    assert first["attempts"] < 1.1 * first["calls"]
 
 
 def test_queueing_beats_retrying_and_costs_nothing_when_idle(rows):

@@ -2,6 +2,7 @@
 
 import os
 import random
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -48,6 +49,7 @@ class LitellmRouter:
         ]
         config = build_router_config(router_arguments(model_list=deployments))
         self._router = litellm.Router.from_config(config, Host())
+        self._router.health().cooldowns.cooldown_store = Cooldowns(world)
 
     async def respond(self, *, model: str, **given: object) -> Any:
         """Put the call at hand to the pool that the Router picked."""
@@ -63,6 +65,32 @@ class LitellmRouter:
             await self._router.acompletion(model="lab", messages=[{"role": "user", "content": "go"}])
         except self._gives_up as error:
             raise GaveUpError from error
+
+
+Cooldown = Mapping[str, Any]
+
+
+class Cooldowns:
+    """The Router's store of cooldowns: what it ships with is native and goes by the machine's clock."""
+
+    has_redis = False
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._resting: dict[str, tuple[float, Cooldown]] = {}
+
+    async def async_put(self, model_id: str, value: Cooldown, ttl: float) -> None:
+        """Rest a deployment for `ttl` seconds."""
+        self._resting[model_id] = self._world.now() + ttl, value
+
+    async def active(self, model_ids: Sequence[str], **given: object) -> list[tuple[str, Cooldown]]:
+        """Give those that rest now."""
+        return self.active_sync(model_ids)
+
+    def active_sync(self, model_ids: Sequence[str]) -> list[tuple[str, Cooldown]]:
+        """Give those that rest now."""
+        now, resting = self._world.now(), self._resting
+        return [(id, resting[id][1]) for id in model_ids if id in resting and resting[id][0] > now]
 
 
 litellm_router = each_process(LitellmRouter)
