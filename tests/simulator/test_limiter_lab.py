@@ -171,6 +171,13 @@ def test_litellm_s_router_draws_by_the_seed_and_rests_a_pool_for_virtual_seconds
     assert first["attempts"] < 1.1 * first["calls"]
 
 
+def test_litellm_s_router_waits_as_long_as_a_refusal_tells_it(litellm_rows):
+    told = f"{SHORT}\n[[pools]]\nrequests_per_minute = 60\nalgorithm = 'fixed_window'\nheaders = 'none'"
+    (found,) = litellm_rows(told, "1")
+    assert found["goodput_ratio"] > 0.95
+    assert found["tasks_failed_ratio"] == 0
+
+
 def test_queueing_beats_retrying_and_costs_nothing_when_idle(rows):
     crowded = SHORT.replace("tasks = 20", "tasks = 60") + "\n[[pools]]\nrequests_per_minute = 300"
     found = rows(crowded, "penstock", "immediate", "bucket")

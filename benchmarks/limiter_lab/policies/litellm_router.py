@@ -23,6 +23,7 @@ class LitellmRouter:
     def __init__(self, world: World) -> None:
         os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # it asks the network for prices
         drawn = random.getstate()
+        import httpx
         import litellm
         import openai
         from litellm.router import router_arguments
@@ -34,7 +35,7 @@ class LitellmRouter:
         litellm.suppress_debug_info = True
         litellm.custom_provider_map = [{"provider": "lab", "custom_handler": litellm.CustomLLM()}]
         litellm.utils.custom_llm_setup()
-        self._world, self._errors = world, litellm
+        self._world, self._errors, self._response = world, litellm, httpx.Response
         self._gives_up = openai.APIError, RouterRateLimitError  # the provider's errors, and all pools at rest
         self._answer = litellm.ModelResponse(choices=[{"message": {"role": "assistant", "content": "ok"}}])
         policy = self
@@ -57,7 +58,8 @@ class LitellmRouter:
         if reply.ok:
             return self._answer
         kind = self._errors.RateLimitError if reply.status == 429 else self._errors.InternalServerError
-        raise kind(message="refused", llm_provider="lab", model=model)
+        response = self._response(reply.status or 500, headers=reply.headers)  # it reads Retry-After
+        raise kind(message="refused", llm_provider="lab", model=model, response=response)
 
     async def call(self, call: Call) -> None:
         _SENT.set(call)
