@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from penstock.analysis import _engine, _store
 from penstock.analysis._held import Held
-from penstock.analysis._kept import kept
 from penstock.analysis._quality import measure
 from penstock.analysis._reading import Decoded
 from penstock.analysis._resolve import resolve
@@ -27,10 +26,6 @@ Progress = Callable[[int, int, int | None], None]
 
 RANGE: Final = 32 << 20
 LARGEST_RANGE: Final = 8 * RANGE
-WORTH_ASKING: Final = 100_000
-"""Fewer spans answer at once whenever they are asked."""
-QUICK_TO_ASK: Final = 500_000
-"""Questions about each task and each attempt would make reading more spans noticeably longer."""
 _PART: Final = "part-{:05d}.parquet"
 PARALLEL_FROM: Final = 2 * RANGE
 
@@ -63,6 +58,8 @@ def ingest_stream(stream: BinaryIO, name: str, folder: Path, progress: Progress)
 
 def relate(parts: list[Path], folder: Path) -> dict[str, object]:
     """Relate the spans of several files, or of one file's parts, to one another, and measure them."""
+    from penstock.analysis._foreseen import while_read
+
     with (
         _engine.spill_folder() as spill,
         closing(_engine.connect(Path(spill), _engine.RELATING)) as con,
@@ -70,25 +67,8 @@ def relate(parts: list[Path], folder: Path) -> dict[str, object]:
         resolve(con, parts, folder)
         held, engine = Held.of(parts, folder), _engine.DuckDB(con)
         counts = measure(engine, held.table())
-        if counts["spans"] >= WORTH_ASKING:
-            _ask(engine, held, everything=counts["spans"] <= QUICK_TO_ASK)
+        while_read(engine, held, counts["spans"])
         return counts
-
-
-def _ask(engine: _engine.DuckDB, held: Held, *, everything: bool) -> None:
-    """Ask what is likely to be asked next: the answers are kept beside the spans."""
-    from penstock.analysis.spans import Selection, Spans, make_views
-    from penstock.analysis.verbs.bursts import bursts
-    from penstock.analysis.verbs.fanout import fanout
-    from penstock.analysis.verbs.quota import quota
-    from penstock.analysis.verbs.storms import storms
-    from penstock.analysis.verbs.trust import trust
-
-    make_views(engine.con, held, Selection())
-    with kept(held.files, lambda: engine) as answering:
-        spans = Spans(answering, {})
-        for verb in (storms, bursts, trust, *((fanout, quota) if everything else ())):
-            verb(spans)
 
 
 def _same(known: _store.Manifest, path: Path, size: int, mtime_ns: int, inode: int) -> bool:

@@ -40,9 +40,13 @@ class Kept:
             return self._engine().rows(sql, values)
         return self.kept(repr((sql, *values)), lambda: self._engine().rows(sql, values))
 
+    def knows(self, name: str) -> bool:
+        """Say whether something was found under a name."""
+        return _key(name) in self._answers
+
     def kept(self, name: str, find: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
         """Tell what was found under a name, or find and keep it: it alone, not what is asked to find it."""
-        asked = hashlib.sha256(name.encode()).hexdigest()
+        asked = _key(name)
         if asked in self._answers:
             known: list[dict[str, Any]] = json.loads(self._answers[asked])
             return known
@@ -102,6 +106,10 @@ def kept(files: Sequence[Path], open_engine: Callable[[], Engine]) -> Iterator[E
     engine = Kept(files, open_engine)
     yield engine
     engine.save()
+
+
+def _key(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()
 
 
 def _stamp(files: Sequence[Path]) -> list[list[object]]:

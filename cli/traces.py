@@ -4,7 +4,7 @@ import importlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
@@ -12,6 +12,7 @@ from typing import Annotated, Final
 import typer
 
 from penstock.analysis import Answer, Selection, Spans, open_spans
+from penstock.analysis.spans import STDIN
 from penstock.cli._help import Commands
 from penstock.cli._output import FormatOption as Format
 from penstock.cli._output import check_format, printable, show
@@ -236,12 +237,23 @@ def answer(ask: Callable[[Spans], Answer], files: Sequence[str], form: str, requ
         told = ask(spans)
         for said in spans.truncations:
             _warn(said)
-    show(told, form)
+        show(told, form)
+        sys.stdout.flush()
+        if STDIN not in files:
+            _foresee(spans)
     broken = [text for gate in gates if (text := gate.broken(told.data))]
     for text in broken:
         _warn(text)
     if broken:
         raise typer.Exit(FAILED_GATE)
+
+
+def _foresee(spans: Spans) -> None:
+    """Ask what is likely to be asked next, as long as the user lets us: the answer is out."""
+    from penstock.analysis._foreseen import after_an_answer
+
+    with suppress(KeyboardInterrupt):
+        after_an_answer(spans)
 
 
 def _warn(text: str) -> None:

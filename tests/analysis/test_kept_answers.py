@@ -7,17 +7,19 @@ import pytest
 from penstock.analysis import (
     Selection,
     _engine,
-    _ingest,
+    _foreseen,
     _store,
     bursts,
     errors,
     fanout,
     open_spans,
+    quality,
     quota,
     storms,
     summary,
     trust,
 )  # fmt: skip
+from penstock.cli import traces
 
 
 @pytest.fixture
@@ -80,7 +82,7 @@ def test_of_many_spans_the_next_questions_are_asked_when_they_are_read(ask, path
     verbs = (storms, bursts, trust, fanout, quota)
     truth = [ask(path, verb) for verb in verbs]
     monkeypatch.setattr(_store, "_version", lambda: "newer")
-    monkeypatch.setattr(_ingest, "WORTH_ASKING", 1)
+    monkeypatch.setattr(_foreseen, "WORTH_ASKING", 1)
     ask(path)
     before = len(opened)
     assert [ask(path, verb) for verb in verbs] == truth
@@ -88,13 +90,48 @@ def test_of_many_spans_the_next_questions_are_asked_when_they_are_read(ask, path
 
 
 def test_what_would_make_reading_long_waits_until_it_is_asked(ask, path, opened, monkeypatch):
-    monkeypatch.setattr(_ingest, "WORTH_ASKING", 1)
-    monkeypatch.setattr(_ingest, "QUICK_TO_ASK", 1)
+    monkeypatch.setattr(_foreseen, "WORTH_ASKING", 1)
+    monkeypatch.setattr(_foreseen, "QUICK_TO_ASK", 1)
     ask(path)
     before = len(opened)
     for verb, more in ((storms, 0), (fanout, 1), (quota, 2)):
         ask(path, verb)
         assert len(opened) == before + more
+
+
+def test_what_waited_is_asked_once_the_first_answer_is_out(ask, path, opened, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(_foreseen, "QUICK_TO_ASK", 1)
+    store = tmp_path / "store"
+    shown = []
+    real = _foreseen.after_an_answer
+    monkeypatch.setattr(
+        _foreseen, "after_an_answer", lambda spans: (shown.append(capsys.readouterr().out), real(spans))
+    )
+    traces.answer(quality, [str(path)], "json", traces.Request(None, None, None, None, store))
+    assert '"duplicates"' in shown[0]
+    before = len(opened)
+    for verb in (fanout, quota):
+        ask(path, verb)
+    assert len(opened) == before
+    monkeypatch.setattr(_foreseen, "_each", lambda spans: pytest.fail("all of it is known"))
+    traces.answer(quality, [str(path)], "json", traces.Request(None, None, None, None, store))
+
+
+def test_what_comes_from_a_pipe_is_asked_nothing_more(path, monkeypatch, capsys):
+    monkeypatch.setattr(_foreseen, "after_an_answer", lambda spans: pytest.fail("nobody can ask again"))
+    with path.open() as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        traces.answer(quality, ["-"], "json", traces.Request(None, None, None, None, None))
+    assert "duplicates" in capsys.readouterr().out
+
+
+def test_an_interrupt_after_the_answer_takes_nothing_back(path, tmp_path, monkeypatch, capsys):
+    def interrupted(spans):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_foreseen, "after_an_answer", interrupted)
+    traces.answer(quality, [str(path)], "json", traces.Request(None, None, None, None, tmp_path / "store"))
+    assert "duplicates" in capsys.readouterr().out
 
 
 def test_what_is_asked_to_find_something_is_not_kept_beside_it(ask, path, tmp_path):
