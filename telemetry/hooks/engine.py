@@ -68,14 +68,14 @@ class Engine:
         provider, facts = out.provider.name, out.facts
         return scope.open(
             Operation(
-                provider=provider,
-                operation=out.endpoint.operation,
-                model=facts.model,
-                pool=self.pools.name_of(provider, facts.model, out.host, out.port, out.credential),
-                started_ns=scope.started_ns,
-                stream=facts.stream,
-                task=self.task_source(),
-                max_output_tokens=facts.max_output_tokens,
+                provider,
+                out.endpoint.operation,
+                facts.model,
+                self.pools.name_of(provider, facts.model, out.host, out.port, out.credential),
+                scope.started_ns,
+                facts.stream,
+                self.task_source(),
+                facts.max_output_tokens,
             )
         )
 

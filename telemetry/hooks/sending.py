@@ -146,16 +146,16 @@ class Sending:
             if self._own_scope and out.attempt_header is not None:
                 number = max(number, out.attempt_header)
             attempt = Attempt(
-                operation=operation,
-                number=number,
-                provider=out.provider.name,
-                host=out.host,
-                port=out.port,
-                pool=operation.pool,
-                model=out.facts.model,
-                started_ns=time.time_ns(),
-                queued_seconds=self.queued_seconds,
-                retry_owner=None if number == 1 else ("penstock" if self._again else "sdk"),
+                operation,
+                number,
+                out.provider.name,
+                out.host,
+                out.port,
+                operation.pool,
+                out.facts.model,
+                time.time_ns(),
+                self.queued_seconds,
+                None if number == 1 else ("penstock" if self._again else "sdk"),
             )
             if route is not None:
                 attempt.fallback_from = operation.pool
