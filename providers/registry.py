@@ -117,11 +117,13 @@ class Registry:
         if word not in self._words:
             return None
         key = (host, path)
-        if key not in self._seen:
+        try:
+            return self._seen[key]
+        except KeyError:
             if len(self._seen) >= _CACHE_LIMIT:
                 self._seen.clear()
-            self._seen[key] = self._find(host, path, word)
-        return self._seen[key]
+            found = self._seen[key] = self._find(host, path, word)
+            return found
 
     def knows(self, host: str) -> bool:
         """Tell whether a host is some vendor's, and not one that merely speaks its wire."""

@@ -90,7 +90,7 @@ class BurstDetector:
         self._live_mean = 0.0
         self._uncached_share = 0.5
         self._first_seen: dict[str, int] = {}
-        self._charts = {kind: _Chart() for kind in BurstKind}
+        self._charts = tuple(_Chart(kind) for kind in BurstKind)
         self._lives: list[int] = []
         self._calm = 0
 
@@ -101,7 +101,8 @@ class BurstDetector:
 
     def call(self, call: CacheCall) -> None:
         """Judge one answer."""
-        self._remember(call)
+        if call.prefix is not None:
+            self._remember(call.prefix, call.ended_ns)
         if self.burst is not None:
             self._continue(self.burst, call)
         else:
@@ -115,25 +116,25 @@ class BurstDetector:
     def _watch(self, call: CacheCall) -> None:
         self._seen += 1
         if self._seen > WARM_CALLS:
-            for kind, chart in self._charts.items():
-                if not chart.suspects and call.missed is not (kind is BurstKind.MISS):
+            for chart in self._charts:
+                if call.missed is not chart.of_misses and not chart.suspects:
                     continue  # it speaks against a burst of which nothing speaks
-                rates = self._rates(kind)
+                rates = self._rates(chart.of_misses)
                 if rates is None or not chart.add(call, rates):
                     continue
                 if chart.live_mean >= max(BUSY, self._live_mean):
-                    self._begin(kind, chart.suspects)
+                    self._begin(chart.kind, chart.suspects)
                     return
                 chart.clear()  # an idle pool's misses hurt nobody
         self._learn(call)
 
-    def _rates(self, kind: BurstKind) -> tuple[float, float] | None:
+    def _rates(self, of_misses: bool) -> tuple[float, float] | None:
         """Give baseline and burst rate of misses; None where the baseline leaves no room for a burst."""
         rate = self._miss_rate
-        if rate >= 0.9 if kind is BurstKind.MISS else rate <= 0.1:
+        if rate >= 0.9 if of_misses else rate <= 0.1:
             return None
         base = min(max(rate, 0.02), 0.98)  # a logarithm has no end at 0 and 1
-        if kind is BurstKind.MISS:
+        if of_misses:
             return base, min(max(2 * base, base + 0.4), 0.99)
         return base, max(min(base / 2, base - 0.4), 0.01)
 
@@ -173,7 +174,7 @@ class BurstDetector:
         burst.live_p99 = lives[math.ceil(0.99 * len(lives)) - 1] if lives else 0
         burst.ended_ns = burst.ended_ns if burst.ended_ns is not None else self._last_ns
         self.burst = None
-        for chart in self._charts.values():
+        for chart in self._charts:
             chart.clear()
         self._on_end(burst)
 
@@ -186,10 +187,8 @@ class BurstDetector:
             uncached = 1 - call.cached_tokens / call.input_tokens
             self._uncached_share += weight * (uncached - self._uncached_share)
 
-    def _remember(self, call: CacheCall) -> None:
-        if call.prefix is None:
-            return
-        self._first_seen[call.prefix] = self._first_seen.pop(call.prefix, call.ended_ns)
+    def _remember(self, prefix: str, at_ns: int) -> None:
+        self._first_seen[prefix] = self._first_seen.pop(prefix, at_ns)
         if len(self._first_seen) > 1000:
             del self._first_seen[next(iter(self._first_seen))]
 
@@ -197,7 +196,9 @@ class BurstDetector:
 class _Chart:
     """One CUSUM, and the calls since its last zero: if it alarms, the burst began with the first of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: BurstKind) -> None:
+        self.kind = kind
+        self.of_misses = kind is BurstKind.MISS
         self.clear()
 
     def clear(self) -> None:

@@ -152,14 +152,13 @@ class LevelTracker:
 
     def _insert(self, at_ns: int, delta: int) -> None:
         events = self._events
-        event = (at_ns, delta)
-        last = events[-1]
-        if event >= last:  # `_push`, in place: this is run twice an attempt
-            self._recent[self._level] += at_ns - last[0]
-            events.append(event)
+        last_ns, last_delta = events[-1]
+        if at_ns > last_ns or (at_ns == last_ns and delta >= last_delta):
+            self._recent[self._level] += at_ns - last_ns  # `_push`, in place: this is run twice an attempt
+            events.append((at_ns, delta))
             self._level += delta
         else:
-            self._insert_late(max(event, (events[0][0], delta)))
+            self._insert_late(max((at_ns, delta), (events[0][0], delta)))
         if events[1][0] <= at_ns - self._window_ns:
             self._settle(events[-1][0] - self._window_ns)
 

@@ -239,16 +239,15 @@ class Metering:
         for metric in (m.TASK_SECONDS, m.FANOUT, m.FANOUT_LIVE):
             self.registry.create(metric, ())
 
-    def _names(self, provider: str, pool: str, model: str) -> _Names:
-        key = (provider, pool, model)
-        names = self._names_known.get(key)
-        if names is None:
-            labels = (self._provider(provider), self._pool(pool), self._model(model))
-            tracker = self._welcome(*labels)
-            with self.registry.lock:
-                names = _Names(self.registry, tracker, labels)
-            if len(self._names_known) < 1000:
-                self._names_known[key] = names
+    def _names(self, key: tuple[str, str, str]) -> _Names:
+        """Meet a provider, pool and model that are not known yet."""
+        provider, pool, model = key
+        labels = (self._provider(provider), self._pool(pool), self._model(model))
+        tracker = self._welcome(*labels)
+        with self.registry.lock:
+            names = _Names(self.registry, tracker, labels)
+        if len(self._names_known) < 1000:
+            self._names_known[key] = names
         return names
 
     def _welcome(self, provider: str, name: str, model: str) -> LevelTracker:
@@ -270,7 +269,8 @@ class Metering:
         return tracker
 
     def _rise(self, attempt: Attempt) -> None:
-        names = self._names(attempt.provider, attempt.pool, attempt.model)
+        key = (attempt.provider, attempt.pool, attempt.model)
+        names = self._names_known.get(key) or self._names(key)
         self._live[id(attempt)] = (attempt, names)
         names.tracker.start(attempt.started_ns)
         if self.on_transition is not None:
@@ -288,8 +288,9 @@ class Metering:
         if self.on_transition is not None:
             self.on_transition(names.pool, attempt.ended_ns, -1)
         self._count_outcome(attempt, names, attempt.ended_ns)
+        if not names.answered:
+            self._backlog.afterwards(names.show_quota)
         names.answered.append(attempt)
-        self._backlog.afterwards(names.show_quota)
         if self.on_answer is not None:
             self.on_answer(attempt, names.tracker.level)
 
@@ -317,7 +318,8 @@ class Metering:
                 registry.mirror(m.FIRST_BYTE, (names.pool,), first, span)
 
     def _count_operation(self, operation: Operation) -> None:
-        names = self._names(operation.provider, operation.pool, operation.model)
+        key = (operation.provider, operation.pool, operation.model)
+        names = self._names_known.get(key) or self._names(key)
         registry, kind = self.registry, operation.operation
         ended_ns = operation.ended_ns if operation.ended_ns is not None else operation.started_ns
         seconds = (ended_ns - operation.started_ns) / _SECOND_NS
