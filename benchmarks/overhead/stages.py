@@ -134,10 +134,11 @@ def _whole(url: httpx2.URL, sent: Mapping[str, str], head: Mapping[str, str]) ->
     answer = b"{}"
 
     def whole() -> None:
-        found = engine.registry.lookup(url.host, url.path)
+        host, path = url.host, url.path
+        found = engine.registry.lookup(host, path)
         assert found is not None
         out = describe(
-            engine.registry, found, host=url.host, port=url.port, path=url.path, headers=sent, body=answer,
+            engine.registry, found, host=host, port=url.port, path=path, headers=sent, body=answer,
             timeout_seconds=None,
         )  # fmt: skip
         assert out is not None
