@@ -239,7 +239,8 @@ with penstock.instrument(limit="enforce"):
 
 def test_children_are_seen_however_they_are_started(shell):
     code = """
-import multiprocessing, os, subprocess, sys
+import multiprocessing, os, subprocess, sys, warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 began to warn of forks beside threads
 def call(_=None):
     import openai
     client = openai.OpenAI(base_url=os.environ["SIM"] + "/v1", api_key="sk-t")
