@@ -252,7 +252,7 @@ def _foresee(spans: Spans) -> None:
     """Ask what is likely to be asked next, as long as the user lets us: the answer is out."""
     from penstock.analysis._foreseen import after_an_answer
 
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt, Exception):  # what fails here is said when it is asked for
         after_an_answer(spans)
 
 

@@ -2,6 +2,7 @@
 
 import json
 
+import duckdb
 import pytest
 
 from penstock.analysis import (
@@ -125,9 +126,10 @@ def test_what_comes_from_a_pipe_is_asked_nothing_more(path, monkeypatch, capsys)
     assert "duplicates" in capsys.readouterr().out
 
 
-def test_an_interrupt_after_the_answer_takes_nothing_back(path, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("error", [KeyboardInterrupt, duckdb.OutOfMemoryException])
+def test_what_stops_the_work_after_the_answer_takes_nothing_back(path, tmp_path, monkeypatch, capsys, error):
     def interrupted(spans):
-        raise KeyboardInterrupt
+        raise error
 
     monkeypatch.setattr(_foreseen, "after_an_answer", interrupted)
     traces.answer(quality, [str(path)], "json", traces.Request(None, None, None, None, tmp_path / "store"))
