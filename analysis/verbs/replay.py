@@ -110,7 +110,7 @@ def replay(spans: Spans, what_if: WhatIf | None = None, seed: int = 0) -> Answer
         f"{with_it['tasks']:,} tasks finished (recorded {without['tasks_finished']:,})"
     ]
     if len(demands) > 1:
-        spread = f", of which {least:.1%} to {most:.1%} were refused" if most > least else ""
+        spread = f": refused {least:.1%} to {most:.1%} from play to play" if most > least else ""
         lines.append(f"medians of {len(demands)} plays{spread}")
     if notes:
         lines.append(
