@@ -90,7 +90,8 @@ async def agent(names: "itertools.count[int]", name: str, books: Books, client: 
                 books.done.add(task)
             except penstock.OutcomeUnknown as unknown:  # a kill fell between the payment and its record
                 penstock.resolve(ledger, unknown.key, done=books.paid(task), result=task)
-            except (openai.OpenAIError, sqlite3.OperationalError):  # or a worker hangs that holds the ledger
+            except (openai.OpenAIError, penstock.TrustError, sqlite3.OperationalError):
+                # The last two: another worker hangs, and holds the ledger.
                 await asyncio.sleep(0.2)
 
 
