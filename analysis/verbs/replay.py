@@ -102,25 +102,33 @@ def replay(spans: Spans, what_if: WhatIf | None = None, seed: int = 0) -> Answer
         "plays": len(demands),
         "quality": spans.quality,
     }
-    with_it, without = policies["limiter"], policies["recorded"]
-    least, most = ranges["limiter"]["rate_limited_ratio"]
+    shared = [name for name, model in models.items() if model.events]
+    rows_shown = [{"policy": name, **held} for name, held in policies.items()]
+    return Answer(
+        "replay", data, _lines(data, shared), [table_of("policies", rows_shown), table_of("quota", limits)]
+    )
+
+
+def _lines(data: dict[str, Any], shared: Sequence[str]) -> list[str]:
+    """Say what came of it in words; `shared`: pools of whose quota others took a part."""
+    with_it, without = data["policies"]["limiter"], data["policies"]["recorded"]
+    least, most = data["ranges"]["limiter"]["rate_limited_ratio"]
     lines = [
         f"with the limiter you would have had {with_it['rate_limited_ratio']:.1%} of attempts refused "
         f"(recorded {without['rate_limited_ratio']:.1%}) and {with_it['tasks_finished']:,} of "
         f"{with_it['tasks']:,} tasks finished (recorded {without['tasks_finished']:,})"
     ]
-    if len(demands) > 1:
+    if data["plays"] > 1:
         spread = f": refused {least:.1%} to {most:.1%} from play to play" if most > least else ""
-        lines.append(f"medians of {len(demands)} plays{spread}")
-    if notes:
+        lines.append(f"medians of {data['plays']} plays{spread}")
+    if given_up := data["completed_tasks"]:
         lines.append(
-            f"{notes:,} recorded tasks gave up; the calls they never made were drawn from tasks that finished"
+            f"{given_up:,} recorded tasks gave up; "
+            "the calls they never made were drawn from tasks that finished"
         )
-    shared = [name for name, model in models.items() if model.events]
     if shared:
         lines.append(f"others took a part of the quota of {', '.join(shared)}, and would again")
-    rows_shown = [{"policy": name, **held} for name, held in policies.items()]
-    return Answer("replay", data, lines, [table_of("policies", rows_shown), table_of("quota", limits)])
+    return lines
 
 
 def demand_of(rows: list[dict[str, Any]], seed: int) -> tuple[list[Demand], int]:
